@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { groupOffsets, isReady, missing, type PlatformView } from './platform.ts';
+
+const METRICS = `# TYPE kafka_consumergroup_lag gauge
+kafka_consumergroup_lag{consumergroup="interest-batch",topic="t",partition="0"} 5
+kafka_consumergroup_lag{consumergroup="interest-batch",topic="t",partition="1"} 7
+kafka_consumergroup_lag{consumergroup="other",topic="t",partition="1"} 900
+kafka_consumergroup_current_offset{consumergroup="interest-batch",topic="t",partition="0"} 10
+kafka_consumergroup_current_offset{consumergroup="interest-batch",topic="t",partition="1"} -1
+`;
+
+test('offsets are summed over the partitions of one group; -1 means never committed', () => {
+  assert.deepEqual(groupOffsets(METRICS, 'interest-batch'), { lag: 12, committed: 10 });
+  assert.equal(groupOffsets(METRICS, 'unknown'), undefined);
+});
+
+function platform(status: PlatformView['status']): PlatformView {
+  return { metadata: { name: 'demo', generation: 2 }, spec: {}, ...(status === undefined ? {} : { status }) };
+}
+
+const READY = { type: 'Ready', status: 'True', reason: 'AllHealthy', message: 'all is well' } as const;
+
+test('ready means: of this generation, and the condition says so', () => {
+  assert.equal(isReady(undefined), false);
+  assert.equal(isReady(platform(undefined)), false);
+  assert.equal(isReady(platform({ observedGeneration: 1, conditions: [READY] })), false);
+  assert.equal(isReady(platform({ observedGeneration: 2, conditions: [{ ...READY, status: 'False' }] })), false);
+  assert.equal(isReady(platform({ observedGeneration: 2, conditions: [READY] })), true);
+});
+
+test('what is missing is named by component, else by the Ready condition', () => {
+  assert.deepEqual(missing(undefined), ['the resource is not there yet']);
+  assert.deepEqual(missing(platform({ observedGeneration: 2, conditions: [READY] })), []);
+  const notReady = { ...READY, status: 'False', reason: 'Waiting', message: 'topics' } as const;
+  assert.deepEqual(missing(platform({ conditions: [notReady] })), ['Waiting: topics']);
+  assert.deepEqual(
+    missing(platform({ conditions: [notReady], components: [{ name: 'kafka', ready: 0, desired: 1, message: 'starting' }] })),
+    ['kafka 0/1: starting'],
+  );
+});

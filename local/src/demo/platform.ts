@@ -1,0 +1,197 @@
+/** The platform as its user sees it: the resource's status, the gateway's HTTP, the exporter's metrics. Shared by the demo and the tests. */
+import type { Kubectl } from '../target/kubectl.ts';
+
+export interface Condition {
+  readonly type: string;
+  readonly status: 'True' | 'False' | 'Unknown';
+  readonly reason: string;
+  readonly message: string;
+}
+
+export interface ComponentStatus {
+  readonly name: string;
+  readonly ready: number;
+  readonly desired: number;
+  readonly message?: string;
+}
+
+export interface ConsumerGroup {
+  readonly name: string;
+  readonly lag?: number;
+  readonly delaySeconds?: number;
+  readonly replicas?: number;
+  readonly desiredReplicas?: number;
+  readonly reason?: string;
+  readonly message?: string;
+}
+
+/** The part of a BssPlatform that the demo reads. */
+export interface PlatformView {
+  readonly metadata: { readonly name: string; readonly generation: number };
+  readonly spec: Record<string, unknown>;
+  readonly status?: {
+    readonly observedGeneration?: number;
+    readonly conditions?: readonly Condition[];
+    readonly components?: readonly ComponentStatus[];
+    readonly consumerGroups?: readonly ConsumerGroup[];
+  };
+}
+
+/** What `GET /api/v1/ledger/check` answers; sums are decimal strings of minor units. */
+export interface LedgerCheck {
+  readonly ok: boolean;
+  readonly accounts: number;
+  readonly transactions: number;
+  readonly postings: number;
+  readonly sumMinor: string;
+  readonly balanceMismatches: number;
+  readonly unbalancedTransactions: number;
+  readonly duplicateEvents: number;
+}
+
+export interface Replicas {
+  readonly wanted: number;
+  readonly ready: number;
+}
+
+/** Reads one platform through kubectl. */
+export class PlatformResource {
+  readonly kubectl: Kubectl;
+  readonly namespace: string;
+  readonly name: string;
+
+  constructor(kubectl: Kubectl, namespace: string, name: string) {
+    this.kubectl = kubectl;
+    this.namespace = namespace;
+    this.name = name;
+  }
+
+  get(): Promise<PlatformView | undefined> {
+    return this.kubectl.find<PlatformView>(['bssplatform', this.name, '-n', this.namespace]);
+  }
+
+  /** Wanted and ready replicas of one of its Deployments; zeros where there is none yet. */
+  async replicas(component: string): Promise<Replicas> {
+    const deployment = await this.kubectl.find<{ spec: { replicas: number }; status?: { readyReplicas?: number } }>([
+      'deployment',
+      `${this.name}-${component}`,
+      '-n',
+      this.namespace,
+    ]);
+    return { wanted: deployment?.spec.replicas ?? 0, ready: deployment?.status?.readyReplicas ?? 0 };
+  }
+
+  /** One value of the platform's generated credentials. Throws when the Secret or the key is missing. */
+  async credential(key: string): Promise<string> {
+    const secret = await this.kubectl.json<{ data: Record<string, string> }>([
+      'get',
+      'secret',
+      `${this.name}-credentials`,
+      '-n',
+      this.namespace,
+    ]);
+    const value = secret.data[key];
+    if (value === undefined)
+      throw new Error(`Secret ${this.name}-credentials has no key ${key}; it has ${Object.keys(secret.data).join(', ')}`);
+    return Buffer.from(value, 'base64').toString();
+  }
+}
+
+/** True when the status speaks of the spec as it stands and says Ready. */
+export function isReady(platform: PlatformView | undefined): boolean {
+  if (platform?.status === undefined) return false;
+  if (platform.status.observedGeneration !== platform.metadata.generation) return false;
+  return platform.status.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True') ?? false;
+}
+
+/** What is still missing, a line each; empty when the platform is ready. */
+export function missing(platform: PlatformView | undefined): string[] {
+  if (platform === undefined) return ['the resource is not there yet'];
+  if (platform.status?.conditions === undefined) return ['the operator has not looked at it yet'];
+  if (isReady(platform)) return [];
+  const waiting = (platform.status.components ?? [])
+    .filter((component) => component.ready < Math.max(component.desired, 1))
+    .map((component) => `${component.name} ${component.ready}/${component.desired}${component.message ? `: ${component.message}` : ''}`);
+  if (waiting.length > 0) return waiting;
+  const ready = platform.status.conditions.find((condition) => condition.type === 'Ready');
+  return [ready === undefined ? 'no Ready condition yet' : `${ready.reason}: ${ready.message}`];
+}
+
+/** The gateway's HTTP interface, as far as the demo and the end-to-end tests use it. */
+export class Gateway {
+  readonly url: string;
+  readonly debugToken: string;
+
+  constructor(url: string, debugToken: string) {
+    this.url = url;
+    this.debugToken = debugToken;
+  }
+
+  /** Publishes `count` random interest transactions; resolves to the number that Kafka acknowledged. */
+  async seed(count: number): Promise<number> {
+    const response = await fetch(`${this.url}/debug/seed`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${this.debugToken}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ count }),
+    });
+    const body = await readBody<{ accepted: number }>(response);
+    return body.accepted;
+  }
+
+  async ledgerCheck(): Promise<LedgerCheck> {
+    return readBody<LedgerCheck>(await fetch(`${this.url}/api/v1/ledger/check`));
+  }
+}
+
+async function readBody<T>(response: Response): Promise<T> {
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${response.url} answered ${response.status}: ${text.slice(0, 400)}`);
+  return JSON.parse(text) as T;
+}
+
+export interface GroupOffsets {
+  /** Messages not yet committed, over all partitions. */
+  readonly lag: number;
+  /** Sum of committed offsets: grows by one for each record that the group is done with. */
+  readonly committed: number;
+}
+
+/**
+ * Lag and committed offsets of one group, from the Kafka exporter's text.
+ * @returns undefined while the exporter knows nothing of the group
+ */
+export function groupOffsets(metrics: string, group: string): GroupOffsets | undefined {
+  const lag = sumSeries(metrics, 'kafka_consumergroup_lag', group);
+  const committed = sumSeries(metrics, 'kafka_consumergroup_current_offset', group);
+  return lag === undefined || committed === undefined ? undefined : { lag, committed };
+}
+
+function sumSeries(metrics: string, name: string, group: string): number | undefined {
+  const values = metrics
+    .split('\n')
+    .filter((line) => line.startsWith(`${name}{`) && line.includes(`consumergroup="${group}"`))
+    .map((line) => Number(line.slice(line.lastIndexOf(' ') + 1)))
+    .filter((value) => Number.isFinite(value) && value >= 0);
+  return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0);
+}
+
+/**
+ * Calls `attempt` until it returns something other than undefined or false.
+ * Errors of kubectl and of the network count as "not yet"; the last one is in the message when time runs out.
+ * @param timeoutMs how long to try
+ */
+export async function until<T>(what: string, timeoutMs: number, attempt: () => Promise<T | undefined | false>, everyMs = 500): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  let last = '';
+  for (;;) {
+    try {
+      const value = await attempt();
+      if (value !== undefined && value !== false) return value;
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      last = `; last error: ${error.message}`;
+    }
+    if (Date.now() > deadline) throw new Error(`waited ${Math.round(timeoutMs / 1000)} s for ${what}${last}`);
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
+  }
+}

@@ -1,0 +1,67 @@
+/** A thin hand on `kubectl`: what a person would type, with JSON parsed and errors that carry kubectl's own words. */
+import { spawn } from 'node:child_process';
+
+/** Thrown when kubectl ends with a non-zero code; `stderr` is what it said. */
+export class KubectlError extends Error {
+  readonly stderr: string;
+  constructor(args: readonly string[], code: number | null, stderr: string) {
+    super(`kubectl ${args.join(' ')} failed with code ${code}: ${stderr.trim()}`);
+    this.name = 'KubectlError';
+    this.stderr = stderr;
+  }
+}
+
+export interface KubectlOptions {
+  /** Text for standard input, such as a manifest for `apply -f -`. */
+  readonly input?: string;
+  /** Milliseconds after which the process is ended and the call fails. */
+  readonly timeoutMs?: number;
+}
+
+export class Kubectl {
+  readonly program: string;
+  readonly kubeconfig: string | undefined;
+
+  /**
+   * @param program absolute path or name of kubectl
+   * @param kubeconfig file to use; undefined leaves the choice to kubectl (KUBECONFIG, then the user's default)
+   */
+  constructor(program: string, kubeconfig?: string) {
+    this.program = program;
+    this.kubeconfig = kubeconfig;
+  }
+
+  /** Environment in which any Kubernetes client finds this cluster. */
+  environment(): NodeJS.ProcessEnv {
+    return this.kubeconfig === undefined ? process.env : { ...process.env, KUBECONFIG: this.kubeconfig };
+  }
+
+  /** Runs kubectl and returns its standard output. Throws KubectlError. */
+  run(args: readonly string[], options: KubectlOptions = {}): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const child = spawn(this.program, args, { env: this.environment(), timeout: options.timeoutMs, stdio: ['pipe', 'pipe', 'pipe'] });
+      const out: Buffer[] = [];
+      const err: Buffer[] = [];
+      child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
+      child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
+      child.on('error', (error) => reject(new Error(`cannot start ${this.program}: ${error.message}`, { cause: error })));
+      child.on('close', (code) => {
+        if (code === 0) resolve(Buffer.concat(out).toString());
+        else reject(new KubectlError(args, code, Buffer.concat(err).toString()));
+      });
+      child.stdin.on('error', () => undefined);
+      child.stdin.end(options.input ?? '');
+    });
+  }
+
+  /** Runs kubectl with `-o json` and parses what it prints. The caller names the shape that it asked for. */
+  async json<T>(args: readonly string[], options: KubectlOptions = {}): Promise<T> {
+    return JSON.parse(await this.run([...args, '-o', 'json'], options)) as T;
+  }
+
+  /** The object, or undefined where the API server says that there is none (of the name, or of the kind). */
+  async find<T>(args: readonly string[]): Promise<T | undefined> {
+    const text = await this.run(['get', ...args, '--ignore-not-found', '-o', 'json']);
+    return text.trim() === '' ? undefined : (JSON.parse(text) as T);
+  }
+}

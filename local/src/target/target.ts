@@ -1,0 +1,26 @@
+/** Where the Makefile's targets work. One interface, three places: the local node, kind, the cluster that KUBECONFIG names. */
+import type { Kubectl } from './kubectl.ts';
+
+export type TargetKind = 'local' | 'kind' | 'current';
+
+export interface Target {
+  readonly kind: TargetKind;
+  /** What a person calls it, such as `local cluster bss`. */
+  readonly title: string;
+  /** Starts the cluster where that is ours to do; resolves when its API server answers and its node is Ready. */
+  up(): Promise<void>;
+  /** Makes the project's images known to the cluster. */
+  loadImages(): Promise<void>;
+  /** After `up`. */
+  kubectl(): Promise<Kubectl>;
+  /** Runs helm against the cluster; resolves to what it printed. */
+  helm(args: readonly string[]): Promise<string>;
+  /** Opens a Service's port on loopback and returns its base URL; stays open until the cluster or this process ends, as the title says. */
+  forward(namespace: string, service: string, port: number): Promise<string>;
+  /** Ends the forwards of this process; those that outlive it belong to the cluster. */
+  close(): Promise<void>;
+  /** Removes the cluster (local, kind) or only what was installed (current). */
+  down(): Promise<void>;
+  /** The commands that a person would type to look further. */
+  hints(): string[];
+}
