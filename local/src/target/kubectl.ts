@@ -21,14 +21,17 @@ export interface KubectlOptions {
 export class Kubectl {
   readonly program: string;
   readonly kubeconfig: string | undefined;
+  readonly context: string | undefined;
 
   /**
    * @param program absolute path or name of kubectl
    * @param kubeconfig file to use; undefined leaves the choice to kubectl (KUBECONFIG, then the user's default)
+   * @param context name of the context to use; undefined takes the file's current one
    */
-  constructor(program: string, kubeconfig?: string) {
+  constructor(program: string, kubeconfig?: string, context?: string) {
     this.program = program;
     this.kubeconfig = kubeconfig;
+    this.context = context;
   }
 
   /** Environment in which any Kubernetes client finds this cluster. */
@@ -36,10 +39,15 @@ export class Kubectl {
     return this.kubeconfig === undefined ? process.env : { ...process.env, KUBECONFIG: this.kubeconfig };
   }
 
+  /** The words that follow the program's name. */
+  arguments(args: readonly string[]): readonly string[] {
+    return this.context === undefined ? args : ['--context', this.context, ...args];
+  }
+
   /** Runs kubectl and returns its standard output. Throws KubectlError. */
   run(args: readonly string[], options: KubectlOptions = {}): Promise<string> {
     return new Promise((resolve, reject) => {
-      const child = spawn(this.program, args, { env: this.environment(), timeout: options.timeoutMs, stdio: ['pipe', 'pipe', 'pipe'] });
+      const child = spawn(this.program, this.arguments(args), { env: this.environment(), timeout: options.timeoutMs, stdio: ['pipe', 'pipe', 'pipe'] });
       const out: Buffer[] = [];
       const err: Buffer[] = [];
       child.stdout.on('data', (chunk: Buffer) => out.push(chunk));

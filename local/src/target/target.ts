@@ -9,7 +9,9 @@ export interface Target {
   readonly title: string;
   /** Starts the cluster where that is ours to do; resolves when its API server answers and its node is Ready. */
   up(): Promise<void>;
-  /** Makes the project's images known to the cluster. */
+  /** Builds the project's images; what is in the cache is not built again. Independent of `up`. */
+  buildImages(): Promise<void>;
+  /** Makes the built images known to the cluster; after `up` and `buildImages`. */
   loadImages(): Promise<void>;
   /** After `up`. */
   kubectl(): Promise<Kubectl>;
@@ -17,6 +19,8 @@ export interface Target {
   helm(args: readonly string[]): Promise<string>;
   /** Opens a Service's port on loopback and returns its base URL; stays open until the cluster or this process ends, as the title says. */
   forward(namespace: string, service: string, port: number): Promise<string>;
+  /** Memory in use by all pods of the cluster, bytes; undefined where this machine cannot see it. */
+  memoryBytes(): Promise<number | undefined>;
   /** Ends the forwards of this process; those that outlive it belong to the cluster. */
   close(): Promise<void>;
   /** Removes the cluster (local, kind) or only what was installed (current). */

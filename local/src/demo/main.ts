@@ -1,0 +1,182 @@
+/**
+ * `make demo`: from nothing to a platform that scales under load, on a real cluster, watched live.
+ * It can be run again at once and after an interruption: every step brings about a state and does not care what was there before.
+ */
+import { readFile } from 'node:fs/promises';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { Progress } from '../progress.ts';
+import { installOperator } from '../target/install.ts';
+import { chooseTarget } from '../target/choose.ts';
+import type { Target } from '../target/target.ts';
+import { Gateway, groupOffsets, isReady, missing, PlatformResource, until } from './platform.ts';
+import { formatSummary, verdicts } from './summary.ts';
+import { formatSample, scaleActions, worstLag, type TimelineSample } from './timeline.ts';
+
+const EXAMPLE = fileURLToPath(new URL('../../../examples/demo.yaml', import.meta.url));
+const NAMESPACE = 'bss';
+const PLATFORM = 'demo';
+const GROUP = 'interest-batch';
+/** The first wave: enough to see the path work. */
+const FIRST_WAVE = 10_000;
+/** A burst that keeps one CPU-limited consumer busy for minutes; DEMO_EVENTS overrides it. */
+const BURST = Number(process.env['DEMO_EVENTS'] ?? 400_000);
+const SEED_CHUNK = 50_000;
+
+async function main(): Promise<void> {
+  const started = Date.now();
+  const target = chooseTarget();
+  try {
+    const ok = await demo(target, started);
+    process.exitCode = ok ? 0 : 1;
+  } finally {
+    await target.close();
+  }
+}
+
+/** @returns whether everything that the demo promises was seen */
+async function demo(target: Target, started: number): Promise<boolean> {
+  const progress = new Progress('demo', 5);
+  await progress.step('cluster, images', () => Promise.all([target.up(), target.buildImages()]));
+  await progress.step('load images', () => target.loadImages());
+  await progress.step('helm install bss-operator', () => installOperator(target));
+  const platform = new PlatformResource(await target.kubectl(), NAMESPACE, PLATFORM);
+  const readySeconds = await progress.step('kubectl apply -f examples/demo.yaml, wait for Ready', () => applyAndWait(platform));
+  const run = await progress.step('events', () => burst(target, platform));
+  const facts = { ...run, readySeconds, totalSeconds: (Date.now() - started) / 1000, hints: target.hints() };
+  console.log(`\n${formatSummary(facts)}`);
+  return verdicts(facts).every((verdict) => verdict.ok);
+}
+
+/** @returns seconds from apply to Ready */
+async function applyAndWait(platform: PlatformResource): Promise<number> {
+  const applied = Date.now();
+  await platform.kubectl.run(['apply', '-f', '-'], { input: await readFile(EXAMPLE, 'utf8') });
+  let shown = '';
+  await until('the platform to become Ready', 300_000, async () => {
+    const current = await platform.get();
+    const waiting = missing(current);
+    const line = waiting.join('; ');
+    if (line !== shown && line !== '') console.log(`    ${seconds(applied).padStart(4)}  waiting for ${line}`);
+    shown = line;
+    return isReady(current);
+  });
+  return (Date.now() - applied) / 1000;
+}
+
+/** Sends the two waves, shows lag and replicas until the group is back at rest, and gathers the facts. */
+async function burst(target: Target, platform: PlatformResource) {
+  const gatewayUrl = await target.forward(NAMESPACE, `${PLATFORM}-gateway`, 8080);
+  const exporterUrl = await target.forward(NAMESPACE, `${PLATFORM}-kafka-exporter`, 9308);
+  const prometheusUrl = await target.forward(NAMESPACE, `${PLATFORM}-prometheus`, 9090);
+  const gateway = new Gateway(gatewayUrl, await platform.credential('debug-token'));
+  const before = await until('the ledger to answer', 60_000, () => gateway.ledgerCheck());
+  const watch = new Watch(platform, exporterUrl);
+  await watch.begin();
+  const seeding = send(gateway, watch);
+  await watch.untilRest(seeding);
+  const accepted = await seeding;
+  const after = await until('the ledger to hold every event', 60_000, async () => {
+    const check = await gateway.ledgerCheck();
+    return check.transactions - before.transactions >= accepted ? check : undefined;
+  });
+  return {
+    accepted,
+    before,
+    after,
+    samples: watch.samples,
+    callsPerBatch: await callsPerBatch(prometheusUrl),
+    memoryBytes: await target.memoryBytes(),
+    addresses: [
+      { what: 'gateway', url: `${gatewayUrl}/openapi.json` },
+      { what: 'Prometheus', url: `${prometheusUrl}/query` },
+    ],
+  };
+}
+
+/** @returns the number of events that Kafka acknowledged */
+async function send(gateway: Gateway, watch: Watch): Promise<number> {
+  let accepted = await gateway.seed(FIRST_WAVE);
+  watch.note(`${accepted.toLocaleString('en-US')} events sent; now a burst of ${BURST.toLocaleString('en-US')}`);
+  while (accepted < FIRST_WAVE + BURST) accepted += await gateway.seed(Math.min(SEED_CHUNK, FIRST_WAVE + BURST - accepted));
+  watch.note(`all ${accepted.toLocaleString('en-US')} events are in Kafka`);
+  return accepted;
+}
+
+/** Samples lag and replicas every two seconds and prints a line for each. */
+class Watch {
+  readonly samples: TimelineSample[] = [];
+  readonly #platform: PlatformResource;
+  readonly #exporterUrl: string;
+  readonly #started = Date.now();
+  #committedAtStart = 0;
+  #minReplicas = 1;
+
+  constructor(platform: PlatformResource, exporterUrl: string) {
+    this.#platform = platform;
+    this.#exporterUrl = exporterUrl;
+  }
+
+  async begin(): Promise<void> {
+    this.#committedAtStart = (await this.#offsets())?.committed ?? 0;
+    this.#minReplicas = Math.max(1, (await this.#platform.replicas('interest')).wanted);
+  }
+
+  note(text: string): void {
+    console.log(`         ${text}`);
+  }
+
+  /** Resolves when all is sent, the lag is gone and the replicas are back to what they were before. */
+  async untilRest(seeding: Promise<number>): Promise<void> {
+    let sent = false;
+    const failed = new Promise<never>((_, reject) => {
+      seeding.then(() => (sent = true), reject);
+    });
+    const rest = until('the lag to drain and the consumers to be taken away', 600_000, async () => {
+      await this.#sample();
+      const last = this.samples.at(-1);
+      return sent && last?.lag === 0 && last.wanted <= this.#minReplicas && last.ready <= this.#minReplicas;
+    }, 2000);
+    await Promise.race([rest, failed]);
+  }
+
+  async #sample(): Promise<void> {
+    const [offsets, replicas] = await Promise.all([this.#offsets(), this.#platform.replicas('interest')]);
+    const previous = this.samples.at(-1);
+    this.samples.push({
+      at: (Date.now() - this.#started) / 1000,
+      lag: offsets?.lag,
+      applied: offsets === undefined ? (previous?.applied ?? 0) : offsets.committed - this.#committedAtStart,
+      wanted: replicas.wanted,
+      ready: replicas.ready,
+    });
+    console.log(`    ${formatSample(this.samples, worstLag(this.samples))}`);
+    if (scaleActions(this.samples.slice(-2)).length > 0) this.note(await this.#reason());
+  }
+
+  /** Why the autoscaler did what it just did, in its own words. */
+  async #reason(): Promise<string> {
+    const group = (await this.#platform.get())?.status?.consumerGroups?.find((candidate) => candidate.name === GROUP);
+    return `autoscaler: ${group?.message ?? group?.reason ?? 'no reason in status yet'}`;
+  }
+
+  async #offsets() {
+    const response = await fetch(`${this.#exporterUrl}/metrics`).catch(() => undefined);
+    return response?.ok ? groupOffsets(await response.text(), GROUP) : undefined;
+  }
+}
+
+/** Mean of database calls per batch over the run, pods that are gone included; undefined when Prometheus has no such series yet. */
+async function callsPerBatch(prometheusUrl: string): Promise<number | undefined> {
+  const query = 'sum(max_over_time(interest_batch_db_calls_sum[15m])) / sum(max_over_time(interest_batch_db_calls_count[15m]))';
+  const response = await fetch(`${prometheusUrl}/api/v1/query?${new URLSearchParams({ query }).toString()}`);
+  const body = (await response.json()) as { data?: { result: { value: [number, string] }[] } };
+  const value = Number(body.data?.result[0]?.value[1]);
+  return Number.isFinite(value) ? value : undefined;
+}
+
+function seconds(since: number): string {
+  return `${Math.round((Date.now() - since) / 1000)} s`;
+}
+
+await main();

@@ -1,0 +1,67 @@
+/** The demo's closing words. Pure: facts in, text out. */
+import type { LedgerCheck } from './platform.ts';
+import { formatCount, peakRate, scaleActions, worstLag, type TimelineSample } from './timeline.ts';
+
+export interface DemoFacts {
+  /** Events that Kafka acknowledged in this run. */
+  readonly accepted: number;
+  readonly before: LedgerCheck;
+  readonly after: LedgerCheck;
+  readonly samples: readonly TimelineSample[];
+  /** Mean of database calls per batch, from Prometheus; undefined when it has no series yet. */
+  readonly callsPerBatch: number | undefined;
+  /** Memory of the platform's pods, bytes; undefined where it cannot be read. */
+  readonly memoryBytes: number | undefined;
+  /** Seconds from `kubectl apply` to Ready. */
+  readonly readySeconds: number;
+  readonly totalSeconds: number;
+  readonly addresses: readonly { readonly what: string; readonly url: string }[];
+  readonly hints: readonly string[];
+}
+
+export interface Verdict {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+/** What must hold after a run; each with the figures that it was judged by. */
+export function verdicts(facts: DemoFacts): Verdict[] {
+  const { after, before, accepted } = facts;
+  const applied = after.transactions - before.transactions;
+  const actions = scaleActions(facts.samples);
+  const ups = actions.filter((action) => action.to > action.from).length;
+  const downs = actions.length - ups;
+  return [
+    { name: 'every event applied exactly once', ok: applied === accepted && after.duplicateEvents === 0, detail: `${formatCount(accepted)} in, ${formatCount(applied)} applied, ${after.duplicateEvents} twice` },
+    { name: 'entries sum to zero', ok: after.sumMinor === '0' && after.unbalancedTransactions === 0, detail: `sum ${after.sumMinor} over ${formatCount(after.postings)} postings` },
+    { name: 'balances equal their entries', ok: after.balanceMismatches === 0, detail: `${after.balanceMismatches} of ${formatCount(after.accounts)} accounts differ` },
+    { name: 'consumers were added', ok: ups > 0, detail: `${ups} scale-ups` },
+    { name: 'consumers were taken away', ok: downs > 0, detail: `${downs} scale-downs` },
+  ];
+}
+
+export function formatSummary(facts: DemoFacts): string {
+  const actions = scaleActions(facts.samples).map((a) => `${a.from} -> ${a.to} at ${Math.round(a.at)} s`);
+  const rows: [string, string][] = [
+    ['events in', formatCount(facts.accepted)],
+    ['events applied', formatCount(facts.after.transactions - facts.before.transactions)],
+    ['throughput', `${formatCount(peakRate(facts.samples, 10))}/s at its best over 10 s`],
+    ['worst lag', formatCount(worstLag(facts.samples))],
+    ['database calls per batch', facts.callsPerBatch === undefined ? 'not scraped yet' : facts.callsPerBatch.toFixed(2)],
+    ['replicas', actions.length === 0 ? 'never changed' : actions.join(', ')],
+    ['platform Ready', `${facts.readySeconds.toFixed(0)} s after kubectl apply`],
+    ['memory', facts.memoryBytes === undefined ? 'not measured here' : `${(facts.memoryBytes / 2 ** 30).toFixed(2)} GiB for all pods`],
+    ['the whole demo', `${facts.totalSeconds.toFixed(0)} s`],
+  ];
+  const checks = verdicts(facts).map((v) => `  ${v.ok ? '✔' : '✖'} ${v.name}: ${v.detail}`);
+  return [
+    'Summary',
+    ...rows.map(([name, value]) => `  ${name.padEnd(26)} ${value}`),
+    'Ledger and autoscaler',
+    ...checks,
+    'To look at',
+    ...facts.addresses.map((address) => `  ${address.what.padEnd(26)} ${address.url}`),
+    ...facts.hints.map((hint) => `  ${hint}`),
+  ].join('\n');
+}
