@@ -1,0 +1,173 @@
+/** Shapes that several parts of the spec share. */
+import { z } from 'zod';
+import { defaultText, quantity, quantityValue, rule, transition } from './rules.ts';
+
+const DNS_LABEL = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$';
+const DNS_NAME = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$';
+const LABEL_VALUE = '^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$';
+
+/** Name of another object (Secret, StorageClass, ...). */
+export function objectName(description: string) {
+  return z
+    .string()
+    .min(1)
+    .max(253)
+    .regex(new RegExp(DNS_NAME), 'write the name of an object: lower case letters, digits, - and .')
+    .describe(description);
+}
+
+export function dnsLabel(description: string) {
+  return z.string().min(1).max(63).regex(new RegExp(DNS_LABEL)).describe(description);
+}
+
+/** Host name or IP address, without a port. */
+export function host(description: string) {
+  return rule(z.string().min(1).max(253).describe(description), {
+    cel: "self.matches('^[A-Za-z0-9_]([-A-Za-z0-9_.]*[A-Za-z0-9])?$')",
+    message: 'write a host name or an IPv4 address alone; the port has a field of its own',
+    check: (value) => /^[A-Za-z0-9_]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/.test(value),
+  });
+}
+
+export function port(description: string, value: number) {
+  return z.int().min(1).max(65535).default(value).describe(description);
+}
+
+/** Requests and limits. Both profiles have values of their own for every component; any of the four can be overridden alone. */
+export function resources(what: string) {
+  const both = z
+    .strictObject({
+      requests: amounts('request').describe('What a pod is promised.'),
+      limits: amounts('limit').describe('What a pod may use at most.'),
+    })
+    .describe(`CPU and memory of ${what}.`);
+  return rule(rule(both, requestAtMostLimit('cpu')), requestAtMostLimit('memory')).prefault({});
+}
+
+function amounts(kind: 'request' | 'limit') {
+  return z
+    .strictObject({
+      cpu: quantity(`CPU ${kind}, in cores or thousandths: 1, 250m.`).optional(),
+      memory: quantity(`Memory ${kind}, in bytes: 256Mi, 1Gi.`).optional(),
+    })
+    .prefault({});
+}
+
+function requestAtMostLimit(part: 'cpu' | 'memory') {
+  return {
+    cel:
+      `!has(self.requests.${part}) || !has(self.limits.${part}) || ` +
+      `quantity(string(self.requests.${part})).compareTo(quantity(string(self.limits.${part}))) <= 0`,
+    message: `requests.${part} is above limits.${part}: raise the limit or lower the request`,
+    check: (value: { requests: Amounts; limits: Amounts }) => notAbove(value.requests[part], value.limits[part]),
+  };
+}
+
+interface Amounts {
+  cpu?: string | undefined;
+  memory?: string | undefined;
+}
+
+function notAbove(request: string | undefined, limit: string | undefined): boolean {
+  return request === undefined || limit === undefined || quantityValue(request) <= quantityValue(limit);
+}
+
+const toleration = z.strictObject({
+  key: z.string().max(316).optional().describe('Taint key; empty with operator Exists tolerates every taint.'),
+  operator: z.enum(['Equal', 'Exists']).default('Equal').describe('How the value is compared.'),
+  value: z.string().max(63).optional().describe('Taint value, for operator Equal.'),
+  effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).optional().describe('Taint effect; all effects when absent.'),
+  tolerationSeconds: z.int().min(0).max(86_400).optional().describe('For NoExecute: seconds that the pod stays.'),
+});
+
+/** Where pods run and what marks them: the same fields on every component. */
+export function placement() {
+  return {
+    nodeSelector: z
+      .record(z.string().max(316), z.string().max(63))
+      .default({})
+      .meta({ maxProperties: 32 })
+      .describe('Labels that a node must have for these pods.'),
+    tolerations: z
+      .array(toleration)
+      .max(16)
+      .default([])
+      .meta({ 'x-kubernetes-list-type': 'atomic' })
+      .describe('Taints of nodes that these pods accept.'),
+    priorityClassName: objectName('PriorityClass of these pods.').optional(),
+    labels: rule(
+      z
+        .record(z.string().max(316), z.string().max(63).regex(new RegExp(LABEL_VALUE)))
+        .default({})
+        .meta({ maxProperties: 32 })
+        .describe('More labels for these pods. The app.kubernetes.io/ and bss-platform.io/ labels belong to the operator.'),
+      {
+        cel: "self.all(k, !k.startsWith('app.kubernetes.io/') && !k.startsWith('bss-platform.io/'))",
+        message: 'labels under app.kubernetes.io/ and bss-platform.io/ are set by the operator: choose another prefix',
+        check: (value) => Object.keys(value).every((key) => !key.startsWith('app.kubernetes.io/') && !key.startsWith('bss-platform.io/')),
+      },
+    ),
+  };
+}
+
+/** A persistent volume: it can grow, but neither shrink nor change its class. */
+export function storage(what: string, size: string) {
+  const shape = z.strictObject({
+    size: quantity(`Size of the volume for ${what}. It can be raised later (where the storage class allows it), never lowered.`).prefault(
+      size,
+    ),
+    storageClass: defaultText(
+      objectName('StorageClass of the volume. Cannot be changed once the volume exists.').optional(),
+      "the cluster's default class",
+    ),
+  });
+  const sized = transition(
+    shape.describe(`Persistent volume for ${what}.`),
+    '!has(self.size) || !has(oldSelf.size) || quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0',
+    'a volume cannot shrink: keep the old size or write a larger one',
+    '.size',
+  );
+  return transition(
+    sized,
+    "(has(self.storageClass) ? self.storageClass : '') == (has(oldSelf.storageClass) ? oldSelf.storageClass : '')",
+    'the storage class of an existing volume cannot change: write the old class back, or make a new platform and move the data',
+    '.storageClass',
+  ).prefault({});
+}
+
+/** Key of a Secret in the platform's namespace. */
+export function secretKey(description: string, key: string) {
+  return z
+    .strictObject({
+      name: objectName("Name of a Secret in the platform's namespace."),
+      key: z.string().min(1).max(253).default(key).describe('Key in the Secret.'),
+    })
+    .describe(description);
+}
+
+/** The API server refuses doubles by itself: the list is a map by name. */
+export const environment = z
+  .array(
+    z.strictObject({
+      name: z
+        .string()
+        .max(128)
+        .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
+        .describe('Name of the variable.'),
+      value: z.string().max(4096).describe('Its value. Secrets do not belong here: they would show in the pod.'),
+    }),
+  )
+  .max(64)
+  .refine((value) => new Set(value.map((entry) => entry.name)).size === value.length, 'each variable may stand once: remove the double')
+  .default([])
+  .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] })
+  .describe('More environment variables, or other values for variables that the operator sets.');
+
+/** Exactly one of `managed` and `external` is meant; neither stands for a managed store with defaults. */
+export function managedXorExternal<S extends z.ZodType<{ managed?: unknown; external?: unknown }>>(schema: S, store: string): S {
+  return rule(schema, {
+    cel: '!(has(self.managed) && has(self.external))',
+    message: `set either managed or external: remove managed to use your own ${store}, or remove external to let the operator run one`,
+    check: (value) => value.managed === undefined || value.external === undefined,
+  });
+}

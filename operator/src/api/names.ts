@@ -1,0 +1,12 @@
+/** Names that users and other programs rely on. */
+export const GROUP = 'bss-platform.io';
+export const VERSION = 'v1alpha1';
+export const API_VERSION = `${GROUP}/${VERSION}`;
+export const KIND = 'BssPlatform';
+export const PLURAL = 'bssplatforms';
+
+/** Of server-side apply. */
+export const FIELD_MANAGER = 'bss-operator';
+/** Prefix of our labels and annotations. */
+export const PREFIX = `${GROUP}/`;
+export const FINALIZER = `${PREFIX}finalizer`;

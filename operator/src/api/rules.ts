@@ -1,0 +1,107 @@
+/**
+ * Rules that cross fields, written once: each is a CEL expression for the API server and the same check in TypeScript for the
+ * operator and the CLI, with one message. Custom keys of `.meta()` travel through `z.toJSONSchema` into the CRD.
+ */
+import { z } from 'zod';
+
+/** One entry of `x-kubernetes-validations`. */
+export interface CelRule {
+  rule: string;
+  message: string;
+  /** Field of the object that the message is about, relative to it, such as `.managed`. */
+  fieldPath?: string;
+}
+
+interface Rule<T> {
+  cel: string;
+  message: string;
+  fieldPath?: string;
+  /** True when the value (after defaults) is right. */
+  check: (value: T) => boolean;
+}
+
+const CEL_KEY = 'x-kubernetes-validations';
+
+function withCel<S extends z.ZodType>(schema: S, added: CelRule): S {
+  const meta = schema.meta() ?? {};
+  const before: unknown = meta[CEL_KEY];
+  return schema.meta({ ...meta, [CEL_KEY]: [...(Array.isArray(before) ? before : []), added] });
+}
+
+/** `schema` with one more rule, checked by the API server (CEL) and by zod, under the same message. */
+export function rule<S extends z.ZodType>(schema: S, { cel, message, fieldPath, check }: Rule<z.output<S>>): S {
+  const path = fieldPath?.split('.').filter(Boolean);
+  const refined = schema.refine(check, { message, ...(path ? { path } : {}) });
+  return withCel(refined, { rule: cel, message, ...(fieldPath ? { fieldPath } : {}) });
+}
+
+/** A rule about a change (CEL sees `oldSelf`): only the API server knows the old object, so there is no check in TypeScript. */
+export function transition<S extends z.ZodType>(schema: S, cel: string, message: string, fieldPath?: string): S {
+  return withCel(schema, { rule: cel, message, ...(fieldPath ? { fieldPath } : {}) });
+}
+
+/**
+ * States a default that the schema cannot hold because it depends on other fields: it is left out of the CRD's defaults and said in the
+ * description instead.
+ */
+export function defaultText<S extends z.ZodType>(schema: S, text: string): S {
+  return schema.meta({ ...schema.meta(), 'x-default-text': text });
+}
+
+const DURATION = /^([0-9]+)(ms|s|m|h|d)$/;
+const UNIT_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Milliseconds of a duration such as `500ms`, `30s`, `5m`, `1h` or `7d`. Throws a RangeError for anything else. */
+export function durationMs(text: string): number {
+  const match = DURATION.exec(text);
+  const unit = UNIT_MS[match?.[2] ?? ''];
+  if (!match || unit === undefined) throw new RangeError(`not a duration: ${text}`);
+  return Number(match[1]) * unit;
+}
+
+/** A duration as text: one whole number and one unit. */
+export function duration(description: string) {
+  return rule(z.string().max(12).describe(description), {
+    cel: "self.matches('^[0-9]+(ms|s|m|h|d)$')",
+    message: 'write a whole number and one unit (ms, s, m, h or d), such as 30s, 5m or 15d',
+    check: (value) => DURATION.test(value),
+  });
+}
+
+const SUFFIX: Record<string, number> = {
+  m: 1e-3,
+  '': 1,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  P: 1e15,
+  E: 1e18,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+  Ti: 2 ** 40,
+  Pi: 2 ** 50,
+  Ei: 2 ** 60,
+};
+const QUANTITY = /^([0-9]+(?:\.[0-9]+)?|\.[0-9]+)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$/;
+
+/** Value of a Kubernetes quantity in its base unit (bytes, cores). Throws a RangeError for text that is none. */
+export function quantityValue(text: string): number {
+  const match = QUANTITY.exec(text);
+  if (!match) throw new RangeError(`not a quantity: ${text}`);
+  return Number(match[1]) * (SUFFIX[match[2] ?? ''] ?? 1);
+}
+
+/** A Kubernetes quantity; a bare integer is taken too, as in a Pod. The output is text. */
+export function quantity(description: string) {
+  const text = z
+    .union([z.int().min(0), z.string().max(20)])
+    .transform(String)
+    .meta({ description, 'x-kubernetes-int-or-string': true });
+  return rule(text, {
+    cel: "type(self) == int || self.matches('^([0-9]+([.][0-9]+)?|[.][0-9]+)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$')",
+    message: 'write a quantity such as 250m or 2 (CPU), 512Mi or 10Gi (bytes)',
+    check: (value) => QUANTITY.test(value),
+  });
+}

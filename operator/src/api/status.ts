@@ -1,0 +1,68 @@
+/** The status of a BssPlatform. */
+import { z } from 'zod';
+
+const text = (description: string) => z.string().describe(description);
+const time = (description: string) => z.string().meta({ format: 'date-time' }).describe(description);
+const mapBy = (...keys: string[]) => ({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': keys });
+
+const condition = z.strictObject({
+  type: text('Ready, Progressing, Degraded, Paused, ...'),
+  status: z.enum(['True', 'False', 'Unknown']).describe('Whether it holds.'),
+  reason: text('One word for programs.'),
+  message: text('A sentence for people.'),
+  observedGeneration: z.int().optional().describe('Generation of the spec that this is about.'),
+  lastTransitionTime: time('When status changed last.'),
+});
+
+const component = z.strictObject({
+  name: text('Name of the component, such as kafka.'),
+  kind: text('Kind of object that runs it.'),
+  ready: z.int().describe('Replicas that are ready (for a Job: runs that succeeded).'),
+  desired: z.int().describe('Replicas that there should be.'),
+  message: text('What is missing; empty when nothing is.').optional(),
+});
+
+const consumerGroup = z
+  .strictObject({
+    name: text('Consumer group.'),
+    topics: z.array(z.string()).describe('Topics that it reads.'),
+    lag: z.int().optional().describe('Events that wait; absent when it could not be read.'),
+    delaySeconds: z.number().optional().describe('Time that the oldest of them is expected to wait, in seconds.'),
+    arrivalRate: z.number().optional().describe('Events that arrive, per second.'),
+    ratePerReplica: z.number().optional().describe('Events that one replica applies, per second, as learnt under load.'),
+    replicas: z.int().optional().describe('Replicas now.'),
+    desiredReplicas: z.int().optional().describe('Replicas wanted.'),
+    reason: text('Why this number: one word.').optional(),
+    message: text('Why this number: a sentence.').optional(),
+    lastScaleTime: time('Last change of the number.').optional(),
+  })
+  .meta({ 'x-kubernetes-preserve-unknown-fields': true });
+
+const endpoint = z.strictObject({
+  name: text('What is reached there.'),
+  address: text('Address inside the cluster.'),
+});
+
+const ownedObject = z.strictObject({
+  apiVersion: text('API group and version.'),
+  kind: text('Kind.'),
+  name: text('Name.'),
+});
+
+export const statusSchema = z.strictObject({
+  observedGeneration: z.int().optional().describe('Generation of the spec that the operator acted on last.'),
+  version: text('Version that runs: spec.version of the last roll-out that became healthy.').optional(),
+  conditions: z.array(condition).meta(mapBy('type')).optional().describe('What holds: Ready first of all.'),
+  components: z.array(component).meta(mapBy('name')).optional().describe('Parts of the platform.'),
+  consumerGroups: z.array(consumerGroup).meta(mapBy('name')).optional().describe('Consumer groups and how they are scaled.'),
+  endpoints: z.array(endpoint).meta(mapBy('name')).optional().describe('Where things are.'),
+  secretName: text('Secret that holds the generated passwords and tokens.').optional(),
+  warnings: z.array(z.string()).meta({ 'x-kubernetes-list-type': 'atomic' }).optional().describe('What is legal in the spec but unwise.'),
+  inventory: z
+    .array(ownedObject)
+    .meta({ 'x-kubernetes-list-type': 'atomic' })
+    .optional()
+    .describe('Objects that the operator made for this platform: what leaves this list is deleted.'),
+});
+
+export type BssPlatformStatus = z.output<typeof statusSchema>;

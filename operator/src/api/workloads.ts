@@ -1,0 +1,105 @@
+/** The workloads of a platform. */
+import { z } from 'zod';
+import { autoscaling } from './autoscaling.ts';
+import { environment, host, objectName, placement, resources } from './common.ts';
+import { defaultText, rule } from './rules.ts';
+
+const common = (what: string) => ({
+  enabled: z.boolean().default(true).describe(`False: ${what} is not run.`),
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Least level of log lines that are written.'),
+  env: environment,
+  resources: resources(`one replica of ${what}`),
+  ...placement(),
+});
+
+const replicas = z.int().min(0).max(100).default(1).describe('Number of replicas.');
+
+const databasePool = defaultText(
+  z.int().min(1).max(100).optional().describe('Connections to PgBouncer that one replica may open (DB_POOL_MAX).'),
+  "its share of PgBouncer's maxClientConnections, at most 10",
+);
+
+const ingress = z
+  .strictObject({
+    host: host('Host name under which the gateway is reached.'),
+    className: objectName("IngressClass; the cluster's default class when absent.").optional(),
+    tlsSecretName: objectName('Secret with the certificate (kubernetes.io/tls). Without it the route is plain HTTP.').optional(),
+  })
+  .describe('An Ingress for the gateway.');
+
+const gateway = z.strictObject({
+  ...common('the gateway'),
+  replicas,
+  debugSeed: z
+    .strictObject({
+      enabled: z
+        .boolean()
+        .default(false)
+        .describe(
+          'Serve POST /debug/seed, which makes random events. Callers need the debug-token of the credentials Secret. Not for production.',
+        ),
+    })
+    .prefault({})
+    .describe('Random events for demonstrations and load tests.'),
+  ingress: ingress.optional(),
+});
+
+const ledger = z.strictObject({ ...common('the ledger'), replicas, databasePool });
+
+const batch = z
+  .strictObject({
+    maxRecords: z.int().min(1).max(50_000).default(5000).describe('Most events in one database transaction.'),
+    fetchMinBytes: z
+      .int()
+      .min(1)
+      .max(104_857_600)
+      .default(1_048_576)
+      .describe('A fetch waits until the broker has this many bytes (fetch.min.bytes) ...'),
+    fetchMaxWaitMs: z
+      .int()
+      .min(1)
+      .max(60_000)
+      .default(500)
+      .describe('... or until this many milliseconds have passed (fetch.max.wait.ms).'),
+  })
+  .prefault({})
+  .describe('Size of the batches that the consumer reads and applies.');
+
+const interest = rule(
+  z.strictObject({
+    ...common('the interest consumer'),
+    replicas: defaultText(
+      z.int().min(0).max(1000).optional().describe('Number of replicas when autoscaling is off (autoscaling.mode: fixed).'),
+      'autoscaling.minReplicas',
+    ),
+    autoscaling,
+    batch,
+    databasePool,
+  }),
+  {
+    cel: "!has(self.replicas) || !has(self.autoscaling.mode) || self.autoscaling.mode == 'fixed'",
+    message:
+      'replicas holds only without autoscaling: remove replicas and set autoscaling.minReplicas and maxReplicas, or set autoscaling.mode to fixed',
+    fieldPath: '.replicas',
+    check: (value) => value.replicas === undefined || value.autoscaling.mode === 'fixed',
+  },
+);
+
+const kafkaExporter = z.strictObject(common('the Kafka exporter'));
+
+export const workloads = rule(
+  z.strictObject({
+    gateway: gateway.prefault({}).describe('Public HTTP entry.'),
+    ledger: ledger.prefault({}).describe('Accounts and the double-entry journal.'),
+    interest: interest.prefault({}).describe('Batch consumer that applies interest transactions to the ledger.'),
+    kafkaExporter: kafkaExporter.prefault({}).describe('Metrics of topics and consumer groups.'),
+  }),
+  {
+    cel: '!self.gateway.enabled || self.ledger.enabled',
+    message: 'the gateway needs the ledger: set workloads.ledger.enabled to true, or workloads.gateway.enabled to false',
+    fieldPath: '.ledger.enabled',
+    check: (value) => !value.gateway.enabled || value.ledger.enabled,
+  },
+)
+  .prefault({})
+  .describe('The services of the platform.');
