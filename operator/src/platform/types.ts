@@ -1,0 +1,65 @@
+/** What goes into the builders and what comes out. */
+import type { BssPlatformSpec } from '../api/index.ts';
+
+/** Any Kubernetes object, as JSON. */
+export interface KubernetesObject {
+  apiVersion: string;
+  kind: string;
+  metadata: {
+    name: string;
+    namespace?: string;
+    labels?: Record<string, string>;
+    annotations?: Record<string, string>;
+    ownerReferences?: OwnerReference[];
+  };
+  [field: string]: unknown;
+}
+
+export interface OwnerReference {
+  apiVersion: string;
+  kind: string;
+  name: string;
+  uid: string;
+  controller: boolean;
+  blockOwnerDeletion: boolean;
+}
+
+/** Stages follow one another: the next begins when every component of the one before is healthy. */
+export const STAGES = ['stores', 'setup', 'workloads', 'observability'] as const;
+export type Stage = (typeof STAGES)[number];
+
+/** An object whose state tells whether its component is healthy. */
+export interface HealthCheck {
+  kind: 'Deployment' | 'StatefulSet' | 'Job';
+  name: string;
+}
+
+/** A part of the platform with everything it consists of. */
+export interface Component {
+  /** Its name in status and in the label app.kubernetes.io/component. */
+  name: string;
+  stage: Stage;
+  manifests: KubernetesObject[];
+  health: HealthCheck[];
+}
+
+/** Hash of each value of each Secret that the platform uses: by name of the Secret, then by key. Never the values. */
+export type SecretHashes = Record<string, Record<string, string>>;
+
+/** Everything the builders know. They read nothing else. */
+export interface PlatformInput {
+  name: string;
+  namespace: string;
+  /** Of the BssPlatform; without it (rendering without a cluster) objects carry no owner references. */
+  uid?: string;
+  spec: BssPlatformSpec;
+  /** Namespace of the operator, which must reach Kafka. */
+  operatorNamespace: string;
+  secretHashes: SecretHashes;
+}
+
+/** A Secret that pods of this platform use, with the keys they need. */
+export interface SecretUse {
+  name: string;
+  keys: string[];
+}
