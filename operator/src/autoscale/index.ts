@@ -1,0 +1,18 @@
+export { Autoscaler } from './autoscaler.ts';
+export type { AutoscalerDeps } from './autoscaler.ts';
+export { scaleClient } from './actuator.ts';
+export type { KubeRequest, KubeResponse } from './actuator.ts';
+export { DEFAULT_POLICY, SAMPLE_SECONDS, validatePolicy, withDefaults } from './policy.ts';
+export type { PolicyProblem, ScaleMode, ScalePolicy } from './policy.ts';
+export type {
+  ConsumerGroupStatus,
+  Decision,
+  DecisionRecord,
+  DeploymentView,
+  KafkaConnection,
+  LearnedRate,
+  Problem,
+  ScaleClient,
+  ScaleEvent,
+  ScaleTarget,
+} from './types.ts';
