@@ -113,12 +113,16 @@ function settleStore(merged: Raw, raw: Raw, store: string): void {
   if (given['managed'] === undefined || given['managed'] === null) delete value['managed'];
 }
 
-/** A replica count without a mode means that the count is fixed. */
+/** A replica count without a mode means that the count is fixed; a group that may stop has no least number. */
 function settleScaling(merged: Raw): void {
-  const interest = isObject(merged['workloads']) ? merged['workloads']['interest'] : undefined;
-  if (!isObject(interest) || typeof interest['replicas'] !== 'number') return;
-  const autoscaling = isObject(interest['autoscaling']) ? interest['autoscaling'] : {};
-  if (autoscaling['mode'] === undefined) interest['autoscaling'] = { ...autoscaling, mode: 'fixed' };
+  const workloads = merged['workloads'];
+  const interest = isObject(workloads) ? workloads['interest'] : undefined;
+  if (!isObject(workloads) || !isObject(interest)) return;
+  const scaling: Raw = isObject(interest['autoscaling']) ? { ...interest['autoscaling'] } : {};
+  if (scaling['mode'] === undefined && typeof interest['replicas'] === 'number') scaling['mode'] = 'fixed';
+  if (scaling['minReplicas'] === undefined && scaling['scaleToZero'] === true) scaling['minReplicas'] = 0;
+  if (interest['autoscaling'] !== undefined && !isObject(interest['autoscaling'])) return;
+  merged['workloads'] = { ...workloads, interest: { ...interest, autoscaling: scaling } };
 }
 
 /** The platform's own topics, with the user's settings for them, then the user's other topics. */

@@ -22,21 +22,27 @@ const component = z.strictObject({
   message: text('What is missing; empty when nothing is.').optional(),
 });
 
-const consumerGroup = z
-  .strictObject({
-    name: text('Consumer group.'),
-    topics: z.array(z.string()).describe('Topics that it reads.'),
-    lag: z.int().optional().describe('Events that wait; absent when it could not be read.'),
-    delaySeconds: z.number().optional().describe('Time that the oldest of them is expected to wait, in seconds.'),
-    arrivalRate: z.number().optional().describe('Events that arrive, per second.'),
-    ratePerReplica: z.number().optional().describe('Events that one replica applies, per second, as learnt under load.'),
-    replicas: z.int().optional().describe('Replicas now.'),
-    desiredReplicas: z.int().optional().describe('Replicas wanted.'),
-    reason: text('Why this number: one word.').optional(),
-    message: text('Why this number: a sentence.').optional(),
-    lastScaleTime: time('Last change of the number.').optional(),
-  })
-  .meta({ 'x-kubernetes-preserve-unknown-fields': true });
+const learned = z.strictObject({
+  ratePerReplica: z.number().describe('Events that one replica applies, per second, while there is work waiting.'),
+  startupSeconds: z.number().describe('Seconds from a step up until the new replica takes part.'),
+  observations: z.int().describe('Number of observations behind it.'),
+});
+
+const consumerGroup = z.strictObject({
+  name: text('Consumer group.'),
+  topics: z.array(z.string()).describe('Topics that it reads.'),
+  lag: z.int().optional().describe('Events that wait; absent when it could not be read.'),
+  delaySeconds: z.number().optional().describe('How long the oldest of them has been waiting, in seconds.'),
+  arrivalRate: z.number().optional().describe('Events that arrive, per second.'),
+  ratePerReplica: z.number().optional().describe('Events that one replica applies, per second, as learnt under load.'),
+  replicas: z.int().optional().describe('Replicas asked for now.'),
+  readyReplicas: z.int().optional().describe('Replicas that are ready.'),
+  desiredReplicas: z.int().optional().describe('Replicas wanted.'),
+  reason: text('Why this number: one word.').optional(),
+  message: text('Why this number: a sentence.').optional(),
+  lastScaleTime: time('Last change of the number.').optional(),
+  learned: learned.optional().describe('What the autoscaler has learnt about the group; it survives a restart of the operator here.'),
+});
 
 const endpoint = z.strictObject({
   name: text('What is reached there.'),
