@@ -41,8 +41,8 @@ async function demo(target: Target, started: number): Promise<boolean> {
   await progress.step('load images', () => target.loadImages());
   await progress.step('helm install bss-operator', () => installOperator(target));
   const platform = new PlatformResource(await target.kubectl(), NAMESPACE, PLATFORM);
-  const readySeconds = await progress.step('kubectl apply -f examples/demo.yaml, wait for Ready', () => applyAndWait(platform));
-  const run = await progress.step('events', () => burst(target, platform));
+  const readySeconds = await progress.step('kubectl apply -f examples/demo.yaml, wait for Ready', () => applyAndWait(platform), { live: false });
+  const run = await progress.step('events, and the autoscaler at work', () => burst(target, platform), { live: false });
   const facts = { ...run, readySeconds, totalSeconds: (Date.now() - started) / 1000, hints: target.hints() };
   console.log(`\n${formatSummary(facts)}`);
   return verdicts(facts).every((verdict) => verdict.ok);
