@@ -1,0 +1,31 @@
+/** Locks between processes. The kernel holds them, so a process that dies, however, releases its own. */
+import { spawn } from 'node:child_process';
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { Failure } from './failure.ts';
+import { cachePath } from './paths.ts';
+
+/**
+ * Runs `work` while this process alone holds the lock of that name; waits for whoever holds it.
+ * `flock` keeps the lock for as long as its child `cat` sees an open standard input, which ends with this process at the latest.
+ */
+export async function withLock<T>(name: string, work: () => Promise<T>): Promise<T> {
+  const file = cachePath('locks', `${name}.lock`);
+  await mkdir(dirname(file), { recursive: true });
+  const holder = spawn('flock', ['--exclusive', file, 'sh', '-c', 'echo locked; exec cat >/dev/null'], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    detached: true,
+  });
+  await new Promise<void>((resolve, reject) => {
+    holder.stdout.once('data', () => resolve());
+    holder.once('error', (error) =>
+      reject(new Failure(`cannot start flock: ${error.message}`, { tryNext: ['apt-get install util-linux'] })),
+    );
+    holder.once('exit', (code) => reject(new Failure(`flock ${file} ended with code ${code}`)));
+  });
+  try {
+    return await work();
+  } finally {
+    holder.stdin.end();
+  }
+}
