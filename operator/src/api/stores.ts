@@ -70,7 +70,7 @@ const externalPostgres = z
   .strictObject({
     host: host('Address of the primary.'),
     port: port('Its port.', 5432),
-    tls: z.enum(['disable', 'prefer', 'require']).default('require').describe('Encryption of connections to the server (sslmode).'),
+    tls: z.enum(['disable', 'require']).default('require').describe('Encryption of connections to the server (sslmode).'),
     adminSecret: z
       .strictObject({
         name: objectName("Secret in the platform's namespace."),

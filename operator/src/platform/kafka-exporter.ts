@@ -1,0 +1,25 @@
+/** Metrics of topics and consumer groups. */
+import { component } from './component.ts';
+import { kafkaClient } from './connections.ts';
+import { PORTS } from './names.ts';
+import type { Component, PlatformInput } from './types.ts';
+import { workload } from './workload.ts';
+
+export function kafkaExporterComponent(input: PlatformInput): Component | undefined {
+  const { kafkaExporter } = input.spec.workloads;
+  if (!kafkaExporter.enabled) return undefined;
+  const { env, ...rest } = kafkaClient(input);
+  return component(input, 'kafka-exporter', 'observability', [
+    workload(input, {
+      name: 'kafka-exporter',
+      spec: kafkaExporter,
+      replicas: 1,
+      env,
+      ...rest,
+      metricsPort: PORTS.kafkaExporter,
+      gracePeriodSeconds: 15,
+      // Two of them at once would count every lag twice.
+      strategy: { type: 'Recreate' },
+    }),
+  ]);
+}

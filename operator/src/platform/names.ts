@@ -1,0 +1,49 @@
+/** Names and labels of what a platform consists of. */
+import type { PlatformInput } from './types.ts';
+
+type Named = Pick<PlatformInput, 'name' | 'namespace'>;
+
+/** `<platform>-<component>`: name of the objects of a component. */
+export function nameOf(platform: Named, component: string): string {
+  return `${platform.name}-${component}`;
+}
+
+/** Name of a component's Service inside the cluster. */
+export function addressOf(platform: Named, component: string): string {
+  return `${nameOf(platform, component)}.${platform.namespace}.svc`;
+}
+
+/** Secret with the generated passwords and tokens. */
+export function credentialsName(platform: Named): string {
+  return nameOf(platform, 'credentials');
+}
+
+/** What selects the pods of a component. Never changes: selectors cannot. */
+export function selectorOf(platform: Named, component: string): Record<string, string> {
+  return { 'app.kubernetes.io/name': component, 'app.kubernetes.io/instance': platform.name };
+}
+
+/** Labels of every object and pod of a component. */
+export function labelsOf(platform: Pick<PlatformInput, 'name' | 'namespace' | 'spec'>, component: string): Record<string, string> {
+  return {
+    ...selectorOf(platform, component),
+    'app.kubernetes.io/component': component,
+    'app.kubernetes.io/part-of': 'bss-platform',
+    'app.kubernetes.io/managed-by': 'bss-operator',
+    'app.kubernetes.io/version': platform.spec.version,
+  };
+}
+
+/** Ports of the table in the reference. */
+export const PORTS = {
+  http: 8080,
+  metrics: 9464,
+  kafka: 9092,
+  postgres: 5432,
+  redis: 6379,
+  prometheus: 9090,
+  postgresExporter: 9187,
+  pgbouncerExporter: 9127,
+  redisExporter: 9121,
+  kafkaExporter: 9308,
+} as const;

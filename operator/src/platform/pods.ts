@@ -1,0 +1,197 @@
+/** Pods and containers that the Pod Security level "restricted" admits. */
+import type { V1Container, V1ContainerPort, V1EnvVar, V1PodSpec, V1PodTemplateSpec, V1Probe, V1Volume } from '@kubernetes/client-node';
+import { PREFIX, quantityValue, type BssPlatformSpec } from '../api/index.ts';
+import { hash } from './hash.ts';
+import { imageOf, type ImageName } from './images.ts';
+import { labelsOf, nameOf, selectorOf } from './names.ts';
+import type { PlatformInput, SecretUse } from './types.ts';
+
+/** Annotation that changes, and so restarts the pods, whenever a configuration or Secret that they use changes. */
+export const HASH_ANNOTATION = `${PREFIX}config-hash`;
+
+export type Resources = BssPlatformSpec['pgbouncer']['resources'];
+
+/** Fields of `placement()` in the schema. */
+export interface Placement {
+  nodeSelector: Record<string, string>;
+  tolerations: BssPlatformSpec['pgbouncer']['tolerations'];
+  priorityClassName?: string | undefined;
+  labels: Record<string, string>;
+}
+
+interface ContainerOptions {
+  name: string;
+  image: ImageName;
+  command: string[];
+  env?: V1EnvVar[];
+  /** Number by name; the scrape looks for names that start with `metrics`. */
+  ports?: Record<string, number>;
+  resources: Resources;
+  /** Name of the volume by mount path. */
+  mounts?: Record<string, string>;
+  probes?: Probes;
+}
+
+type Probes = Pick<V1Container, 'readinessProbe' | 'livenessProbe' | 'startupProbe'>;
+
+/** A container with an explicit command, a read-only root file system and no privileges. */
+export function container(input: PlatformInput, options: ContainerOptions): V1Container {
+  const { pullPolicy } = input.spec.images;
+  return {
+    name: options.name,
+    image: imageOf(input.spec, options.image),
+    imagePullPolicy: pullPolicy,
+    command: options.command,
+    env: options.env ?? [],
+    ports: Object.entries(options.ports ?? {}).map(([name, containerPort]): V1ContainerPort => ({ name, containerPort, protocol: 'TCP' })),
+    resources: plain(options.resources),
+    volumeMounts: Object.entries(options.mounts ?? {}).map(([mountPath, name]) => ({ name, mountPath })),
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    },
+    ...options.probes,
+  };
+}
+
+/** Without the undefined values that the schema's type allows. */
+function plain({ requests, limits }: Resources): { requests: Record<string, string>; limits: Record<string, string> } {
+  return { requests: defined(requests), limits: defined(limits) };
+}
+
+function defined(amounts: Record<string, string | undefined>): Record<string, string> {
+  return Object.fromEntries(Object.entries(amounts).flatMap(([key, amount]) => (amount === undefined ? [] : [[key, amount]])));
+}
+
+interface PodOptions {
+  component: string;
+  placement: Placement;
+  /** Numeric: the kubelet must know that it is not root. Volumes belong to this group too. */
+  user: number;
+  containers: V1Container[];
+  initContainers?: V1Container[];
+  volumes?: V1Volume[];
+  /** Contents of the configuration that the pods read. */
+  config?: unknown;
+  secrets?: SecretUse[];
+  gracePeriodSeconds: number;
+  serviceAccount?: string;
+  restartPolicy?: 'Always' | 'OnFailure';
+}
+
+/** A pod template with the standard labels and the hash of what the pods read. */
+export function podTemplate(input: PlatformInput, options: PodOptions): V1PodTemplateSpec {
+  return {
+    metadata: {
+      labels: { ...options.placement.labels, ...labelsOf(input, options.component) },
+      annotations: { [HASH_ANNOTATION]: hash([options.config ?? null, secretHashes(input, options.secrets ?? [])]) },
+    },
+    spec: {
+      serviceAccountName: options.serviceAccount ?? input.name,
+      automountServiceAccountToken: options.serviceAccount !== undefined,
+      enableServiceLinks: false,
+      terminationGracePeriodSeconds: options.gracePeriodSeconds,
+      restartPolicy: options.restartPolicy ?? 'Always',
+      securityContext: securityContext(options.user),
+      ...placementFields(input, options),
+      ...(input.spec.images.pullSecrets.length > 0 ? { imagePullSecrets: input.spec.images.pullSecrets.map((name) => ({ name })) } : {}),
+      ...(options.initContainers ? { initContainers: options.initContainers } : {}),
+      containers: options.containers,
+      volumes: options.volumes ?? [],
+    },
+  };
+}
+
+function securityContext(user: number): NonNullable<V1PodSpec['securityContext']> {
+  return {
+    runAsNonRoot: true,
+    runAsUser: user,
+    runAsGroup: user,
+    fsGroup: user,
+    fsGroupChangePolicy: 'OnRootMismatch',
+    seccompProfile: { type: 'RuntimeDefault' },
+  };
+}
+
+function placementFields(input: PlatformInput, { placement, component }: PodOptions): Partial<V1PodSpec> {
+  const { nodeSelector, tolerations, priorityClassName } = placement;
+  return {
+    ...(Object.keys(nodeSelector).length > 0 ? { nodeSelector } : {}),
+    ...(tolerations.length > 0 ? { tolerations: tolerations.map((toleration) => withoutUndefined(toleration)) } : {}),
+    ...(priorityClassName === undefined ? {} : { priorityClassName }),
+    ...(input.spec.profile === 'production' ? { topologySpreadConstraints: [spread(input, component)] } : {}),
+  };
+}
+
+function withoutUndefined(fields: object) {
+  return Object.fromEntries(Object.entries(fields).filter(([, part]) => part !== undefined));
+}
+
+/** Over nodes, as far as there are enough of them. */
+function spread(input: PlatformInput, component: string) {
+  return {
+    maxSkew: 1,
+    topologyKey: 'kubernetes.io/hostname',
+    whenUnsatisfiable: 'ScheduleAnyway',
+    labelSelector: { matchLabels: selectorOf(input, component) },
+  };
+}
+
+/** A Secret or key that is not there yet has no hash; the pod waits for it, and is replaced once it is there. */
+function secretHashes(input: PlatformInput, uses: SecretUse[]): string[][] {
+  return uses.flatMap(({ name, keys }) => keys.map((key) => [name, key, input.secretHashes[name]?.[key] ?? '']));
+}
+
+export function value(name: string, text: string | number): V1EnvVar {
+  return { name, value: String(text) };
+}
+
+export function fromSecret(name: string, secret: string, key: string): V1EnvVar {
+  return { name, valueFrom: { secretKeyRef: { name: secret, key } } };
+}
+
+/** Probe with the periods that fit it: quick until it is up, calm afterwards. */
+export function probe(check: Partial<V1Probe>, periodSeconds: number, failureThreshold: number): V1Probe {
+  return { ...check, periodSeconds, timeoutSeconds: 5, failureThreshold };
+}
+
+/** Up to two minutes to start; then ready or not within seconds, and restarted after a minute without an answer. */
+export function probes(ready: Partial<V1Probe>, live: Partial<V1Probe> = ready): Probes {
+  return { startupProbe: probe(live, 1, 120), readinessProbe: probe(ready, 3, 3), livenessProbe: probe(live, 10, 6) };
+}
+
+/** For programs in Go: threads and heap that fit the limits, which the runtime cannot see by itself. */
+export function goRuntime({ limits }: Resources): V1EnvVar[] {
+  return [
+    ...(limits.cpu === undefined ? [] : [value('GOMAXPROCS', Math.max(1, Math.ceil(quantityValue(limits.cpu))))]),
+    ...(limits.memory === undefined ? [] : [value('GOMEMLIMIT', Math.floor(quantityValue(limits.memory) * 0.9))]),
+  ];
+}
+
+/** Mebibytes in a quantity of bytes, rounded down. */
+export function mebibytes(quantity: string): number {
+  return Math.floor(quantityValue(quantity) / 2 ** 20);
+}
+
+/** Memory that a process may write files into: a volume that goes with the pod. */
+export function scratch(name: string, sizeLimit: string): V1Volume {
+  return { name, emptyDir: { sizeLimit } };
+}
+
+export function configVolume(name: string, configMap: string): V1Volume {
+  return { name, configMap: { name: configMap } };
+}
+
+export function secretVolume(name: string, secret: string, keys: Record<string, string>): V1Volume {
+  return { name, secret: { secretName: secret, items: Object.entries(keys).map(([key, path]) => ({ key, path })), defaultMode: 0o440 } };
+}
+
+export function claimVolume(name: string, claim: string): V1Volume {
+  return { name, persistentVolumeClaim: { claimName: claim } };
+}
+
+/** Name of a component's volume claim. */
+export function claimName(input: PlatformInput, component: string): string {
+  return `${nameOf(input, component)}-data`;
+}

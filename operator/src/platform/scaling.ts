@@ -1,0 +1,44 @@
+/** From the spec to what the autoscaler is to do. */
+import type { ScalePolicy, ScaleTarget } from '../autoscale/index.ts';
+import { durationMs, INTEREST_GROUP, INTEREST_TOPIC, type BssPlatformSpec } from '../api/index.ts';
+import { nameOf } from './names.ts';
+import type { PlatformInput } from './types.ts';
+
+type Autoscaling = BssPlatformSpec['workloads']['interest']['autoscaling'];
+
+const seconds = (duration: string) => durationMs(duration) / 1000;
+
+/** The autoscaler's policy for the fields of `spec...autoscaling`. */
+export function scalePolicy(autoscaling: Autoscaling): ScalePolicy {
+  const { lagPerReplica, safeReplicas } = autoscaling;
+  return {
+    mode: autoscaling.mode,
+    minReplicas: autoscaling.minReplicas,
+    maxReplicas: autoscaling.maxReplicas,
+    maxDelaySeconds: seconds(autoscaling.maxDelay),
+    ...(lagPerReplica === undefined ? {} : { lagPerReplica }),
+    scaleDownWindowSeconds: seconds(autoscaling.scaleDownWindow),
+    stepUpReplicas: autoscaling.stepUpReplicas,
+    stepUpFactor: autoscaling.stepUpFactor,
+    scaleToZero: autoscaling.scaleToZero,
+    idleSeconds: seconds(autoscaling.idleTime),
+    activationLag: autoscaling.activationLag,
+    ...(safeReplicas === undefined ? {} : { safeReplicas }),
+    lagUnknownSeconds: seconds(autoscaling.lagUnknownAfter),
+  };
+}
+
+/** Consumer groups to look after; none while the platform hibernates. */
+export function scaleTargets(platform: Pick<PlatformInput, 'name' | 'namespace' | 'spec'>): ScaleTarget[] {
+  const { interest } = platform.spec.workloads;
+  if (!interest.enabled || platform.spec.hibernate) return [];
+  return [
+    {
+      group: INTEREST_GROUP,
+      topics: [INTEREST_TOPIC],
+      namespace: platform.namespace,
+      deployment: nameOf(platform, 'interest'),
+      policy: scalePolicy(interest.autoscaling),
+    },
+  ];
+}
