@@ -1,0 +1,36 @@
+import { z } from 'zod';
+import { flag, httpEnv, kafkaEnv, topicName } from '../src/kernel/config.ts';
+import { HttpApi } from '../src/kernel/http.ts';
+import { KafkaProducer } from '../src/kernel/kafka/producer.ts';
+import { runService } from '../src/kernel/service.ts';
+import { ledgerProxyRoutes, seedRoute } from './api.ts';
+import { LedgerClient } from './ledger-client.ts';
+
+const env = {
+  ...httpEnv,
+  ...kafkaEnv,
+  LEDGER_URL: z.url({ protocol: /^https?$/, error: "write the ledger's address, such as http://ledger:8080" }),
+  DEBUG_SEED_ENABLED: flag,
+  DEBUG_TOKEN: z.string({ error: 'set it from the Secret of the platform' }).min(16, 'use at least 16 characters'),
+  INTEREST_TOPIC: topicName,
+};
+
+await runService('gateway', env, async ({ config, log, metrics, onStop }) => {
+  const producer = new KafkaProducer(config, config.POD_NAME, log, metrics);
+  onStop('producer', () => producer.close());
+  const ledger = new LedgerClient(config.LEDGER_URL, log, metrics);
+  const api = new HttpApi('BSS gateway', { log, metrics });
+  ledgerProxyRoutes(api, ledger);
+  seedRoute(
+    api,
+    {
+      enabled: config.DEBUG_SEED_ENABLED,
+      token: config.DEBUG_TOKEN,
+      topic: config.INTEREST_TOPIC,
+      source: `/${config.NAMESPACE}/${config.PLATFORM}/gateway`,
+    },
+    { ledger, producer, log },
+  );
+  onStop('http', () => api.close());
+  await api.listen(config.PORT);
+});

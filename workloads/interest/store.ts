@@ -1,0 +1,166 @@
+import type { Position } from '../src/kernel/kafka/consumer.ts';
+import type { Postgres, Queryable } from '../src/kernel/postgres.ts';
+import { calculate, contraAccount } from './calculate.ts';
+import type { AccountState, Calculation, InterestEntry, RateLookup } from './calculate.ts';
+import type { Slice } from './slice.ts';
+
+/** Call 1 of 2: locks the positions first (a second owner of a partition waits here), then the accounts in order of id, so that writers cannot deadlock. */
+const READ = `
+WITH position AS (
+  SELECT partition, next_offset FROM consumer_offset
+   WHERE consumer_group = $1 AND topic = $2 AND partition = ANY ($3::int[]) ORDER BY partition FOR UPDATE
+), locked AS (
+  SELECT id, currency, product_code, balance_minor FROM account WHERE id = ANY ($4::text[]) ORDER BY id FOR NO KEY UPDATE
+)
+SELECT 'position' AS kind, partition::text AS id, next_offset::text AS value, NULL AS currency, NULL AS product_code FROM position
+UNION ALL SELECT 'account', id, balance_minor::text, currency, product_code FROM locked
+UNION ALL SELECT 'applied', id::text, NULL, NULL, NULL FROM journal_transaction WHERE id = ANY ($5::uuid[])`;
+
+/** Call 2 of 2: journal, postings (which move the balances by trigger) and positions, all or nothing. */
+const WRITE = `
+WITH event AS (
+  SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::date[])
+    AS e (id, account_id, contra_id, currency, amount, value_date)
+), journal AS (
+  INSERT INTO journal_transaction (id, kind, currency, value_date) SELECT id, 'interest', currency, value_date FROM event
+), postings AS (
+  INSERT INTO posting (transaction_id, line, account_id, currency, amount_minor)
+  SELECT id, line, CASE line WHEN 1 THEN account_id ELSE contra_id END, currency, CASE line WHEN 1 THEN amount ELSE -amount END
+    FROM event CROSS JOIN (VALUES (1::smallint), (2::smallint)) AS l (line) WHERE amount <> 0
+)
+UPDATE consumer_offset o SET next_offset = p.next_offset, updated_at = now()
+  FROM unnest($7::int[], $8::bigint[]) AS p (partition, next_offset)
+ WHERE o.consumer_group = $9 AND o.topic = $10 AND o.partition = p.partition
+RETURNING o.partition`;
+
+/** What an attempt to apply a slice came to. */
+export type Outcome =
+  | ({ kind: 'applied' } & Calculation)
+  /** Entries were found that cannot be applied; nothing was written. */
+  | { kind: 'rejected' }
+  /** The database's position of some partitions is not where their ranges start; nothing was written. */
+  | { kind: 'moved'; positions: Position[] };
+
+type ReadRow = { kind: 'position' | 'account' | 'applied'; id: string; value: string; currency: string; product_code: string | null };
+
+/** Thrown inside the transaction to roll it back with an outcome. */
+class Rollback extends Error {
+  readonly outcome: Outcome;
+  constructor(outcome: Outcome) {
+    super(outcome.kind);
+    this.outcome = outcome;
+  }
+}
+
+/** The interest consumer's side of the ledger database. */
+export class InterestStore {
+  readonly #database: Postgres;
+  readonly #group: string;
+  readonly #topic: string;
+
+  constructor(database: Postgres, group: string, topic: string) {
+    this.#database = database;
+    this.#group = group;
+    this.#topic = topic;
+  }
+
+  /**
+   * Applies a slice in one transaction with two statements. Exactly once: the positions are compared and moved in the transaction of the
+   * effects, under lock, and an event id can enter the journal only once. Safe to repeat after any failure.
+   */
+  async apply(slice: Slice, rate: RateLookup, observe: (seconds: number) => void): Promise<Outcome> {
+    try {
+      return await this.#database.transaction((tx) => this.#applyIn(tx, slice, rate, observe));
+    } catch (error) {
+      if (error instanceof Rollback) return error.outcome;
+      throw error;
+    }
+  }
+
+  async #applyIn(tx: Queryable, slice: Slice, rate: RateLookup, observe: (seconds: number) => void): Promise<Outcome> {
+    const { positions, accounts, applied } = sortRows(await tx.query<ReadRow>('read balances', READ, this.#readValues(slice)));
+    const moved = slice.filter(({ partition, start }) => positions.get(partition) !== start);
+    if (positions.size < slice.length) throw new Error('a partition has no position: it was removed while the consumer ran');
+    if (moved.length > 0) {
+      throw new Rollback({
+        kind: 'moved',
+        positions: moved.map(({ topic, partition, start }) => ({ topic, partition, next: positions.get(partition) ?? start })),
+      });
+    }
+    const calculation = calculate(slice, accounts, applied, rate, observe);
+    if (calculation.rejected > 0) throw new Rollback({ kind: 'rejected' });
+    const written = await tx.query('write journal', WRITE, this.#writeValues(slice, calculation.entries));
+    if (written.length !== slice.length) throw new Error(`moved ${written.length} of ${slice.length} positions`);
+    return { kind: 'applied', ...calculation };
+  }
+
+  #readValues(slice: Slice): unknown[] {
+    const accounts = new Set<string>();
+    const ids = new Set<string>();
+    for (const { partition, entries } of slice) {
+      for (const { event, rejection } of entries) {
+        if (!event || rejection) continue;
+        accounts.add(event.accountId);
+        accounts.add(contraAccount(event.currency, partition));
+        ids.add(event.id);
+      }
+    }
+    return [this.#group, this.#topic, slice.map(({ partition }) => partition), arrayText(accounts), arrayText(ids)];
+  }
+
+  #writeValues(slice: Slice, entries: InterestEntry[]): unknown[] {
+    return [
+      arrayText(entries.map(({ event }) => event.id)),
+      arrayText(entries.map(({ event }) => event.accountId)),
+      arrayText(entries.map(({ contraId }) => contraId)),
+      arrayText(entries.map(({ event }) => event.currency)),
+      arrayText(entries.map(({ amountMinor }) => amountMinor.toString())),
+      arrayText(entries.map(({ event }) => event.valueDate)),
+      slice.map(({ partition }) => partition),
+      arrayText(slice.map(({ next }) => next.toString())),
+      this.#group,
+      this.#topic,
+    ];
+  }
+
+  /** Positions of the partitions that have one. */
+  async positions(partitions: number[]): Promise<Map<number, bigint>> {
+    const rows = await this.#database.query<{ partition: number; next_offset: string }>(
+      'read positions',
+      'SELECT partition, next_offset::text FROM consumer_offset WHERE consumer_group = $1 AND topic = $2 AND partition = ANY ($3::int[])',
+      [this.#group, this.#topic, partitions],
+    );
+    return new Map(rows.map(({ partition, next_offset }) => [partition, BigInt(next_offset)]));
+  }
+
+  /** Puts a partition at `to`, if its position still is `from` (undefined: it has none). */
+  async place(partition: number, from: bigint | undefined, to: bigint): Promise<void> {
+    const key = [this.#group, this.#topic, partition, to];
+    if (from === undefined) {
+      const insert =
+        'INSERT INTO consumer_offset (consumer_group, topic, partition, next_offset) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING';
+      await this.#database.query('create position', insert, key);
+    } else {
+      const update = `UPDATE consumer_offset SET next_offset = $4, updated_at = now()
+                       WHERE consumer_group = $1 AND topic = $2 AND partition = $3 AND next_offset = $5`;
+      await this.#database.query('move position', update, [...key, from]);
+    }
+  }
+}
+
+function sortRows(rows: ReadRow[]): { positions: Map<number, bigint>; accounts: Map<string, AccountState>; applied: Set<string> } {
+  const positions = new Map<number, bigint>();
+  const accounts = new Map<string, AccountState>();
+  const applied = new Set<string>();
+  for (const { kind, id, value, currency, product_code: productCode } of rows) {
+    if (kind === 'account') accounts.set(id, { currency, productCode, balanceMinor: BigInt(value) });
+    else if (kind === 'position') positions.set(Number(id), BigInt(value));
+    else applied.add(id);
+  }
+  return { positions, accounts, applied };
+}
+
+/** A Postgres array literal. The values are UUIDs, integers, dates and identifiers that were checked: none needs quotes. */
+function arrayText(values: Iterable<string>): string {
+  return `{${[...values].join(',')}}`;
+}

@@ -1,0 +1,37 @@
+import { kafkaEnv } from '../src/kernel/config.ts';
+import { KafkaAdmin } from '../src/kernel/kafka/admin.ts';
+import { runService } from '../src/kernel/service.ts';
+import { ClusterGauges, readCluster } from './collector.ts';
+
+/** As often as Prometheus scrapes. */
+const INTERVAL_MS = 5_000;
+/** A reading older than this is no reading: the exporter then says that it is not ready. */
+const STALE_MS = 30_000;
+
+await runService('kafka-exporter', kafkaEnv, async ({ config, log, metrics, health, onStop }) => {
+  const admin = new KafkaAdmin(config, config.POD_NAME, log);
+  onStop('admin', () => admin.close());
+  const gauges = new ClusterGauges(metrics);
+  const failures = metrics.counter('kafka_exporter_failures_total', 'Readings of the cluster that failed', [], [{}]);
+  let readAt = 0;
+  let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
+
+  const read = async (): Promise<void> => {
+    try {
+      gauges.set(await readCluster(admin));
+      readAt = Date.now();
+    } catch (error) {
+      failures.inc();
+      log.warn({ error }, 'the cluster could not be read');
+    }
+    if (!stopped) timer = setTimeout(() => void read(), INTERVAL_MS);
+  };
+
+  health.addReadiness('reading', () => (Date.now() - readAt > STALE_MS ? 'no fresh reading of the cluster' : undefined));
+  onStop('readings', async () => {
+    stopped = true;
+    clearTimeout(timer);
+  });
+  void read();
+});

@@ -1,0 +1,40 @@
+import type { Client } from 'pg';
+
+/**
+ * Creates demo accounts `acc-0000001` to `acc-<count>` that are missing, each with an opening transaction, in one transaction.
+ * Ids, currency, product and opening balance follow from the number alone, so that a second run adds nothing.
+ * @returns how many were created
+ */
+export async function seedAccounts(client: Client, count: number): Promise<number> {
+  if (count === 0) return 0;
+  await client.query('BEGIN');
+  try {
+    const created = await client.query(
+      `INSERT INTO account (id, kind, currency, product_code)
+       SELECT 'acc-' || lpad(n::text, 7, '0'), 'customer',
+              (ARRAY['EUR', 'EUR', 'EUR', 'USD', 'GBP'])[1 + n % 5],
+              (ARRAY['current', 'savings', 'savings-plus', 'fixed-term'])[1 + n % 4]
+         FROM generate_series(1, $1::int) AS n ON CONFLICT (id) DO NOTHING`,
+      [count],
+    );
+    await client.query(OPENING_BALANCES);
+    await client.query('COMMIT');
+    return created.rowCount ?? 0;
+  } catch (error) {
+    await client.query('ROLLBACK');
+    throw error;
+  }
+}
+
+/** Opens every customer account that has no posting yet: between 1,000.00 and 51,000.00, against the opening equity of its currency. */
+const OPENING_BALANCES = `
+WITH fresh AS (
+  SELECT md5('opening/' || a.id)::uuid AS id, a.id AS account_id, a.currency,
+         100000 + ('x' || substr(md5(a.id), 1, 8))::bit(32)::bigint % 5000000 AS amount
+    FROM account a WHERE a.kind = 'customer' AND NOT EXISTS (SELECT FROM posting p WHERE p.account_id = a.id)
+), journal AS (
+  INSERT INTO journal_transaction (id, kind, currency, value_date) SELECT id, 'opening', currency, current_date FROM fresh
+)
+INSERT INTO posting (transaction_id, line, account_id, currency, amount_minor)
+SELECT id, 1, account_id, currency, amount FROM fresh
+UNION ALL SELECT id, 2, 'opening-equity.' || currency, currency, -amount FROM fresh`;

@@ -1,0 +1,94 @@
+import type { Admin } from 'kafkajs';
+import type { Logger } from '../log.ts';
+import { createKafka } from './client.ts';
+import type { KafkaConnection } from './client.ts';
+
+/** First and one-past-last offset of a partition. */
+export interface PartitionExtent {
+  partition: number;
+  low: bigint;
+  high: bigint;
+}
+
+/** Position and size of one consumer group on one topic; a partition without a commit is left out. */
+export interface GroupPosition {
+  group: string;
+  topic: string;
+  committed: Map<number, bigint>;
+}
+
+/** The read side of a cluster, connected on first use. */
+export class KafkaAdmin {
+  readonly #admin: Admin;
+  #connecting: Promise<void> | undefined;
+
+  constructor(connection: KafkaConnection, clientId: string, log: Logger) {
+    this.#admin = createKafka(connection, clientId, log).admin();
+  }
+
+  async #connected(): Promise<Admin> {
+    this.#connecting ??= this.#admin.connect();
+    try {
+      await this.#connecting;
+    } catch (error) {
+      this.#connecting = undefined;
+      throw error;
+    }
+    return this.#admin;
+  }
+
+  /** Number of brokers in the cluster. */
+  async brokers(): Promise<number> {
+    return (await (await this.#connected()).describeCluster()).brokers.length;
+  }
+
+  /** Topics apart from Kafka's own (names that begin with "__"). */
+  async topics(): Promise<string[]> {
+    const names = await (await this.#connected()).listTopics();
+    return names.filter((name) => !name.startsWith('__')).toSorted();
+  }
+
+  /** The offsets of every partition of a topic. */
+  async extents(topic: string): Promise<PartitionExtent[]> {
+    const offsets = await (await this.#connected()).fetchTopicOffsets(topic);
+    return offsets
+      .map(({ partition, low, high }) => ({ partition, low: BigInt(low), high: BigInt(high) }))
+      .toSorted((a, b) => a.partition - b.partition);
+  }
+
+  /** Names of all consumer groups. */
+  async groups(): Promise<string[]> {
+    const { groups } = await (await this.#connected()).listGroups();
+    return groups.map(({ groupId }) => groupId).toSorted();
+  }
+
+  /** Number of members of each group. */
+  async members(groups: string[]): Promise<Map<string, number>> {
+    const { groups: described } = await (await this.#connected()).describeGroups(groups);
+    return new Map(described.map(({ groupId, members }) => [groupId, members.length]));
+  }
+
+  /** Committed offsets of a group, one entry per topic. */
+  async positions(group: string, topics: string[]): Promise<GroupPosition[]> {
+    const answers = await (await this.#connected()).fetchOffsets({ groupId: group, topics });
+    return answers.map(({ topic, partitions }) => ({
+      group,
+      topic,
+      committed: new Map(partitions.filter(({ offset }) => offset !== '-1').map(({ partition, offset }) => [partition, BigInt(offset)])),
+    }));
+  }
+
+  /** Creates topics that are missing. */
+  async createTopics(topics: { topic: string; partitions: number }[]): Promise<void> {
+    const admin = await this.#connected();
+    await admin.createTopics({
+      topics: topics.map(({ topic, partitions }) => ({ topic, numPartitions: partitions })),
+      waitForLeaders: true,
+    });
+  }
+
+  /** Disconnects. */
+  async close(): Promise<void> {
+    await this.#admin.disconnect();
+  }
+}

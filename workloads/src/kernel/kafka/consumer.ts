@@ -1,0 +1,319 @@
+import type { Consumer, ConsumerConfig, EachBatchPayload, IHeaders, Kafka, KafkaMessage } from 'kafkajs';
+import type { Logger } from '../log.ts';
+import type { Counter, Metrics } from '../metrics.ts';
+import { createKafka } from './client.ts';
+import type { KafkaConnection } from './client.ts';
+import { backOff, isFatal, withLimit } from './failures.ts';
+import { messageCounter } from './metrics.ts';
+
+/** A record as it was consumed. */
+export interface ConsumedRecord {
+  offset: bigint;
+  key: Buffer | null;
+  value: Buffer | null;
+  headers: IHeaders;
+  timestamp: string;
+}
+
+/** Consecutive records of one partition: those from offset `start` (inclusive) to `next` (exclusive). */
+export interface PartitionBatch {
+  topic: string;
+  partition: number;
+  start: bigint;
+  next: bigint;
+  records: ConsumedRecord[];
+}
+
+/** The offset at which a partition continues. */
+export type Position = Pick<PartitionBatch, 'topic' | 'partition' | 'next'>;
+
+/** What a handler may do while it holds its partitions. */
+export interface Lease {
+  /** False once the partitions may belong to another member, or the process drains: stop, write nothing more. */
+  readonly held: boolean;
+  /** Tells Kafka that partitions are done up to (exclusive) `next`; the write of the effects came before. */
+  done(positions: Position[]): void;
+  /** Continues a partition from another offset; the rest of its batch is dropped. */
+  seek(topic: string, partition: number, offset: bigint): void;
+}
+
+export interface BatchConsumerOptions {
+  connection: KafkaConnection;
+  clientId: string;
+  group: string;
+  topic: string;
+  minBytes: number;
+  maxWaitMs: number;
+  /** Most bytes of one fetch over all partitions; bounds the memory and the time until a member can leave. */
+  maxBytes: number;
+  /** Where to continue, by partition; partitions that it leaves out continue where the group committed. */
+  onAssigned(partitions: number[]): Promise<Map<number, bigint>>;
+  /** Handles what one fetch brought, all partitions at once. Throws only for defects: the process then ends. */
+  onBatches(batches: PartitionBatch[], lease: Lease): Promise<void>;
+  /** Called when the consumer cannot go on. */
+  onFatal(error: unknown): void;
+}
+
+const SESSION_TIMEOUT_MS = 10_000;
+const REBALANCE_TIMEOUT_MS = 30_000;
+const HEARTBEAT_MS = 1_000;
+/** Every partition's batch is handed over at once, so that one transaction can take the records of many. */
+const CONCURRENT_PARTITIONS = 256;
+/** A client that has neither fetched nor heartbeaten for so long hangs: its process must be restarted. */
+const STALL_MS = 90_000;
+const LEAVE_LIMIT_MS = 8_000;
+
+type State = 'starting' | 'joined' | 'away' | 'stopped';
+type Inbox = { payload: EachBatchPayload; resolve: () => void; reject: (error: unknown) => void };
+
+/**
+ * A batch consumer that cannot die silently and writes nothing for partitions that it has lost.
+ *
+ * kafkajs goes on handing out records while a rebalance is under way, and stops for good on some errors. Hence: a heartbeat runs all
+ * through the handling, and its failure ends the lease at once; the error is handed back so that the client rejoins; offsets resolve only
+ * for what is done; a crashed client is replaced by a new one, with back-off, unless the error can never pass.
+ */
+export class BatchConsumer {
+  readonly #options: BatchConsumerOptions;
+  readonly #log: Logger;
+  readonly #kafka: Kafka;
+  readonly #consumed: Counter<'direction' | 'topic'>;
+  readonly #rebalances: Counter;
+  #consumer: Consumer | undefined;
+  #state: State = 'starting';
+  #stopping = false;
+  #wake: () => void = () => undefined;
+  #loop: Promise<void> | undefined;
+  #lastActivity = Date.now();
+  #assignment: Promise<void> = Promise.resolve();
+  #inbox: Inbox[] = [];
+
+  constructor(options: BatchConsumerOptions, log: Logger, metrics: Metrics) {
+    this.#options = options;
+    this.#log = log.child({ group: options.group, topic: options.topic });
+    this.#kafka = createKafka(options.connection, options.clientId, log);
+    this.#consumed = messageCounter(metrics);
+    this.#rebalances = metrics.counter('kafka_consumer_group_joins_total', 'Times this member joined its group', [], [{}]);
+  }
+
+  /** Starts consuming; returns at once. */
+  start(): void {
+    this.#loop = this.#supervise();
+  }
+
+  /** Why the member takes no records, or undefined when it does. */
+  notReady(): string | undefined {
+    return this.#state === 'joined' ? undefined : `consumer is ${this.#state}`;
+  }
+
+  /** Why the process must be restarted, or undefined. */
+  notLive(): string | undefined {
+    const idle = Date.now() - this.#lastActivity;
+    return idle > STALL_MS ? `no fetch and no heartbeat for ${Math.round(idle / 1000)} s` : undefined;
+  }
+
+  /** Ends the lease, finishes the write under way, commits, and leaves the group, so that others take over at once. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#wake();
+    await this.#loop;
+    this.#state = 'stopped';
+  }
+
+  async #supervise(): Promise<void> {
+    for (let failures = 0; !this.#stopping;) {
+      const startedAt = Date.now();
+      const error = await this.#session();
+      if (this.#stopping) return;
+      if (isFatal(error)) return this.#options.onFatal(error);
+      this.#state = 'away';
+      failures = Date.now() - startedAt > 60_000 ? 0 : failures + 1;
+      const delay = backOff(failures);
+      this.#log.error({ error, delay_ms: delay }, 'the Kafka client stopped; a new one starts after a pause');
+      await this.#pause(delay);
+    }
+  }
+
+  /** One client from connect to crash; resolves to what ended it, or to undefined when the process drains. */
+  async #session(): Promise<unknown> {
+    const consumer = this.#kafka.consumer(this.#clientConfig());
+    this.#consumer = consumer;
+    const ended = new Promise<unknown>((resolve) => {
+      consumer.on(consumer.events.CRASH, ({ payload }) => resolve(payload.error));
+      this.#wake = () => resolve(undefined);
+    });
+    this.#observe(consumer);
+    try {
+      // A drain must not wait for a join that is under way.
+      return await Promise.race([this.#begin(consumer).then(() => ended), ended]);
+    } catch (error) {
+      return error;
+    } finally {
+      await withLimit(consumer.disconnect(), LEAVE_LIMIT_MS).catch((error: unknown) => this.#log.warn({ error }, 'disconnect failed'));
+    }
+  }
+
+  async #begin(consumer: Consumer): Promise<void> {
+    await consumer.connect();
+    await consumer.subscribe({ topics: [this.#options.topic], fromBeginning: true });
+    await consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      partitionsConsumedConcurrently: CONCURRENT_PARTITIONS,
+      eachBatch: (payload) => this.#collect(payload),
+    });
+  }
+
+  #clientConfig(): ConsumerConfig {
+    const { group: groupId, minBytes, maxBytes, maxWaitMs: maxWaitTimeInMs } = this.#options;
+    return {
+      groupId,
+      minBytes,
+      maxBytes,
+      maxWaitTimeInMs,
+      sessionTimeout: SESSION_TIMEOUT_MS,
+      rebalanceTimeout: REBALANCE_TIMEOUT_MS,
+      heartbeatInterval: HEARTBEAT_MS,
+      allowAutoTopicCreation: false,
+      // The supervisor replaces a crashed client itself: the client's own restart has been seen to end in silence.
+      retry: { retries: 4, initialRetryTime: 200, maxRetryTime: 3_000, restartOnFailure: () => Promise.resolve(false) },
+    };
+  }
+
+  #observe(consumer: Consumer): void {
+    const alive = (): void => void (this.#lastActivity = Date.now());
+    consumer.on(consumer.events.FETCH, alive);
+    consumer.on(consumer.events.HEARTBEAT, alive);
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+      alive();
+      const partitions = payload.memberAssignment[this.#options.topic] ?? [];
+      this.#rebalances.inc();
+      this.#log.info(
+        { partitions, member_id: payload.memberId, leader: payload.isLeader, duration_ms: payload.duration },
+        'joined the group',
+      );
+      this.#assignment = this.#continueWhereLeft(consumer, partitions);
+    });
+  }
+
+  async #continueWhereLeft(consumer: Consumer, partitions: number[]): Promise<void> {
+    try {
+      const positions = await this.#options.onAssigned(partitions);
+      for (const [partition, offset] of positions) consumer.seek({ topic: this.#options.topic, partition, offset: offset.toString() });
+      this.#state = 'joined';
+    } catch (error) {
+      this.#options.onFatal(error);
+    }
+  }
+
+  /** Gathers the batches that one fetch hands over, partition by partition, and handles them together. */
+  #collect(payload: EachBatchPayload): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#inbox.push({ payload, resolve, reject });
+      if (this.#inbox.length === 1) setImmediate(() => void this.#handle(this.#inbox.splice(0)));
+    });
+  }
+
+  async #handle(inbox: Inbox[]): Promise<void> {
+    const lease = new GroupLease(
+      inbox.map(({ payload }) => payload),
+      () => this.#stopping,
+      () => void (this.#lastActivity = Date.now()),
+    );
+    try {
+      await this.#assignment;
+      const batches = inbox.filter(({ payload }) => !payload.isStale()).map(({ payload }) => toBatch(payload));
+      this.#consumed.inc(
+        { direction: 'consumed', topic: this.#options.topic },
+        batches.reduce((sum, { records }) => sum + records.length, 0),
+      );
+      if (lease.held && batches.length > 0) await this.#options.onBatches(batches, lease);
+    } catch (error) {
+      if (!this.#stopping) this.#options.onFatal(error);
+    }
+    const lost = await lease.end(this.#consumer);
+    for (const { resolve, reject } of inbox) {
+      if (lost === undefined) resolve();
+      else reject(lost);
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    this.#lastActivity = Date.now();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
+
+/** The right to write for the partitions of one fetch; it ends with the first heartbeat or commit that fails. */
+class GroupLease implements Lease {
+  readonly #payloads: Map<number, EachBatchPayload>;
+  readonly #stopping: () => boolean;
+  readonly #timer: NodeJS.Timeout;
+  readonly #seeks: { topic: string; partition: number; offset: string }[] = [];
+  #lost: unknown;
+  #commits: Promise<void> = Promise.resolve();
+
+  constructor(payloads: EachBatchPayload[], stopping: () => boolean, alive: () => void) {
+    this.#payloads = new Map(payloads.map((payload) => [payload.batch.partition, payload]));
+    this.#stopping = stopping;
+    const [first] = payloads;
+    this.#timer = setInterval(() => void first?.heartbeat().then(alive, (error: unknown) => this.#lose(error)), HEARTBEAT_MS);
+  }
+
+  get held(): boolean {
+    if (this.#lost !== undefined || this.#stopping()) return false;
+    return [...this.#payloads.values()].every((payload) => payload.isRunning());
+  }
+
+  done(positions: Position[]): void {
+    const known = positions.filter(({ partition }) => this.#payloads.has(partition));
+    for (const { partition, next } of known) this.#payloads.get(partition)?.resolveOffset((next - 1n).toString());
+    const topics = known.map(({ topic, partition, next }) => ({ topic, partitions: [{ partition, offset: next.toString() }] }));
+    const merged = Object.entries(Object.groupBy(topics, ({ topic }) => topic)).map(([topic, entries = []]) => ({
+      topic,
+      partitions: entries.flatMap(({ partitions }) => partitions),
+    }));
+    const [payload] = this.#payloads.values();
+    this.#commits = this.#commits
+      .then(() => payload?.commitOffsetsIfNecessary({ topics: merged }))
+      .catch((error: unknown) => this.#lose(error));
+  }
+
+  seek(topic: string, partition: number, offset: bigint): void {
+    this.#seeks.push({ topic, partition, offset: offset.toString() });
+  }
+
+  #lose(error: unknown): void {
+    this.#lost ??= error;
+  }
+
+  /** Waits for the commits under way; resolves to the error that ended the lease, or to undefined. */
+  async end(consumer: Consumer | undefined): Promise<unknown> {
+    clearInterval(this.#timer);
+    await this.#commits;
+    for (const seek of this.#seeks) consumer?.seek(seek);
+    return this.#lost;
+  }
+}
+
+function toBatch({ batch }: EachBatchPayload): PartitionBatch {
+  // `fetchedOffset` is the offset that the fetch asked for; the first record may come later where the log was compacted.
+  if (!('fetchedOffset' in batch)) throw new Error('the Kafka client no longer says which offset a fetch began with');
+  return {
+    topic: batch.topic,
+    partition: batch.partition,
+    start: BigInt(String(batch.fetchedOffset)),
+    next: BigInt(batch.lastOffset()) + 1n,
+    records: batch.messages.map(toRecord),
+  };
+}
+
+function toRecord({ offset, key, value, headers = {}, timestamp }: KafkaMessage): ConsumedRecord {
+  return { offset: BigInt(offset), key, value, headers, timestamp };
+}

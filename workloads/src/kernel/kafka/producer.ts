@@ -1,0 +1,63 @@
+import { CompressionTypes, Partitioners } from 'kafkajs';
+import type { Message, Producer } from 'kafkajs';
+import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import { inSpan, SpanKind } from '../telemetry.ts';
+import { createKafka } from './client.ts';
+import type { KafkaConnection } from './client.ts';
+import { messageCounter } from './metrics.ts';
+
+/** A record to produce; the key decides the partition. */
+export interface OutgoingRecord {
+  key: string | Buffer | null;
+  value: string | Buffer | null;
+  headers: Record<string, string | Buffer>;
+}
+
+/** Produces batches that count as written only when every in-sync replica has them (acks=all). */
+export class KafkaProducer {
+  readonly #producer: Producer;
+  readonly #messages: ReturnType<typeof messageCounter>;
+  #connecting: Promise<void> | undefined;
+
+  constructor(connection: KafkaConnection, clientId: string, log: Logger, metrics: Metrics) {
+    this.#producer = createKafka(connection, clientId, log).producer({
+      // Java's partitioner: a key lands on the same partition whatever client wrote it.
+      createPartitioner: Partitioners.DefaultPartitioner,
+      allowAutoTopicCreation: false,
+    });
+    this.#messages = messageCounter(metrics);
+  }
+
+  /**
+   * Sends a batch; resolves when Kafka has acknowledged all of it.
+   * `build` runs inside the producer span, so that `traceHeaders()` in it names that span.
+   * @throws when Kafka did not acknowledge after a few attempts; some of the batch may have been written
+   */
+  async send(topic: string, build: () => OutgoingRecord[]): Promise<number> {
+    const attributes = { 'messaging.system': 'kafka', 'messaging.operation.name': 'send', 'messaging.destination.name': topic };
+    return inSpan(`send ${topic}`, { kind: SpanKind.PRODUCER, attributes }, async (span) => {
+      const messages: Message[] = build();
+      span.setAttribute('messaging.batch.message_count', messages.length);
+      await this.#connected();
+      await this.#producer.send({ topic, messages, acks: -1, compression: CompressionTypes.None });
+      this.#messages.inc({ direction: 'produced', topic }, messages.length);
+      return messages.length;
+    });
+  }
+
+  async #connected(): Promise<void> {
+    this.#connecting ??= this.#producer.connect();
+    try {
+      await this.#connecting;
+    } catch (error) {
+      this.#connecting = undefined;
+      throw error;
+    }
+  }
+
+  /** Disconnects. */
+  async close(): Promise<void> {
+    await this.#producer.disconnect();
+  }
+}
