@@ -1,4 +1,5 @@
 /** Changes replicas through the scale subresource, and looks for others who do the same. */
+import { z } from 'zod';
 import type { DeploymentView, ScaleClient } from './types.ts';
 
 export interface KubeResponse {
@@ -12,11 +13,24 @@ export interface KubeResponse {
  */
 export type KubeRequest = (method: 'GET' | 'PATCH', path: string, patch?: { body: unknown; contentType: string }) => Promise<KubeResponse>;
 
-interface DeploymentObject {
-  metadata?: { generation?: number };
-  spec?: { replicas?: number };
-  status?: { observedGeneration?: number; replicas?: number; updatedReplicas?: number; readyReplicas?: number };
-}
+const Count = z.number().default(0);
+
+const DeploymentObject = z.object({
+  metadata: z.object({ generation: Count }),
+  spec: z.object({ replicas: z.number().default(1) }),
+  status: z.object({ observedGeneration: Count, replicas: Count, updatedReplicas: Count, readyReplicas: Count }).prefault({}),
+});
+
+const RivalList = z.object({
+  items: z.array(
+    z.object({
+      metadata: z.object({ name: z.string() }),
+      spec: z.object({ scaleTargetRef: z.object({ kind: z.string().default('Deployment'), name: z.string() }) }),
+    }),
+  ),
+});
+
+const Refusal = z.object({ message: z.string() });
 
 /** A ScaleClient over any function that talks to the API server. */
 export function scaleClient(request: KubeRequest): ScaleClient {
@@ -25,7 +39,7 @@ export function scaleClient(request: KubeRequest): ScaleClient {
       const { status, body } = await request('GET', deploymentPath(namespace, deployment));
       if (status === 404) return null;
       if (status !== 200) throw refused(`read Deployment ${namespace}/${deployment}`, status, body);
-      return viewOf(body as DeploymentObject);
+      return viewOf(DeploymentObject.parse(body));
     },
     async setReplicas(namespace, deployment, replicas) {
       const patch = { body: { spec: { replicas } }, contentType: 'application/merge-patch+json' };
@@ -39,12 +53,10 @@ export function scaleClient(request: KubeRequest): ScaleClient {
   };
 }
 
-/** A rollout is on while old pods are still there or the controller has not seen the newest spec. */
-export function viewOf(object: DeploymentObject): DeploymentView {
-  const { spec, status, metadata } = object;
-  const behind = (status?.observedGeneration ?? 0) < (metadata?.generation ?? 0);
-  const oldPods = (status?.replicas ?? 0) > (status?.updatedReplicas ?? 0);
-  return { replicas: spec?.replicas ?? 1, ready: status?.readyReplicas ?? 0, rollingOut: oldPods && !behind };
+/** A rollout is on while pods of the old version are still there; a mere change of replicas is none. */
+function viewOf({ spec, status, metadata }: z.infer<typeof DeploymentObject>): DeploymentView {
+  const seen = status.observedGeneration >= metadata.generation;
+  return { replicas: spec.replicas, ready: status.readyReplicas, rollingOut: seen && status.replicas > status.updatedReplicas };
 }
 
 function deploymentPath(namespace: string, name: string): string {
@@ -56,10 +68,6 @@ const RIVALS = [
   { kind: 'ScaledObject', api: '/apis/keda.sh/v1alpha1', plural: 'scaledobjects' },
 ];
 
-interface RivalList {
-  items?: { metadata?: { name?: string }; spec?: { scaleTargetRef?: { kind?: string; name?: string } } }[];
-}
-
 /** A cluster without the kind (404), or one where the operator may not look (403), has no rival that we could name. */
 async function rivalsOfKind(
   request: KubeRequest,
@@ -70,13 +78,12 @@ async function rivalsOfKind(
   const { status, body } = await request('GET', `${rival.api}/namespaces/${encodeURIComponent(namespace)}/${rival.plural}`);
   if (status === 404 || status === 403) return [];
   if (status !== 200) throw refused(`list ${rival.plural} in ${namespace}`, status, body);
-  const items = (body as RivalList).items ?? [];
-  return items
-    .filter(({ spec }) => spec?.scaleTargetRef?.name === deployment && (spec.scaleTargetRef.kind ?? 'Deployment') === 'Deployment')
-    .map(({ metadata }) => `${rival.kind}/${metadata?.name ?? '?'}`);
+  return RivalList.parse(body)
+    .items.filter(({ spec: { scaleTargetRef } }) => scaleTargetRef.name === deployment && scaleTargetRef.kind === 'Deployment')
+    .map(({ metadata }) => `${rival.kind}/${metadata.name}`);
 }
 
 function refused(what: string, status: number, body: unknown): Error {
-  const message = (body as { message?: string } | null)?.message;
-  return new Error(`cannot ${what}: HTTP ${status}${message === undefined ? '' : `: ${message}`}`);
+  const { data } = Refusal.safeParse(body);
+  return new Error(`cannot ${what}: HTTP ${status}${data === undefined ? '' : `: ${data.message}`}`);
 }

@@ -1,48 +1,265 @@
-import type { ConsumerGroupStatus, DecisionRecord, KafkaConnection, ScaleClient, ScaleEvent, ScaleTarget } from './types.ts';
+/** The loop: looks at every group of every platform, decides and acts. */
+import { Group } from './group.ts';
+import type { ClusterView } from './group.ts';
+import { SAMPLE_SECONDS } from './policy.ts';
+import { Sampler } from './sampler.ts';
+import type { GroupReading } from './sampler.ts';
+import type {
+  ConsumerGroupStatus,
+  Decision,
+  DecisionRecord,
+  DeploymentView,
+  KafkaConnection,
+  Problem,
+  ScaleClient,
+  ScaleEvent,
+  ScaleTarget,
+} from './types.ts';
 
 export interface AutoscalerDeps {
   scale: ScaleClient;
-  /** Called after a sample changed what `snapshot` returns in more than figures (replicas, reason, problems). */
+  /** Called when a group's situation changed (replicas, reason, problems), not when only figures did. */
   onChange?: (platformKey: string) => void;
   /** Called when something happened that is worth a Kubernetes event. */
   onEvent?: (platformKey: string, event: ScaleEvent) => void;
   log?: (level: 'debug' | 'info' | 'warn' | 'error', message: string, fields: Record<string, unknown>) => void;
+  /** Epoch milliseconds. */
+  now?: () => number;
+}
+
+/** How often HPAs and ScaledObjects are looked for, seconds. */
+const RIVALS_SECONDS = 60;
+/** Asking the API server about one Deployment takes no longer, milliseconds. */
+const CLUSTER_LIMIT_MS = 4000;
+
+interface Platform {
+  key: string;
+  kafka: KafkaConnection;
+  sampler: Sampler;
+  groups: Map<string, Group>;
+  rivals: Map<string, { at: number; names: readonly string[] }>;
+  timer: NodeJS.Timeout | null;
+  /** The look under way. */
+  busy: Promise<void> | null;
+  removed: boolean;
 }
 
 /** Samples and scales the consumer groups of any number of platforms. Not one of its methods throws. */
 export class Autoscaler {
+  readonly #deps: AutoscalerDeps;
+  readonly #platforms = new Map<string, Platform>();
+  #running = false;
+
   constructor(deps: AutoscalerDeps) {
-    void deps;
+    this.#deps = deps;
   }
 
   /** Begins sampling at once; platforms may be set before or after. */
-  start(): void {}
+  start(): void {
+    this.#running = true;
+    for (const platform of this.#platforms.values()) this.#schedule(platform, 0);
+  }
 
-  /** Ends all sampling and closes every connection. */
-  async stop(): Promise<void> {}
+  /** Ends all sampling and closes every connection. What was learnt stays in the snapshots. */
+  async stop(): Promise<void> {
+    this.#running = false;
+    await Promise.all([...this.#platforms.values()].map(async (platform) => release(platform)));
+  }
 
   /** Replaces the groups of a platform. Groups that stay keep what was learnt; calling it again with the same values changes nothing. */
   setTargets(platformKey: string, targets: ScaleTarget[], kafka: KafkaConnection): void {
-    void platformKey;
-    void targets;
-    void kafka;
+    const platform = this.#platforms.get(platformKey) ?? this.#add(platformKey, kafka);
+    if (JSON.stringify(platform.kafka) !== JSON.stringify(kafka)) {
+      void platform.sampler.close();
+      platform.kafka = kafka;
+      platform.sampler = new Sampler(kafka);
+    }
+    const before = platform.groups;
+    platform.groups = new Map(targets.map((target) => [target.group, keptOrNew(before.get(target.group), target)]));
   }
 
   /** Forgets a platform and closes its connection. */
   remove(platformKey: string): void {
-    void platformKey;
+    const platform = this.#platforms.get(platformKey);
+    if (platform === undefined) return;
+    this.#platforms.delete(platformKey);
+    platform.removed = true;
+    void release(platform);
   }
 
   /** The groups of a platform as last seen, in the order of `setTargets`; empty for an unknown platform. */
   snapshot(platformKey: string): ConsumerGroupStatus[] {
-    void platformKey;
-    return [];
+    return [...(this.#platforms.get(platformKey)?.groups.values() ?? [])].map((group) => group.status());
   }
 
   /** The last hour's decisions of a group, oldest first. */
   history(platformKey: string, group: string): DecisionRecord[] {
-    void platformKey;
-    void group;
-    return [];
+    return [...(this.#platforms.get(platformKey)?.groups.get(group)?.history ?? [])];
   }
+
+  #add(key: string, kafka: KafkaConnection): Platform {
+    const platform: Platform = {
+      key,
+      kafka,
+      sampler: new Sampler(kafka),
+      groups: new Map(),
+      rivals: new Map(),
+      timer: null,
+      busy: null,
+      removed: false,
+    };
+    this.#platforms.set(key, platform);
+    if (this.#running) this.#schedule(platform, 0);
+    return platform;
+  }
+
+  #schedule(platform: Platform, delayMs: number): void {
+    if (!this.#running || platform.removed) return;
+    platform.timer = setTimeout(() => {
+      platform.busy = this.#lookAndSchedule(platform);
+    }, delayMs);
+  }
+
+  async #lookAndSchedule(platform: Platform): Promise<void> {
+    const begun = this.#now();
+    try {
+      await this.#look(platform);
+    } catch (error) {
+      this.#log('error', 'a look at the consumer groups failed', { platform: platform.key, error: messageOf(error) });
+    }
+    platform.busy = null;
+    this.#schedule(platform, Math.max(0, SAMPLE_SECONDS * 1000 - (this.#now() - begun)));
+  }
+
+  async #look(platform: Platform): Promise<void> {
+    const groups = [...platform.groups.values()];
+    if (groups.length === 0) return;
+    const queries = groups.map(({ target }) => ({ group: target.group, topics: target.topics }));
+    const [readings, views] = await Promise.all([
+      platform.sampler.read(queries),
+      Promise.all(groups.map(async (group) => this.#clusterView(platform, group.target))),
+    ]);
+    const at = this.#now();
+    let changed = false;
+    for (const [index, group] of groups.entries()) {
+      const view = views[index] ?? { deployment: null, rivals: [] };
+      if (platform.removed || platform.groups.get(group.target.group) !== group) continue;
+      changed = (await this.#stepGroup(platform, group, at, readings.get(group.target.group), view)) || changed;
+    }
+    if (changed) this.#deps.onChange?.(platform.key);
+  }
+
+  async #stepGroup(platform: Platform, group: Group, at: number, reading: GroupReading | undefined, view: ClusterView): Promise<boolean> {
+    const before = group.fingerprint();
+    const known = new Set(group.problems.map(({ type }) => type));
+    const decision = group.step(at, reading ?? { ok: false, reason: 'BrokerAway', message: 'not read' }, view);
+    for (const problem of group.problems) if (!known.has(problem.type)) this.#warn(platform, group.target, problem);
+    if (view.deployment !== null && decision.replicas !== view.deployment.replicas && group.mayAct(view)) {
+      await this.#act(platform, group, view.deployment, decision);
+    }
+    return before !== group.fingerprint();
+  }
+
+  async #act(platform: Platform, group: Group, deployment: DeploymentView, decision: Decision): Promise<void> {
+    const { target } = group;
+    try {
+      await limited(this.#deps.scale.setReplicas(target.namespace, target.deployment, decision.replicas));
+      group.scaled(this.#now(), deployment.replicas, decision.replicas);
+      const reason = decision.replicas > deployment.replicas ? 'ScaledUp' : 'ScaledDown';
+      this.#event(platform, target, 'Normal', reason, `${target.group} ${decision.message}`);
+      this.#log('info', 'scaled', {
+        platform: platform.key,
+        group: target.group,
+        from: deployment.replicas,
+        to: decision.replicas,
+        ...decision.inputs,
+      });
+    } catch (error) {
+      group.failed(deployment.replicas, messageOf(error));
+      this.#warn(platform, target, { type: 'ScaleFailed', message: messageOf(error) });
+    }
+  }
+
+  async #clusterView(platform: Platform, target: ScaleTarget): Promise<ClusterView> {
+    const rivals = await this.#rivals(platform, target);
+    try {
+      return { deployment: await limited(this.#deps.scale.read(target.namespace, target.deployment)), rivals };
+    } catch (error) {
+      return { deployment: null, rivals, failure: messageOf(error) };
+    }
+  }
+
+  /** Looked for once a minute; when they cannot be read, the last answer stands. */
+  async #rivals(platform: Platform, target: ScaleTarget): Promise<readonly string[]> {
+    const key = `${target.namespace}/${target.deployment}`;
+    const held = platform.rivals.get(key);
+    if (target.policy.mode !== 'builtin') return [];
+    if (held !== undefined && this.#now() - held.at < RIVALS_SECONDS * 1000) return held.names;
+    try {
+      const names = await limited(this.#deps.scale.rivals(target.namespace, target.deployment));
+      platform.rivals.set(key, { at: this.#now(), names });
+      return names;
+    } catch (error) {
+      this.#log('warn', 'cannot look for other scalers', { platform: platform.key, deployment: key, error: messageOf(error) });
+      return held?.names ?? [];
+    }
+  }
+
+  #warn(platform: Platform, target: ScaleTarget, problem: Problem): void {
+    this.#event(platform, target, 'Warning', problem.type, `${target.group}: ${problem.message}`);
+    this.#log('warn', problem.message, { platform: platform.key, group: target.group, problem: problem.type });
+  }
+
+  #event(platform: Platform, target: ScaleTarget, type: ScaleEvent['type'], reason: string, message: string): void {
+    this.#deps.onEvent?.(platform.key, {
+      type,
+      reason,
+      message,
+      group: target.group,
+      namespace: target.namespace,
+      deployment: target.deployment,
+    });
+  }
+
+  #log(level: 'debug' | 'info' | 'warn' | 'error', message: string, fields: Record<string, unknown>): void {
+    this.#deps.log?.(level, message, fields);
+  }
+
+  #now(): number {
+    return this.#deps.now?.() ?? Date.now();
+  }
+}
+
+/** A group whose topics or Deployment changed is another group; a changed policy alone keeps what was learnt. */
+function keptOrNew(group: Group | undefined, target: ScaleTarget): Group {
+  if (group === undefined || identity(group.target) !== identity(target)) return new Group(target);
+  group.target = target;
+  return group;
+}
+
+function identity({ topics, namespace, deployment }: ScaleTarget): string {
+  return JSON.stringify([topics, namespace, deployment]);
+}
+
+async function release(platform: Platform): Promise<void> {
+  if (platform.timer !== null) clearTimeout(platform.timer);
+  platform.timer = null;
+  await platform.sampler.close();
+  await platform.busy;
+}
+
+async function limited<T>(work: Promise<T>): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    reject(new Error(`the API server did not answer within ${CLUSTER_LIMIT_MS / 1000} s`));
+  }, CLUSTER_LIMIT_MS);
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

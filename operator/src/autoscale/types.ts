@@ -76,13 +76,16 @@ export type UnusableReason =
 export interface UsableSample {
   usable: true;
   at: number;
+  /** Seconds since the previous usable sample of the same partitions; 0 for the first. `arrived` and `progress` are over this time. */
+  seconds: number;
   /** `topic/partition`. */
   partitions: readonly string[];
-  end: readonly number[];
-  /** Where the group stands: max(committed, log start). */
-  position: readonly number[];
   lag: readonly number[];
   totalLag: number;
+  /** Messages appended. */
+  arrived: readonly number[];
+  /** Messages that the group committed, without those that retention took away before it could. */
+  progress: readonly number[];
   /** Age of the oldest unprocessed event; null while it is not known yet. */
   delaySeconds: number | null;
   group: { state: GroupState; members: number };

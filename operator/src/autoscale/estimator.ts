@@ -1,0 +1,211 @@
+/** Arrival rate, trend, and the rate of one replica, from successive samples. Pure: one estimate in, the next one out. */
+import type { LearnedRate, UsableSample } from './types.ts';
+
+/** Everything estimated of one group. Rates are messages per second. */
+export interface Estimate {
+  at: number;
+  /** Arrivals over the last interval alone. */
+  arrivalNow: number;
+  /** Smoothed arrivals; follows a step within two samples. */
+  arrival: number;
+  /** Change of the arrival rate, messages per second per second; 0 unless it is clear. */
+  slope: number;
+  /** Messages processed over the last interval. */
+  throughput: number;
+  /** Smoothed arrivals of each partition. */
+  partitionArrival: readonly number[];
+  /** Share of the members that had work waiting all the time since the last sample. */
+  saturatedShare: number;
+  learned: LearnedRate | null;
+  /** The last interval rates, newest last, for the trend. */
+  readonly recent: readonly RatePoint[];
+  /** The last rates of saturated replicas, newest last. */
+  readonly observed: readonly number[];
+  /** The owners at the last sample, for comparing. */
+  readonly owners: readonly number[] | null;
+}
+
+interface RatePoint {
+  at: number;
+  rate: number;
+}
+
+/** Time constant of the smoothed arrival rate, seconds. */
+const SMOOTHING_SECONDS = 20;
+/** Two intervals in a row this far from the smoothed rate, on the same side, are a step and not noise. */
+const STEP_SHARE = 0.25;
+/** A member counts as saturated when at both ends of the interval it had this many seconds of its own work waiting. */
+const SATURATED_SECONDS = 1.5;
+const TREND_POINTS = 7;
+const TREND_T_VALUE = 4;
+const OBSERVED_RATES = 5;
+/** After a gap longer than this (brokers away) the interval says nothing about what a replica can do. */
+const LONGEST_INTERVAL_SECONDS = 20;
+
+/** What is known before the first sample. */
+export function initialEstimate(learned: LearnedRate | null): Estimate {
+  return {
+    at: 0,
+    arrivalNow: 0,
+    arrival: 0,
+    slope: 0,
+    throughput: 0,
+    partitionArrival: [],
+    saturatedShare: 0,
+    learned,
+    recent: [],
+    observed: [],
+    owners: null,
+  };
+}
+
+/** The estimate after one more usable sample. The first sample, and the first after a change of partitions, only sets the base. */
+export function estimate(before: Estimate, sample: UsableSample): Estimate {
+  if (sample.seconds <= 0) return { ...before, at: sample.at, owners: sample.owners, recent: [] };
+  const arrivalNow = sum(sample.arrived) / sample.seconds;
+  const recent = [...before.recent.slice(1 - TREND_POINTS), { at: sample.at, rate: arrivalNow }];
+  const arrival = smoothed(before, recent, sample.seconds);
+  const learnt = learn(before, sample);
+  return {
+    at: sample.at,
+    arrivalNow,
+    arrival,
+    slope: slopeOf(recent),
+    throughput: sum(sample.progress) / sample.seconds,
+    partitionArrival: partitionRates(before, sample),
+    saturatedShare: learnt.saturatedShare,
+    learned: learnt.learned,
+    recent,
+    observed: learnt.observed,
+    owners: sample.owners,
+  };
+}
+
+function smoothed(before: Estimate, recent: readonly RatePoint[], seconds: number): number {
+  const now = recent.at(-1)?.rate ?? 0;
+  const previous = recent.at(-2)?.rate;
+  if (previous === undefined) return now;
+  const band = STEP_SHARE * before.arrival;
+  const stepUp = Math.min(now, previous) > before.arrival + band;
+  const stepDown = Math.max(now, previous) < before.arrival - band;
+  if (stepUp || stepDown) return (now + previous) / 2;
+  return before.arrival + (now - before.arrival) * (1 - Math.exp(-seconds / SMOOTHING_SECONDS));
+}
+
+/** Least-squares slope of the recent rates, or 0 when it does not stand out from their scatter. */
+function slopeOf(points: readonly RatePoint[]): number {
+  const count = points.length;
+  if (count < TREND_POINTS) return 0;
+  const origin = points[0]?.at ?? 0;
+  let sumT = 0;
+  let sumR = 0;
+  for (const { at, rate } of points) {
+    sumT += (at - origin) / 1000;
+    sumR += rate;
+  }
+  const meanT = sumT / count;
+  const meanR = sumR / count;
+  let tt = 0;
+  let tr = 0;
+  let rr = 0;
+  for (const { at, rate } of points) {
+    const t = (at - origin) / 1000 - meanT;
+    tt += t * t;
+    tr += t * (rate - meanR);
+    rr += (rate - meanR) ** 2;
+  }
+  if (tt === 0) return 0;
+  const slope = tr / tt;
+  const scatter = Math.sqrt(Math.max(0, rr - slope * tr) / (count - 2) / tt);
+  return Math.abs(slope) > TREND_T_VALUE * scatter ? slope : 0;
+}
+
+function partitionRates(before: Estimate, sample: UsableSample): number[] {
+  const weight = 1 - Math.exp(-sample.seconds / SMOOTHING_SECONDS);
+  return sample.arrived.map((count, index) => {
+    const rate = count / sample.seconds;
+    const old = before.partitionArrival[index] ?? rate;
+    return old + (rate - old) * weight;
+  });
+}
+
+type Learnt = Pick<Estimate, 'saturatedShare' | 'learned' | 'observed'>;
+
+/**
+ * Learns the rate of one replica: the median over the members that had work waiting all the time, then the median of the last few
+ * intervals, then a running mean. One odd interval (a rebalance nobody saw, a slow start) moves it little, and a rate of nothing is
+ * never learnt.
+ */
+function learn(before: Estimate, sample: UsableSample): Learnt {
+  const whole = sample.seconds <= LONGEST_INTERVAL_SECONDS && !sample.deployment.rollingOut;
+  const settled = whole && sample.group.state === 'Stable' && sameOwners(before.owners, sample.owners);
+  const rates = settled ? saturatedRates(sample) : [];
+  if (rates.length === 0) return { saturatedShare: 0, learned: raised(before, sample, settled), observed: before.observed };
+  const observed = [...before.observed.slice(1 - OBSERVED_RATES), median(rates)];
+  const rate = median(observed);
+  const { learned } = before;
+  const count = learned?.observations ?? 0;
+  const weight = Math.max(0.25, 1 / (count + 1));
+  return {
+    saturatedShare: sample.owners === null ? 1 : Math.min(1, rates.length / Math.max(1, sample.group.members)),
+    observed,
+    learned: {
+      ratePerReplica: learned === null ? rate : learned.ratePerReplica + (rate - learned.ratePerReplica) * weight,
+      startupSeconds: learned?.startupSeconds ?? 0,
+      observations: Math.min(1000, count + 1),
+    },
+  };
+}
+
+/** A group that is not saturated and yet does more than what was learnt proves that the learnt rate is too low. */
+function raised(before: Estimate, sample: UsableSample, settled: boolean): LearnedRate | null {
+  const { learned } = before;
+  if (learned === null || !settled || sample.group.members === 0) return learned;
+  const least = Math.min(before.throughput, sum(sample.progress) / sample.seconds) / sample.group.members;
+  return least > learned.ratePerReplica ? { ...learned, ratePerReplica: least } : learned;
+}
+
+/** Rates of the members that were never idle since the last sample. Without an assignment the group counts as one member. */
+function saturatedRates(sample: UsableSample): number[] {
+  const { owners, group, lag, arrived, progress, seconds } = sample;
+  if (group.members === 0) return [];
+  const perMember = owners !== null;
+  const members = perMember ? Math.max(-1, ...owners) + 1 : 1;
+  const done = Array.from<number>({ length: members }).fill(0);
+  const waiting = [...done];
+  const waitingBefore = [...done];
+  for (let index = 0; index < lag.length; index++) {
+    const member = perMember ? (owners[index] ?? -1) : 0;
+    if (member < 0) continue;
+    const now = lag[index] ?? 0;
+    done[member] = (done[member] ?? 0) + (progress[index] ?? 0);
+    waiting[member] = (waiting[member] ?? 0) + now;
+    waitingBefore[member] = (waitingBefore[member] ?? 0) + Math.max(0, now - (arrived[index] ?? 0) + (progress[index] ?? 0));
+  }
+  if (!perMember && lag.some((one) => one === 0)) return [];
+  const share = perMember ? 1 : group.members;
+  return done
+    .map((count, member) => {
+      const rate = count / seconds;
+      const least = Math.min(waiting[member] ?? 0, waitingBefore[member] ?? 0);
+      return rate > 0 && least >= rate * SATURATED_SECONDS ? rate / share : 0;
+    })
+    .filter((rate) => rate > 0);
+}
+
+function sameOwners(before: readonly number[] | null, now: readonly number[] | null): boolean {
+  if (before === null || now === null) return before === now;
+  return before.length === now.length && before.every((owner, index) => owner === now[index]);
+}
+
+export function sum(values: readonly number[]): number {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
+}

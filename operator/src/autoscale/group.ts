@@ -1,0 +1,227 @@
+/** One consumer group under the autoscaler's care: what is remembered of it, and what others are shown. No I/O. */
+import { decide } from './decide.ts';
+import { DelayTracker } from './delay.ts';
+import { toSample, unusable } from './lag.ts';
+import type { LagMemory } from './lag.ts';
+import { validatePolicy } from './policy.ts';
+import type { GroupReading } from './sampler.ts';
+import { initialState } from './state.ts';
+import type { State } from './state.ts';
+import type {
+  ConsumerGroupStatus,
+  Decision,
+  DecisionRecord,
+  DeploymentView,
+  GroupCounters,
+  Problem,
+  Sample,
+  ScaleTarget,
+  UsableSample,
+} from './types.ts';
+
+/** An hour of samples. */
+const HISTORY_LENGTH = 720;
+/** A group without members and commits is called unknown after this many samples with ready pods. */
+const STRANGER_SAMPLES = 12;
+
+/** Who else scales the Deployment, and what the cluster says of it. */
+export interface ClusterView {
+  deployment: DeploymentView | null;
+  /** Why the Deployment could not be read. */
+  failure?: string;
+  rivals: readonly string[];
+}
+
+/** One group's memory and its last decision. */
+export class Group {
+  target: ScaleTarget;
+  readonly counters: GroupCounters = { samples: 0, unusableSamples: 0, scaleUps: 0, scaleDowns: 0, scaleErrors: 0 };
+  readonly history: DecisionRecord[] = [];
+  lastScaleTime: number | null = null;
+  #state: State;
+  #memory: LagMemory | null = null;
+  readonly #delay = new DelayTracker();
+  #sample: Sample | null = null;
+  #lastUsable: UsableSample | null = null;
+  #decision: Decision | null = null;
+  #message = 'not sampled yet';
+  #problems: Problem[] = [];
+  #strangerSamples = 0;
+
+  constructor(target: ScaleTarget) {
+    this.target = target;
+    this.#state = initialState(target.learned ?? null);
+  }
+
+  /** Takes one look in and decides. Whether the decision may be acted on is for `mayAct` to say. */
+  step(at: number, reading: GroupReading, cluster: ClusterView): Decision {
+    const sample = this.#judge(at, reading, cluster);
+    const manual = this.#manualChange(cluster.deployment);
+    const before = this.#shown();
+    const { state, decision } = decide(this.#state, sample, this.target.policy);
+    this.#state = state;
+    this.#sample = sample;
+    if (sample.usable) this.#lastUsable = sample;
+    this.#decision = cluster.rivals.length > 0 && this.target.policy.mode === 'builtin' ? yielded(decision, cluster) : decision;
+    this.counters.samples++;
+    if (!sample.usable) this.counters.unusableSamples++;
+    this.#problems = this.#findProblems(sample, cluster, manual);
+    this.#record(at, sample, this.#decision);
+    // The sentence stays as long as the situation does: figures that wander would have the status written for ever.
+    if (before !== this.#shown()) this.#message = this.#decision.message;
+    return this.#decision;
+  }
+
+  /** Whether the last decision is the operator's to carry out. */
+  mayAct(cluster: ClusterView): boolean {
+    return this.target.policy.mode === 'builtin' && cluster.rivals.length === 0 && validatePolicy(this.target.policy).length === 0;
+  }
+
+  /** The decision was carried out. */
+  scaled(at: number, from: number, to: number): void {
+    this.lastScaleTime = at;
+    if (to > from) this.counters.scaleUps++;
+    else this.counters.scaleDowns++;
+  }
+
+  /** The decision could not be carried out: the Deployment still has `replicas`. */
+  failed(replicas: number, message: string): void {
+    this.counters.scaleErrors++;
+    this.#state = { ...this.#state, expected: replicas, joining: null, trial: null };
+    this.#problems = [...this.#problems, { type: 'ScaleFailed', message }];
+  }
+
+  /** The problems of the last step. */
+  get problems(): readonly Problem[] {
+    return this.#problems;
+  }
+
+  /** Changes only when a person would see another situation: not with every figure. */
+  fingerprint(): string {
+    return `${this.#shown()} ${this.#problems.map(({ type }) => type).join()} ${this.#lastUsable?.group.state}`;
+  }
+
+  status(): ConsumerGroupStatus {
+    const { target } = this;
+    const sample = this.#sample;
+    const seen = sample?.usable === true ? sample : null;
+    const { estimate } = this.#state;
+    const deployment = sample?.deployment ?? null;
+    return {
+      name: target.group,
+      topics: target.topics,
+      namespace: target.namespace,
+      deployment: target.deployment,
+      lag: seen?.totalLag ?? null,
+      delaySeconds: seen?.delaySeconds ?? null,
+      arrivalRate: seen === null ? null : estimate.arrival,
+      throughput: seen === null ? null : estimate.throughput,
+      ratePerReplica: estimate.learned?.ratePerReplica ?? null,
+      partitions: this.#lastUsable?.partitions.length ?? 0,
+      members: this.#lastUsable?.group.members ?? 0,
+      groupState: seen?.group.state ?? 'Unknown',
+      replicas: deployment?.replicas ?? null,
+      readyReplicas: deployment?.ready ?? null,
+      desiredReplicas: this.#decision?.replicas ?? deployment?.replicas ?? target.policy.minReplicas,
+      reason: this.#decision?.reason ?? 'Starting',
+      message: this.#message,
+      problems: [...this.#problems],
+      learned: estimate.learned,
+      lastSampleTime: this.#lastUsable?.at ?? null,
+      lastScaleTime: this.lastScaleTime,
+      counters: { ...this.counters },
+    };
+  }
+
+  #judge(at: number, reading: GroupReading, cluster: ClusterView): Sample {
+    const { deployment } = cluster;
+    if (!reading.ok) return unusable({ at, deployment }, reading.reason, reading.message);
+    if (deployment === null) {
+      return unusable(
+        { at, deployment },
+        'DeploymentUnknown',
+        cluster.failure ?? `there is no Deployment ${this.target.namespace}/${this.target.deployment}`,
+      );
+    }
+    const { memory, sample } = toSample(this.#memory, {
+      at,
+      offsets: reading.offsets,
+      group: reading.group,
+      owners: reading.owners,
+      deployment,
+    });
+    this.#memory = memory;
+    if (!sample.usable) {
+      if (sample.reason === 'OffsetsJumped') this.#delay.reset();
+      return sample;
+    }
+    const stranger = sample.group.members === 0 && deployment.ready > 0 && reading.offsets.every(({ committed }) => committed === -1);
+    this.#strangerSamples = stranger ? this.#strangerSamples + 1 : 0;
+    return { ...sample, delaySeconds: memory === null ? null : this.#delay.update(memory) };
+  }
+
+  #manualChange(deployment: DeploymentView | null): Problem | null {
+    const { expected } = this.#state;
+    if (deployment === null || expected === null || expected === deployment.replicas || this.target.policy.mode !== 'builtin') return null;
+    return {
+      type: 'ManualChange',
+      message: `somebody set ${deployment.replicas} replicas where ${expected} were; it is taken as the new start and may be changed again after the window`,
+    };
+  }
+
+  #findProblems(sample: Sample, cluster: ClusterView, manual: Problem | null): Problem[] {
+    const { policy, group } = this.target;
+    const problems: Problem[] = validatePolicy(policy).map(({ message }) => ({ type: 'PolicyInvalid', message }));
+    if (cluster.rivals.length > 0 && policy.mode === 'builtin') problems.push({ type: 'ForeignScaler', message: rivalry(cluster.rivals) });
+    if (manual !== null) problems.push(manual);
+    if (!sample.usable)
+      problems.push({ type: sample.reason === 'CredentialsRefused' ? 'CredentialsRefused' : 'LagUnknown', message: sample.message });
+    if (this.#strangerSamples >= STRANGER_SAMPLES) {
+      problems.push({
+        type: 'UnknownGroup',
+        message: `pods are ready but the group ${group} has neither members nor commits: is that its name?`,
+      });
+    }
+    const reason = this.#decision?.reason;
+    if (reason === 'Ineffective' || reason === 'HotPartition') problems.push({ type: reason, message: this.#decision?.message ?? '' });
+    const { wanted, delaySeconds } = this.#decision?.inputs ?? { wanted: 0, delaySeconds: null };
+    if (sample.usable && wanted > policy.maxReplicas && (delaySeconds ?? 0) > policy.maxDelaySeconds) {
+      problems.push({
+        type: 'AtMaximum',
+        message: `events wait longer than ${policy.maxDelaySeconds} s and maxReplicas is ${policy.maxReplicas}`,
+      });
+    }
+    return problems;
+  }
+
+  #record(at: number, sample: Sample, decision: Decision): void {
+    this.history.push({
+      at,
+      usable: sample.usable,
+      ...decision.inputs,
+      members: sample.usable ? sample.group.members : 0,
+      from: sample.deployment?.replicas ?? decision.replicas,
+      to: decision.replicas,
+      reason: decision.reason,
+      message: decision.message,
+    });
+    if (this.history.length > HISTORY_LENGTH) this.history.shift();
+  }
+
+  #shown(): string {
+    return `${this.#decision?.reason} ${this.#decision?.replicas} ${this.#sample?.deployment?.replicas} ${this.#sample?.usable}`;
+  }
+}
+
+function rivalry(rivals: readonly string[]): string {
+  return `also scaled by ${rivals.join(', ')}: the operator leaves the replicas to it; delete it or set mode: fixed`;
+}
+
+function yielded(decision: Decision, cluster: ClusterView): Decision {
+  return {
+    ...decision,
+    replicas: cluster.deployment?.replicas ?? decision.replicas,
+    reason: 'ForeignScaler',
+    message: rivalry(cluster.rivals),
+  };
+}

@@ -1,0 +1,254 @@
+/**
+ * Reads offsets and group membership of all groups of one platform over one kafkajs admin connection. Every look has a time limit; a
+ * connection that failed is dropped and made anew, so that work goes on at the first look after the brokers return.
+ */
+import { AssignerProtocol, Kafka, logLevel } from 'kafkajs';
+import type { Admin, KafkaConfig } from 'kafkajs';
+import type { GroupState, KafkaConnection, PartitionOffsets, UnusableReason } from './types.ts';
+
+/** What one look at a group gave: its offsets and members, or why they are not known. */
+export type GroupReading =
+  { ok: true; offsets: PartitionOffsets[]; group: { state: GroupState; members: number }; owners: number[] | null } | ReadFailure;
+
+/** A failed look. */
+export interface ReadFailure {
+  ok: false;
+  reason: UnusableReason;
+  message: string;
+}
+
+/** A group to look at. */
+export interface GroupQuery {
+  group: string;
+  topics: string[];
+}
+
+/** A whole look, all groups together, takes no longer. Shorter than the time between two samples. */
+const LOOK_LIMIT_MS = 4500;
+const REQUEST_LIMIT_MS = 3000;
+/** How often the list of topics is read anew while nothing goes wrong. */
+const TOPICS_AGE_MS = 60_000;
+
+type TopicOffsets = Map<number, { logStart: number | null; end: number | null }>;
+type GroupInfo = { state: GroupState; members: { topics: Record<string, number[]> }[] };
+
+/** One platform's connection to its brokers. */
+export class Sampler {
+  readonly #kafka: Kafka;
+  #admin: Promise<Admin> | null = null;
+  #topics: { at: number; names: Set<string> } | null = null;
+  #closed = false;
+
+  constructor(connection: KafkaConnection) {
+    const access: KafkaConfig = { clientId: 'bss-operator', brokers: connection.brokers, ssl: connection.ssl ?? false };
+    const { sasl } = connection;
+    // One object per mechanism: the type of kafkajs does not take their union.
+    if (sasl?.mechanism === 'plain') access.sasl = { ...sasl, mechanism: 'plain' };
+    else if (sasl?.mechanism === 'scram-sha-256') access.sasl = { ...sasl, mechanism: 'scram-sha-256' };
+    else if (sasl !== undefined) access.sasl = { ...sasl, mechanism: 'scram-sha-512' };
+    this.#kafka = new Kafka({
+      ...access,
+      connectionTimeout: REQUEST_LIMIT_MS,
+      authenticationTimeout: REQUEST_LIMIT_MS,
+      requestTimeout: REQUEST_LIMIT_MS,
+      retry: { retries: 1, initialRetryTime: 100, maxRetryTime: 500 },
+      logLevel: logLevel.NOTHING,
+    });
+  }
+
+  /** Looks at every group. Never rejects: what went wrong is in the readings, and one group's trouble stays its own. */
+  async read(queries: readonly GroupQuery[]): Promise<Map<string, GroupReading>> {
+    try {
+      return await within(LOOK_LIMIT_MS, this.#readAll(queries));
+    } catch (error) {
+      this.#drop();
+      const failure = failureOf(error);
+      return new Map(queries.map(({ group }) => [group, failure]));
+    }
+  }
+
+  /** Ends the connection; a look under way comes back as a failure. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const admin = this.#admin;
+    this.#admin = null;
+    await admin?.then(async (open) => open.disconnect()).catch(() => undefined);
+  }
+
+  async #readAll(queries: readonly GroupQuery[]): Promise<Map<string, GroupReading>> {
+    const admin = await this.#connected();
+    const existing = await this.#existingTopics(admin, queries);
+    const known = queries.filter(({ topics }) => topics.every((topic) => existing.has(topic)));
+    // Commits before ends: a commit read after the end might lie beyond it.
+    const [groups, ...commits] = await Promise.all([
+      describe(admin, known),
+      ...known.map(async (query) => settle(admin.fetchOffsets({ groupId: query.group, topics: query.topics }))),
+    ]);
+    const names = [...new Set(known.flatMap(({ topics }) => topics))];
+    const ends = new Map(await Promise.all(names.map(async (topic) => [topic, await settle(topicOffsets(admin, topic))] as const)));
+    const readings = known.map((query, index) => [query.group, combine(query, groups, commits[index], ends)] as const);
+    const readingOf = new Map<string, GroupReading>(readings);
+    for (const { group, topics } of queries) if (!readingOf.has(group)) readingOf.set(group, missing(topics, existing));
+    if ([...readingOf.values()].every((reading) => !reading.ok) && known.length > 0) this.#drop();
+    if ([...readingOf.values()].some((reading) => !reading.ok)) this.#topics = null;
+    return readingOf;
+  }
+
+  async #connected(): Promise<Admin> {
+    if (this.#closed) throw new Error('the connection was closed');
+    this.#admin ??= this.#connect();
+    return this.#admin;
+  }
+
+  async #connect(): Promise<Admin> {
+    const admin = this.#kafka.admin();
+    try {
+      await admin.connect();
+      return admin;
+    } catch (error) {
+      this.#admin = null;
+      admin.disconnect().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** A kafkajs connection that was once asked for a topic which is gone fails for all others too, so then it is made anew. */
+  async #existingTopics(admin: Admin, queries: readonly GroupQuery[]): Promise<Set<string>> {
+    const wanted = queries.flatMap(({ topics }) => topics);
+    const held = this.#topics;
+    if (held !== null && Date.now() - held.at < TOPICS_AGE_MS && wanted.every((topic) => held.names.has(topic))) return held.names;
+    const names = new Set(await admin.listTopics());
+    const gone = held !== null && wanted.some((topic) => held.names.has(topic) && !names.has(topic));
+    if (gone) this.#drop();
+    this.#topics = { at: Date.now(), names };
+    return names;
+  }
+
+  #drop(): void {
+    const admin = this.#admin;
+    this.#admin = null;
+    admin?.then(async (open) => open.disconnect()).catch(() => undefined);
+  }
+}
+
+/** Tells a refusal from an absence by what kafkajs threw, through its layers of wrapping. */
+export function failureOf(error: unknown): ReadFailure {
+  const chain = causes(error);
+  const message = chain[0]?.message ?? String(error);
+  const types = chain.map((one) => ('type' in one ? String(one.type) : ''));
+  if (chain.some(({ name }) => name === 'KafkaJSSASLAuthenticationError') || types.includes('SASL_AUTHENTICATION_FAILED')) {
+    return { ok: false, reason: 'CredentialsRefused', message: `the brokers refuse the credentials: ${message}` };
+  }
+  if (types.some((type) => type.endsWith('AUTHORIZATION_FAILED')))
+    return { ok: false, reason: 'NotAuthorized', message: `not allowed to read offsets: ${message}` };
+  if (types.includes('UNKNOWN_TOPIC_OR_PARTITION')) return { ok: false, reason: 'UnknownTopic', message };
+  return { ok: false, reason: 'BrokerAway', message: `the brokers do not answer: ${message}` };
+}
+
+function causes(error: unknown): Error[] {
+  const chain: Error[] = [];
+  for (let next = error; next instanceof Error && chain.length < 10; next = next.cause) chain.push(next);
+  return chain;
+}
+
+function missing(topics: string[], existing: Set<string>): ReadFailure {
+  const absent = topics.filter((topic) => !existing.has(topic));
+  return { ok: false, reason: 'UnknownTopic', message: `no such topic: ${absent.join(', ')}` };
+}
+
+type Settled<T> = { value: T } | { failure: ReadFailure };
+
+async function settle<T>(promise: Promise<T>): Promise<Settled<T>> {
+  try {
+    return { value: await promise };
+  } catch (error) {
+    return { failure: failureOf(error) };
+  }
+}
+
+async function topicOffsets(admin: Admin, topic: string): Promise<TopicOffsets> {
+  const offsets = await admin.fetchTopicOffsets(topic);
+  return new Map(offsets.map(({ partition, low, high }) => [partition, { logStart: offsetOf(low), end: offsetOf(high) }]));
+}
+
+async function describe(admin: Admin, queries: readonly GroupQuery[]): Promise<Settled<Map<string, GroupInfo>>> {
+  if (queries.length === 0) return { value: new Map() };
+  return settle(
+    admin
+      .describeGroups(queries.map(({ group }) => group))
+      .then(({ groups }) => new Map(groups.map((group) => [group.groupId, infoOf(group.state, group.members)]))),
+  );
+}
+
+function infoOf(state: GroupState, members: { memberId: string; memberAssignment: Buffer }[]): GroupInfo {
+  const sorted = members.toSorted((a, b) => (a.memberId < b.memberId ? -1 : 1));
+  return { state, members: sorted.map(({ memberAssignment }) => ({ topics: assignmentOf(memberAssignment) })) };
+}
+
+/** A member of another protocol, or one that has no assignment yet, owns nothing that we can name. */
+function assignmentOf(bytes: Buffer): Record<string, number[]> {
+  if (bytes.length === 0) return {};
+  try {
+    return AssignerProtocol.MemberAssignment.decode(bytes)?.assignment ?? {};
+  } catch {
+    return {};
+  }
+}
+
+type Commits = Settled<{ topic: string; partitions: { partition: number; offset: string }[] }[]>;
+
+function combine(
+  query: GroupQuery,
+  groups: Settled<Map<string, GroupInfo>>,
+  commits: Commits | undefined,
+  ends: Map<string, Settled<TopicOffsets>>,
+): GroupReading {
+  if (commits === undefined) return { ok: false, reason: 'BrokerAway', message: 'the look was cut short' };
+  if ('failure' in groups) return groups.failure;
+  if ('failure' in commits) return commits.failure;
+  const offsets: PartitionOffsets[] = [];
+  for (const topic of query.topics) {
+    const read = ends.get(topic);
+    if (read === undefined) return { ok: false, reason: 'UnknownTopic', message: `no such topic: ${topic}` };
+    if ('failure' in read) return read.failure;
+    const committed = new Map(
+      commits.value.find((one) => one.topic === topic)?.partitions.map(({ partition, offset }) => [partition, offsetOf(offset)]),
+    );
+    const partitions = [...new Set([...read.value.keys(), ...committed.keys()])].toSorted((a, b) => a - b);
+    for (const partition of partitions) {
+      const { logStart, end } = read.value.get(partition) ?? { logStart: null, end: null };
+      offsets.push({ topic, partition, logStart, end, committed: committed.get(partition) ?? null });
+    }
+  }
+  const info = groups.value.get(query.group) ?? { state: 'Unknown', members: [] };
+  return { ok: true, offsets, group: { state: info.state, members: info.members.length }, owners: ownersOf(info, offsets) };
+}
+
+/** The number of each partition's owner among the members, in the order of their ids. */
+function ownersOf(info: GroupInfo, offsets: PartitionOffsets[]): number[] | null {
+  const owner = new Map<string, number>();
+  for (const [index, member] of info.members.entries()) {
+    for (const [topic, partitions] of Object.entries(member.topics))
+      for (const partition of partitions) owner.set(`${topic}/${partition}`, index);
+  }
+  return owner.size === 0 ? null : offsets.map(({ topic, partition }) => owner.get(`${topic}/${partition}`) ?? -1);
+}
+
+/** Kafka sends 64-bit offsets; one beyond what a number holds exactly is as good as unreadable. */
+function offsetOf(text: string): number | null {
+  const offset = Number(text);
+  return Number.isSafeInteger(offset) ? offset : null;
+}
+
+async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    reject(new Error(`no answer within ${limitMs / 1000} s`));
+  }, limitMs);
+  work.catch(() => undefined);
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
