@@ -56,7 +56,7 @@ function amounts(kind: 'request' | 'limit') {
 function requestAtMostLimit(part: 'cpu' | 'memory') {
   return {
     cel:
-      `!has(self.requests.${part}) || !has(self.limits.${part}) || ` +
+      `!has(self.requests) || !has(self.limits) || !has(self.requests.${part}) || !has(self.limits.${part}) || ` +
       `quantity(string(self.requests.${part})).compareTo(quantity(string(self.limits.${part}))) <= 0`,
     message: `requests.${part} is above limits.${part}: raise the limit or lower the request`,
     check: (value: { requests: Amounts; limits: Amounts }) => notAbove(value.requests[part], value.limits[part]),

@@ -84,7 +84,7 @@ const SUFFIX: Record<string, number> = {
   Pi: 2 ** 50,
   Ei: 2 ** 60,
 };
-const QUANTITY = /^([0-9]+(?:\.[0-9]+)?|\.[0-9]+)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$/;
+const QUANTITY = /^([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$/;
 
 /** Value of a Kubernetes quantity in its base unit (bytes, cores). Throws a RangeError for text that is none. */
 export function quantityValue(text: string): number {
@@ -100,7 +100,8 @@ export function quantity(description: string) {
     .transform(String)
     .meta({ description, 'x-kubernetes-int-or-string': true });
   return rule(text, {
-    cel: "type(self) == int || self.matches('^([0-9]+([.][0-9]+)?|[.][0-9]+)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$')",
+    // By the length of the text this is far cheaper for the API server than a regular expression.
+    cel: "type(self) == int ? self >= 0 : isQuantity(self) && !self.startsWith('-')",
     message: 'write a quantity such as 250m or 2 (CPU), 512Mi or 10Gi (bytes)',
     check: (value) => QUANTITY.test(value),
   });

@@ -1,0 +1,60 @@
+/** The CustomResourceDefinition, from the zod schemas. */
+import { inputSchema, type Schema } from './json-schema.ts';
+import { GROUP, KIND, PLURAL, VERSION } from './names.ts';
+import { specSchema } from './spec.ts';
+import { statusSchema } from './status.ts';
+
+const readyCondition = (field: string) => `.status.conditions[?(@.type=="Ready")].${field}`;
+
+const COLUMNS = [
+  { name: 'Ready', type: 'string', jsonPath: readyCondition('status'), description: 'Whether everything runs.' },
+  { name: 'Status', type: 'string', jsonPath: readyCondition('reason'), description: 'Why, in a word.' },
+  { name: 'Lag', type: 'integer', jsonPath: '.status.consumerGroups[0].lag', description: 'Events that wait for the interest consumer.' },
+  { name: 'Consumers', type: 'integer', jsonPath: '.status.consumerGroups[0].replicas', description: 'Replicas of the interest consumer.' },
+  { name: 'Version', type: 'string', jsonPath: '.status.version', description: 'Version that runs.' },
+  { name: 'Message', type: 'string', priority: 1, jsonPath: readyCondition('message'), description: 'Why, in a sentence.' },
+  { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+];
+
+/** Names of objects are `<platform>-<component>`, and Services take at most 63 characters. */
+const NAME_RULE = {
+  rule: "size(self.metadata.name) <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+  message: 'choose a name of at most 40 lower case letters, digits and -, that begins with a letter: names of Services are made from it',
+};
+
+function openApi(): Schema {
+  const spec = inputSchema(specSchema);
+  return {
+    type: 'object',
+    description: 'A platform for event processing: its stores, workloads, metrics, and consumers that scale on Kafka lag.',
+    'x-kubernetes-validations': [NAME_RULE],
+    properties: {
+      spec: { ...spec, description: 'What is wanted. Every field has a default: an empty spec is a small platform.', default: {} },
+      status: { ...inputSchema(statusSchema), description: 'What is.' },
+    },
+  };
+}
+
+/** The CRD as an object. */
+export function customResourceDefinition() {
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: `${PLURAL}.${GROUP}`, labels: { 'app.kubernetes.io/part-of': 'bss-platform' } },
+    spec: {
+      group: GROUP,
+      scope: 'Namespaced',
+      names: { kind: KIND, listKind: `${KIND}List`, plural: PLURAL, singular: 'bssplatform', shortNames: ['bss'], categories: ['all'] },
+      versions: [
+        {
+          name: VERSION,
+          served: true,
+          storage: true,
+          schema: { openAPIV3Schema: openApi() },
+          subresources: { status: {} },
+          additionalPrinterColumns: COLUMNS,
+        },
+      ],
+    },
+  };
+}

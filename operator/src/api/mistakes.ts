@@ -1,0 +1,205 @@
+/**
+ * Mistakes in a BssPlatform, one of each kind, and the message that the API server answers with. The reference page of messages is made
+ * from this table, and a test applies each row to a real API server.
+ */
+
+export interface Mistake {
+  /** What somebody did, for the reader of the page. */
+  what: string;
+  /** The spec with the mistake; for a change, the spec after it. */
+  spec: Record<string, unknown>;
+  /** For a change: the spec before it, which is right. */
+  before?: Record<string, unknown>;
+  /** Name of the resource where that is the mistake. */
+  name?: string;
+  /** Field that the answer names. */
+  path: string;
+  /** Part of the answer. */
+  message: string;
+}
+
+const interest = (fields: object) => ({ workloads: { interest: fields } });
+const scaling = (fields: object) => interest({ autoscaling: fields });
+
+export const MISTAKES: Mistake[] = [
+  {
+    what: 'A field that does not exist',
+    spec: { workloads: { intrest: {} } },
+    path: 'spec.workloads.intrest',
+    message: 'unknown field',
+  },
+  { what: 'An unknown profile', spec: { profile: 'large' }, path: 'spec.profile', message: 'supported values: "small", "production"' },
+  { what: 'A version that is none', spec: { version: 'latest' }, path: 'spec.version', message: 'should match' },
+  {
+    what: 'A number where text belongs',
+    spec: { version: 1 },
+    path: 'spec.version',
+    message: 'must be of type string',
+  },
+  {
+    what: 'A duration without a unit',
+    spec: { prometheus: { retention: '15' } },
+    path: 'spec.prometheus.retention',
+    message: 'write a whole number and one unit (ms, s, m, h or d), such as 30s, 5m or 15d',
+  },
+  {
+    what: 'A quantity that is none',
+    spec: { kafka: { managed: { storage: { size: 'ten gigabytes' } } } },
+    path: 'spec.kafka.managed.storage.size',
+    message: 'write a quantity such as 250m or 2 (CPU), 512Mi or 10Gi (bytes)',
+  },
+  {
+    what: 'A request above its limit',
+    spec: interest({ resources: { requests: { cpu: 1 }, limits: { cpu: '250m' } } }),
+    path: 'spec.workloads.interest.resources',
+    message: 'requests.cpu is above limits.cpu: raise the limit or lower the request',
+  },
+  {
+    what: 'More memory requested than allowed',
+    spec: interest({ resources: { requests: { memory: '1Gi' }, limits: { memory: '512Mi' } } }),
+    path: 'spec.workloads.interest.resources',
+    message: 'requests.memory is above limits.memory: raise the limit or lower the request',
+  },
+  {
+    what: 'A Kafka both managed and external',
+    spec: { kafka: { managed: {}, external: { brokers: ['kafka:9092'] } } },
+    path: 'spec.kafka',
+    message: 'set either managed or external: remove managed to use your own Kafka, or remove external to let the operator run one',
+  },
+  {
+    what: 'A PostgreSQL both managed and external',
+    spec: { postgres: { managed: {}, external: { host: 'db', adminSecret: { name: 'db-admin' } } } },
+    path: 'spec.postgres',
+    message: 'set either managed or external: remove managed to use your own PostgreSQL',
+  },
+  {
+    what: 'A Redis both managed and external',
+    spec: { redis: { managed: {}, external: { host: 'cache' } } },
+    path: 'spec.redis',
+    message: 'set either managed or external: remove managed to use your own Redis',
+  },
+  {
+    what: 'A broker without a port',
+    spec: { kafka: { external: { brokers: ['kafka.example.com'] } } },
+    path: 'spec.kafka.external.brokers[0]',
+    message: 'write each broker as host:port, such as kafka.example.com:9092, without a scheme',
+  },
+  {
+    what: 'No broker at all',
+    spec: { kafka: { external: { brokers: [] } } },
+    path: 'spec.kafka.external.brokers',
+    message: 'should have at least 1 items',
+  },
+  {
+    what: 'A host with its port',
+    spec: { postgres: { external: { host: 'db.example.com:5432', adminSecret: { name: 'db-admin' } } } },
+    path: 'spec.postgres.external.host',
+    message: 'write a host name or an IPv4 address alone; the port has a field of its own',
+  },
+  {
+    what: 'An external database without its Secret',
+    spec: { postgres: { external: { host: 'db.example.com' } } },
+    path: 'spec.postgres.external.adminSecret',
+    message: 'Required value',
+  },
+  {
+    what: 'An image with a scheme',
+    spec: { images: { workloads: 'https://registry.example.com/workloads' } },
+    path: 'spec.images.workloads',
+    message: 'write an image reference such as registry.example.com/bss-platform/workloads:0.1.0, without a scheme or blanks',
+  },
+  {
+    what: 'Fewer replicas at most than at least',
+    spec: scaling({ minReplicas: 5, maxReplicas: 2 }),
+    path: 'spec.workloads.interest.autoscaling.maxReplicas',
+    message: 'maxReplicas is below minReplicas: raise maxReplicas or lower minReplicas',
+  },
+  {
+    what: 'A least number of zero without scaleToZero',
+    spec: scaling({ minReplicas: 0 }),
+    path: 'spec.workloads.interest.autoscaling.minReplicas',
+    message: 'minReplicas: 0 and scaleToZero: true go together: leave minReplicas out, or change the other',
+  },
+  {
+    what: 'scaleToZero with a window of zero',
+    spec: scaling({ scaleToZero: true, scaleDownWindow: '0s' }),
+    path: 'spec.workloads.interest.autoscaling.scaleToZero',
+    message: 'with scaleToZero, scaleDownWindow and idleTime must be 5s or more',
+  },
+  {
+    what: 'A delay that cannot be kept',
+    spec: scaling({ maxDelay: '1s' }),
+    path: 'spec.workloads.interest.autoscaling.maxDelay',
+    message: 'a delay below 5s cannot be kept, as the group is looked at every 5 seconds: write 5s or more',
+  },
+  {
+    what: 'Safe replicas outside the bounds',
+    spec: scaling({ maxReplicas: 4, safeReplicas: 9 }),
+    path: 'spec.workloads.interest.autoscaling.safeReplicas',
+    message: 'safeReplicas must lie between minReplicas and maxReplicas',
+  },
+  {
+    what: 'A fixed number of replicas and autoscaling',
+    spec: interest({ replicas: 3, autoscaling: { mode: 'builtin' } }),
+    path: 'spec.workloads.interest.replicas',
+    message:
+      'replicas holds only without autoscaling: remove replicas and set autoscaling.minReplicas and maxReplicas, or set autoscaling.mode to fixed',
+  },
+  {
+    what: 'A gateway without a ledger',
+    spec: { workloads: { ledger: { enabled: false } } },
+    path: 'spec.workloads.ledger.enabled',
+    message: 'the gateway needs the ledger: set workloads.ledger.enabled to true, or workloads.gateway.enabled to false',
+  },
+  {
+    what: 'More idle connections than the pool has',
+    spec: { pgbouncer: { minPoolSize: 30 } },
+    path: 'spec.pgbouncer.minPoolSize',
+    message: 'minPoolSize is above defaultPoolSize: lower minPoolSize or raise defaultPoolSize',
+  },
+  {
+    what: 'A pool larger than the number of clients',
+    spec: { pgbouncer: { maxClientConnections: 20 } },
+    path: 'spec.pgbouncer.defaultPoolSize',
+    message: 'defaultPoolSize + reservePoolSize is above maxClientConnections: a pool larger than the number of clients is never used',
+  },
+  {
+    what: 'A topic twice',
+    spec: { topics: [{ name: 'a' }, { name: 'a' }] },
+    path: 'spec.topics[1]',
+    message: 'Duplicate value',
+  },
+  {
+    what: 'A topic without partitions',
+    spec: { topics: [{ name: 'a', partitions: 0 }] },
+    path: 'spec.topics[0].partitions',
+    message: 'should be greater than or equal to 1',
+  },
+  {
+    what: "A label of the operator's own",
+    spec: interest({ labels: { 'app.kubernetes.io/name': 'mine' } }),
+    path: 'spec.workloads.interest.labels',
+    message: 'labels under app.kubernetes.io/ and bss-platform.io/ are set by the operator: choose another prefix',
+  },
+  {
+    what: 'A volume that shrinks',
+    before: { kafka: { managed: { storage: { size: '10Gi' } } } },
+    spec: { kafka: { managed: { storage: { size: '5Gi' } } } },
+    path: 'spec.kafka.managed.storage.size',
+    message: 'a volume cannot shrink: keep the old size or write a larger one',
+  },
+  {
+    what: 'Another storage class for a volume that exists',
+    before: { postgres: { managed: { storage: { storageClass: 'fast' } } } },
+    spec: { postgres: { managed: { storage: { storageClass: 'slow' } } } },
+    path: 'spec.postgres.managed.storage.storageClass',
+    message: 'the storage class of an existing volume cannot change: write the old class back, or make a new platform and move the data',
+  },
+  {
+    what: 'A name that is too long',
+    name: 'a-platform-with-a-name-that-is-much-too-long',
+    spec: {},
+    path: '<nil>',
+    message: 'choose a name of at most 40 lower case letters, digits and -, that begins with a letter: names of Services are made from it',
+  },
+];

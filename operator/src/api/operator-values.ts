@@ -1,0 +1,32 @@
+/** Values of the chart bss-operator: the schema that helm checks them by, and the defaults that values.yaml must repeat. */
+import { z } from 'zod';
+import { placement } from './common.ts';
+import { quantity } from './rules.ts';
+
+const amounts = (cpu: string | undefined, memory: string) =>
+  z
+    .strictObject({
+      cpu: cpu === undefined ? quantity('CPU.').optional() : quantity('CPU.').prefault(cpu),
+      memory: quantity('Memory.').prefault(memory),
+    })
+    .prefault({});
+
+const { nodeSelector, tolerations, priorityClassName } = placement();
+
+export const operatorValues = z.strictObject({
+  image: z
+    .strictObject({
+      repository: z.string().min(1).default('bss-platform/operator').describe('Image of the operator.'),
+      tag: z.string().default('').describe("Tag; the chart's appVersion when empty."),
+      pullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).default('IfNotPresent').describe('When nodes pull it.'),
+      pullSecrets: z.array(z.string().min(1)).default([]).describe('Names of Secrets to pull it with.'),
+    })
+    .prefault({}),
+  replicas: z.int().min(0).max(3).default(1).describe('Operators. One leads, the others wait to take over.'),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('Least level of log lines that are written.'),
+  resources: z.strictObject({ requests: amounts('50m', '128Mi'), limits: amounts(undefined, '384Mi') }).prefault({}),
+  nodeSelector,
+  tolerations,
+  priorityClassName,
+  podLabels: z.record(z.string(), z.string()).default({}).describe('More labels for the pods.'),
+});
