@@ -101,10 +101,14 @@ function programsOf(module: ModuleName): ProgramName[] {
 async function ensureModule(module: ModuleName, names: readonly ProgramName[], note: Note): Promise<Record<string, string>> {
   const { flags, packages }: ModuleBuild = MODULES[module];
   const folder = join(PROJECT_DIR, 'local', 'programs', module);
-  const inputs = [await goVersion(), ...(await sourcesOf(folder)), ...flags];
-  const targets = Object.fromEntries(
-    names.map((name) => [name, cachePath('programs', contentHash([...inputs, packages[name] ?? '']), name)]),
-  );
+  const toolchain = await goVersion();
+  const pinned = await contentsOf(folder, ['go.mod', 'go.sum']);
+  const keyOf = async (goPackage: string): Promise<string> => {
+    const own = goPackage.startsWith('./') ? await contentsOf(folder, await goFiles(folder)) : [];
+    return contentHash([toolchain, ...flags, goPackage, ...pinned, ...own]);
+  };
+  const targets: Record<string, string> = {};
+  for (const name of names) targets[name] = cachePath('programs', await keyOf(packages[name] ?? ''), name);
   const missing = (): string[] => names.filter((name) => !existsSync(targets[name] ?? ''));
   if (missing().length === 0) return targets;
   await withLock(`programs-${module}`, async () => {
@@ -176,8 +180,12 @@ async function publish(draft: string, target: string): Promise<void> {
   await rename(draft, target);
 }
 
-async function sourcesOf(folder: string): Promise<(string | Buffer)[]> {
-  const files = (await readdir(folder, { recursive: true })).filter((file) => /\.(mod|sum|go)$/.test(file)).toSorted();
+async function goFiles(folder: string): Promise<string[]> {
+  return (await readdir(folder, { recursive: true })).filter((file) => file.endsWith('.go')).toSorted();
+}
+
+/** Names and contents in turn. */
+async function contentsOf(folder: string, files: readonly string[]): Promise<(string | Buffer)[]> {
   const contents = await Promise.all(files.map((file) => readFile(join(folder, file))));
   return files.flatMap((file, index) => [file, contents[index] ?? '']);
 }

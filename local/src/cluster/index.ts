@@ -1,0 +1,252 @@
+/** The local cluster: a real Kubernetes control plane and node, in namespaces of its own on this machine. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, openSync, closeSync } from 'node:fs';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { run } from '../exec.ts';
+import { Failure, tellingLines } from '../failure.ts';
+import { withLock } from '../lock.ts';
+import { clusterPaths, type ClusterPaths } from '../paths.ts';
+import { prepareMachine } from '../preflight.ts';
+import { ensurePrograms } from '../programs.ts';
+import { formatDuration, Progress } from '../progress.ts';
+import { memoryInUse } from './cgroups.ts';
+import { configFiles, type ComponentName } from './components.ts';
+import { ask } from './lines.ts';
+import { NODE_PROGRAMS, nodeConfig, nodeConfigFile, PAUSE_IMAGE, type NodeConfig } from './node-config.ts';
+import { writePauseImage } from './pause-image.ts';
+import { makeCertificates } from './pki.ts';
+import type { AgentStatus, Forward, NodeEvent, Stage } from './protocol.ts';
+import { endAgents, keptLogs, removeCluster } from './remove.ts';
+
+export { leftovers } from './leftovers.ts';
+export type { AgentStatus, ComponentStatus, Forward } from './protocol.ts';
+
+const AGENT = fileURLToPath(new URL('agent.ts', import.meta.url));
+
+export interface UpOptions {
+  readonly name: string;
+  /** Writes every API request's metadata to `logs/audit.log` of the cluster. */
+  readonly audit?: boolean;
+}
+
+export interface Cluster {
+  readonly name: string;
+  /** File for any Kubernetes client on this machine. */
+  readonly kubeconfig: string;
+  /** Folder with kubectl and helm (and the node's programs). */
+  readonly bin: string;
+  /** False when it ran already. */
+  readonly started: boolean;
+}
+
+/**
+ * Starts the cluster of that name, or finds it running; resolves when its node is Ready and pods can be created.
+ * What an earlier start left half done is removed first. A signal or an error on the way removes everything again.
+ * @throws Failure saying which component's log tells why
+ */
+export async function up({ name, audit = false }: UpOptions): Promise<Cluster> {
+  const node = nodeConfig(name, audit);
+  const cluster = { name, kubeconfig: node.paths.kubeconfig, bin: node.bin };
+  return withLock(`cluster-${name}`, async () => {
+    if (await isReady(node.paths)) return { ...cluster, started: false };
+    await start(node);
+    return { ...cluster, started: true };
+  });
+}
+
+/** Stops the cluster and removes everything it has on this machine but the build cache. No error when there is none. */
+export async function down({ name }: { readonly name: string }): Promise<void> {
+  const paths = clusterPaths(name);
+  await endAgents(name);
+  await removeCluster(paths, { keepLogs: false });
+}
+
+/** The running cluster's state; undefined when it does not run. */
+export async function status(name: string): Promise<AgentStatus | undefined> {
+  const { agentSocket } = clusterPaths(name);
+  return ask<AgentStatus>(agentSocket, { op: 'status' }).catch(() => undefined);
+}
+
+/** Bytes in use by the control plane (with kubelet and containerd) and by all pods. */
+export async function memory(name: string): Promise<{ system: number | undefined; pods: number | undefined }> {
+  const { cgroup } = clusterPaths(name);
+  const [system, pods] = await Promise.all([memoryInUse(cgroup, 'system'), memoryInUse(cgroup, 'kubepods')]);
+  return { system, pods };
+}
+
+/** Path of the kubeconfig of a cluster of that name, running or not. */
+export function kubeconfigPath(name: string): string {
+  return clusterPaths(name).kubeconfig;
+}
+
+/** Environment in which kubectl, helm and any Kubernetes client find the cluster. */
+export function clusterEnvironment(name: string): NodeJS.ProcessEnv {
+  const { kubeconfig, state } = clusterPaths(name);
+  return { ...process.env, KUBECONFIG: kubeconfig, PATH: `${join(state, 'bin')}:${process.env['PATH'] ?? ''}` };
+}
+
+/** Log file of a component; those of the last failed start when the cluster does not exist. */
+export function logFile(name: string, component: ComponentName | 'supervisor' | 'agent' | 'audit'): string {
+  const { logs } = clusterPaths(name);
+  return join(existsSync(logs) ? logs : keptLogs(name), `${component}.log`);
+}
+
+/** Imports an image archive (OCI or Docker, as a tar file) under the names that it carries. */
+export async function loadImage(name: string, archive: string): Promise<void> {
+  await requireRunning(name);
+  await ctr(name, ['images', 'import', '--all-platforms=false', archive]);
+}
+
+/** Names of the images that the node has. */
+export async function listImages(name: string): Promise<string[]> {
+  await requireRunning(name);
+  const { stdout } = await ctr(name, ['images', 'list', '--quiet']);
+  return stdout.split('\n').filter((line) => line !== '' && !line.startsWith('sha256:'));
+}
+
+/** Runs containerd's client on the namespace of Kubernetes. */
+export function ctr(name: string, args: readonly string[]): Promise<{ stdout: string; stderr: string }> {
+  const { state, containerdSocket } = clusterPaths(name);
+  return run(join(state, 'bin', 'ctr'), ['--address', containerdSocket, '--namespace', 'k8s.io', ...args]);
+}
+
+/**
+ * Opens a port on 127.0.0.1 that leads to a port inside the cluster, for as long as the cluster runs; the same target gets the same port.
+ * @param host a Service as `<service>.<namespace>`, a full DNS name, or an address inside
+ */
+export async function forward(name: string, host: string, port: number): Promise<Forward> {
+  await requireRunning(name);
+  const target = /^[\d.]+$/.test(host) || host.endsWith('.cluster.local') ? host : `${host}.svc.cluster.local`;
+  return ask<Forward>(clusterPaths(name).agentSocket, { op: 'forward', host: target, port });
+}
+
+async function requireRunning(name: string): Promise<void> {
+  if ((await status(name)) === undefined)
+    throw new Failure(`The cluster ${name} does not run.`, { tryNext: [`node local/src/cli.ts up --name ${name}`] });
+}
+
+async function isReady(paths: ClusterPaths): Promise<boolean> {
+  return (await status(paths.name))?.ready === true;
+}
+
+async function start(node: NodeConfig): Promise<void> {
+  const { name } = node.paths;
+  const progress = new Progress(`cluster ${name}`, 6);
+  await progress.step('check this machine', (note) => prepareMachine(note));
+  const programs = await progress.step('programs', (note) => ensurePrograms(NODE_PROGRAMS, note));
+  await progress.step('certificates, configuration', async () => {
+    await down({ name });
+    await writeState(node, programs);
+  });
+  const events = startAgent(node);
+  try {
+    await progress.step('etcd, API server, containerd', () => events.until('api'));
+    await progress.step('node Ready', () => events.until('kubelet'));
+    await progress.step('DNS, Services, scheduler, accounts', () => events.until('ready'));
+  } catch (error) {
+    await endAgents(name);
+    throw error;
+  } finally {
+    events.release();
+  }
+}
+
+async function writeState(node: NodeConfig, programs: Readonly<Record<string, string>>): Promise<void> {
+  const { paths } = node;
+  for (const folder of [paths.run, paths.logs, node.bin, join(paths.state, 'volumes')]) await mkdir(folder, { recursive: true });
+  for (const [program, file] of Object.entries(programs)) await symlink(file, join(node.bin, program));
+  for (const [file, content] of Object.entries(configFiles(node))) {
+    await mkdir(dirname(join(paths.config, file)), { recursive: true });
+    await writeFile(join(paths.config, file), content);
+  }
+  await Promise.all([
+    makeCertificates(paths.pki, node.nodeName),
+    writePauseImage(PAUSE_IMAGE, programs['pause'] ?? '', join(paths.state, 'pause.tar')),
+  ]);
+}
+
+interface StartEvents {
+  /** Resolves when the stage has been reached; throws a Failure when the start fails. */
+  until(stage: Stage): Promise<void>;
+  /** Lets this process end without the agent. */
+  release(): void;
+}
+
+function startAgent(node: NodeConfig): StartEvents {
+  const { name, logs } = node.paths;
+  const errors = openSync(join(logs, 'agent.log'), 'a');
+  const agent = spawn(process.execPath, [AGENT, name, nodeConfigFile(node.paths)], {
+    detached: true,
+    stdio: ['pipe', 'pipe', errors],
+    cwd: '/',
+  });
+  if (agent.stdout === null) throw new Failure('the agent has no standard output');
+  closeSync(errors);
+  const { until, fail, reach } = stageWaiter();
+  const onSignal = (signal: NodeJS.Signals): void => void endAgents(name).then(() => process.exit(signal === 'SIGINT' ? 130 : 143));
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  let failed: NodeEvent | undefined;
+  createInterface({ input: agent.stdout }).on('line', (line) => {
+    const event = JSON.parse(line) as NodeEvent;
+    if (event.stage === 'failed') failed = event;
+    else reach(event.stage);
+  });
+  agent.on('error', (error) => fail(error));
+  agent.on('exit', () => void startFailure(name, failed).then(fail));
+  return { until, release: () => release(agent, onSignal) };
+}
+
+function release(agent: ChildProcess, onSignal: (signal: NodeJS.Signals) => void): void {
+  process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  agent.removeAllListeners('exit');
+  agent.stdin?.destroy();
+  agent.stdout?.destroy();
+  agent.unref();
+}
+
+function stageWaiter(): { until(stage: Stage): Promise<void>; reach(stage: Stage): void; fail(error: Error): void } {
+  const reached = new Set<Stage>();
+  const waiting = new Map<Stage, { resolve: () => void; reject: (error: Error) => void }>();
+  let failure: Error | undefined;
+  return {
+    until: (stage) =>
+      new Promise((resolve, reject) => {
+        if (failure !== undefined) reject(failure);
+        else if (reached.has(stage)) resolve();
+        else waiting.set(stage, { resolve, reject });
+      }),
+    reach: (stage) => {
+      reached.add(stage);
+      waiting.get(stage)?.resolve();
+    },
+    fail: (error) => {
+      failure = error;
+      for (const { reject } of waiting.values()) reject(error);
+    },
+  };
+}
+
+/** The log that tells why: the failed component's, else the supervisor's. */
+async function startFailure(name: string, event: NodeEvent | undefined): Promise<Failure> {
+  const component = event?.component ?? 'supervisor';
+  const file = join(keptLogs(name), `${component}.log`);
+  const log = tellingLines(await readFile(file, 'utf8').catch(() => ''));
+  const what =
+    event?.component === undefined ? `the node ended: ${event?.message ?? 'no reason given'}` : `${component} did not become ready`;
+  return new Failure(`The cluster ${name} did not start: ${what}. Everything it had begun is removed again.`, {
+    log,
+    logFile: file,
+    tryNext: [`node local/src/cli.ts logs ${component} --name ${name}`, `node local/src/cli.ts up --name ${name}`],
+  });
+}
+
+/** For the commands' last line. */
+export function describeStart(cluster: Cluster, ms: number): string {
+  return cluster.started
+    ? `The cluster ${cluster.name} is ready after ${formatDuration(ms)}.`
+    : `The cluster ${cluster.name} runs already.`;
+}

@@ -1,0 +1,53 @@
+#!/bin/sh
+# Process 1 of a node, in namespaces of its own: gives it a file tree in which /run, /tmp and /var are its own and everything else of the
+# host is read-only, and a network without an uplink. Then it starts the supervisor, and reaps what others leave behind until that ends.
+# Usage: init.sh STATE RUN CACHE PROJECT NODE_PROGRAM NODE_NAME NODE_IP SUPERVISOR CONFIG
+set -eu
+state=$1 run=$2 cache=$3 project=$4 node=$5 node_name=$6 node_ip=$7 supervisor=$8 config=$9
+export PATH="$state/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+mount --make-rprivate /
+root=$state/root
+mkdir -p "$root"
+mount -t tmpfs -o mode=755 bss-root "$root"
+for entry in /*; do
+  target=$root$entry
+  if [ -L "$entry" ]; then
+    cp -P "$entry" "$target"
+    continue
+  fi
+  [ -d "$entry" ] || continue
+  mkdir "$target"
+  case $entry in
+    /proc | /run | /tmp | /var) ;;
+    /dev | /sys) mount --rbind "$entry" "$target" ;;
+    *) mount --rbind "$entry" "$target" && mount -o remount,bind,ro "$target" ;;
+  esac
+done
+chmod 1777 "$root/tmp"
+mkdir -p "$root/var/lib" "$root/var/log" "$root/var/tmp" "$root/.host"
+ln -s /run "$root/var/run"
+for folder in "$cache" "$project" "$(dirname "$node")" "$state" "$run"; do
+  mkdir -p "$root$folder" 2>/dev/null || [ -d "$root$folder" ]
+  mount --bind "$folder" "$root$folder"
+done
+cd "$root"
+pivot_root . .host
+mount -t proc proc /proc
+umount -l /.host
+rmdir /.host
+mount --make-rshared /
+
+hostname "$node_name"
+ip link set lo up
+ip link add bss-node type bridge
+ip address add "$node_ip/24" dev bss-node
+ip link set bss-node up
+ip route add default dev bss-node
+for setting in net/ipv4/ip_forward net/ipv4/conf/all/route_localnet net/bridge/bridge-nf-call-iptables; do
+  echo 1 >"/proc/sys/$setting"
+done
+ulimit -n "$(ulimit -H -n)"
+
+"$node" "$supervisor" "$config" &
+wait $!

@@ -1,0 +1,2 @@
+import type { Note } from './progress.ts';
+export async function prepareMachine(_note: Note): Promise<void> {}
