@@ -33,9 +33,20 @@ export interface Calculation {
 /** The rate in force for a product on a date, or undefined. */
 export type RateLookup = (productCode: string, date: string) => ScaledRate | undefined;
 
-/** The account that interest of a currency is booked against; partitions of different consumers never share one of the sixteen by chance of timing. */
-export function contraAccount(currency: string, partition: number): string {
-  return `interest-expense.${currency}.${partition % EXPENSE_SHARDS}`;
+/**
+ * The account, by currency, that interest from a partition's events is booked against. Each currency has sixteen, so that consumers of
+ * different partitions do not wait for each other's transactions.
+ */
+export function contraAccounts(partition: number): (currency: string) => string {
+  const ids = new Map<string, string>();
+  return (currency) => {
+    let id = ids.get(currency);
+    if (id === undefined) {
+      id = `interest-expense.${currency}.${partition % EXPENSE_SHARDS}`;
+      ids.set(currency, id);
+    }
+    return id;
+  };
 }
 
 /**
@@ -54,6 +65,7 @@ export function calculate(
   const calculation: Calculation = { entries: [], duplicates: 0, rejected: 0 };
   const seen = new Set(applied);
   for (const { partition, entries } of slice) {
+    const contraIds = contraAccounts(partition);
     for (const entry of entries) {
       if (!entry.event || entry.rejection) continue;
       if (seen.has(entry.event.id)) {
@@ -67,7 +79,7 @@ export function calculate(
         continue;
       }
       seen.add(entry.event.id);
-      calculation.entries.push({ event: entry.event, contraId: contraAccount(entry.event.currency, partition), amountMinor: result });
+      calculation.entries.push({ event: entry.event, contraId: contraIds(entry.event.currency), amountMinor: result });
     }
   }
   return calculation;

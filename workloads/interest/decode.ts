@@ -1,10 +1,23 @@
+import { setImmediate } from 'node:timers/promises';
 import { interestTransaction } from '../src/events/interest-transaction.ts';
 import type { ConsumedRecord } from '../src/kernel/kafka/consumer.ts';
 import { asError } from '../src/kernel/postgres.ts';
 import type { Rejection, RejectionCode } from './rejection.ts';
-import type { Entry } from './slice.ts';
+import type { Entry, Slice } from './slice.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** Records decoded between two looks at the event loop, so that the database's answers to the slice before are not kept waiting. */
+const RECORDS_AT_ONCE = 200;
+
+/** Decodes all entries of a slice, in place, a few at a time. */
+export async function decodeSlice(slice: Slice): Promise<void> {
+  const entries = slice.flatMap((range) => range.entries);
+  for (let index = 0; index < entries.length; index += RECORDS_AT_ONCE) {
+    for (const entry of entries.slice(index, index + RECORDS_AT_ONCE)) Object.assign(entry, decode(entry.record));
+    await setImmediate();
+  }
+}
 
 /** Reads a record as an event, or says why it is none. Never throws. */
 export function decode(record: ConsumedRecord): Entry {

@@ -6,7 +6,7 @@ import type { Postgres } from '../src/kernel/postgres.ts';
 import { untilHeld } from './attempts.ts';
 import type { Calculation } from './calculate.ts';
 import type { DeadLetters } from './dead-letter.ts';
-import { decode } from './decode.ts';
+import { decodeSlice } from './decode.ts';
 import type { InterestMetrics } from './metrics.ts';
 import type { ProductConfigs } from './product-configs.ts';
 import { cut, halve, sizeOf, trim } from './slice.ts';
@@ -40,8 +40,13 @@ export class InterestProcessor {
   /** Applies batches slice by slice for as long as the lease holds; what is left then will be fetched again by whoever owns it. */
   async onBatches(batches: PartitionBatch[], lease: Lease): Promise<void> {
     const dropped = new Set<number>();
-    for (const slice of cut(batches, this.#parts.maxRecords, decode)) {
+    const slices = cut(batches, this.#parts.maxRecords);
+    let decoded = decodeSlice(slices[0] ?? []);
+    for (const [index, slice] of slices.entries()) {
+      await decoded;
       if (!lease.held) return;
+      // The next slice is decoded while the database works on this one.
+      decoded = decodeSlice(slices[index + 1] ?? []);
       const wanted = slice.filter(({ partition }) => !dropped.has(partition));
       if (wanted.length > 0) await this.#measured(wanted, lease, dropped);
     }

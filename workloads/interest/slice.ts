@@ -32,11 +32,11 @@ export function sizeOf(slice: Slice): number {
  * Cuts batches into slices of at most `max` records, in order, filling each slice across partitions. Every offset from the start of a batch
  * to its end belongs to exactly one range, so positions can be compared and moved range by range.
  */
-export function cut(batches: PartitionBatch[], max: number, decode: (record: ConsumedRecord) => Entry): Slice[] {
+export function cut(batches: PartitionBatch[], max: number): Slice[] {
   const slices: Slice[] = [];
   let open: Slice = [];
   for (const { topic, partition, start, next, records } of batches) {
-    let rest: Range = { topic, partition, start, next, entries: records.map(decode) };
+    let rest: Range = { topic, partition, start, next, entries: records.map((record) => ({ record })) };
     while (sizeOf(open) + rest.entries.length > max) {
       const [taken, left] = splitRange(rest, max - sizeOf(open));
       if (taken) open.push(taken);

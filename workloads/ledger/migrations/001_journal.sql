@@ -69,8 +69,10 @@ DECLARE
   moved    bigint;
 BEGIN
   SELECT p.transaction_id::text INTO offender
-    FROM inserted p LEFT JOIN journal_transaction t ON t.id = p.transaction_id AND t.currency = p.currency
-   GROUP BY p.transaction_id HAVING sum(p.amount_minor) <> 0 OR bool_or(t.id IS NULL) LIMIT 1;
+    FROM (SELECT transaction_id, sum(amount_minor) AS total, min(currency) AS low, max(currency) AS high
+            FROM inserted GROUP BY transaction_id) p
+    LEFT JOIN journal_transaction t ON t.id = p.transaction_id
+   WHERE p.total <> 0 OR p.low <> p.high OR t.currency IS DISTINCT FROM p.low LIMIT 1;
   IF offender IS NOT NULL THEN
     RAISE EXCEPTION 'transaction % does not balance', offender
       USING ERRCODE = 'LB001', HINT = 'Insert all postings of a transaction in one statement, in its currency, with sum zero.';

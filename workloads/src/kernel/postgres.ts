@@ -149,6 +149,11 @@ export function isDataError(error: unknown): boolean {
   return error instanceof DatabaseError && /^(22|23|LB)/.test(error.code ?? '');
 }
 
+/** True when a row with the same key was there before. */
+export function isDuplicate(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === '23505';
+}
+
 /**
  * Retries with jittered exponential back-off from 50 ms to 5 s.
  * @param attempts retries before the last error is thrown
