@@ -30,8 +30,11 @@ export function generatedFiles(): Record<string, string> {
   };
 }
 
+function committed(path: string): Promise<string> {
+  return readFile(join(ROOT, path), 'utf8').catch(() => '');
+}
+
 async function differing(files: Record<string, string>): Promise<string[]> {
-  const committed = (path: string) => readFile(join(ROOT, path), 'utf8').catch(() => '');
   const results = await Promise.all(Object.entries(files).map(async ([path, text]) => ({ path, same: (await committed(path)) === text })));
   return results.filter(({ same }) => !same).map(({ path }) => path);
 }

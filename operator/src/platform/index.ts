@@ -19,7 +19,7 @@ export { kafkaAccess, postgresAccess, redisAccess, type KafkaAccess, type Postgr
 export { completeCredentials, rotateCredentials, type Credentials } from './credentials.ts';
 export { endpoints, type Endpoint } from './endpoints.ts';
 export { hash } from './hash.ts';
-export { addressOf, credentialsName, labelsOf, nameOf, PORTS, selectorOf } from './names.ts';
+export { addressOf, credentialsName, labelsOf, nameOf, podLabelsOf, PORTS, selectorOf } from './names.ts';
 export { HASH_ANNOTATION } from './pods.ts';
 export { scalePolicy, scaleTargets } from './scaling.ts';
 export {

@@ -1,8 +1,10 @@
-/** The Job that makes the database, its roles and its tables. Its name carries a hash of its inputs: other inputs, another Job. */
+/**
+ * The Job that makes the database, its roles and its tables. A Job cannot change, so its name carries a hash of its pod: another pod, another
+ * Job. Running it again does no harm.
+ */
 import { component, type Draft } from './component.ts';
 import { postgresAccess, postgresAdmin } from './connections.ts';
 import { hash } from './hash.ts';
-import { imageOf } from './images.ts';
 import { credentialsName, nameOf } from './names.ts';
 import { container, fromSecret, podTemplate, value } from './pods.ts';
 import type { Component, PlatformInput } from './types.ts';
@@ -44,12 +46,10 @@ function pod(input: PlatformInput) {
 
 export function migrateComponent(input: PlatformInput): Component {
   const template = pod(input);
-  // What the Job does follows from its image, environment and Secrets; where it runs does not count.
-  const inputs = [imageOf(input.spec, 'workloads'), template.metadata?.annotations, template.spec?.containers[0]?.env];
   const job: Draft = {
     apiVersion: 'batch/v1',
     kind: 'Job',
-    name: nameOf(input, `migrate-${hash(inputs)}`),
+    name: nameOf(input, `migrate-${hash(template)}`),
     spec: { suspend: input.spec.hibernate, backoffLimit: 6, template },
   };
   return component(input, 'migrate', 'setup', [job]);

@@ -23,15 +23,19 @@ export function selectorOf(platform: Named, component: string): Record<string, s
   return { 'app.kubernetes.io/name': component, 'app.kubernetes.io/instance': platform.name };
 }
 
-/** Labels of every object and pod of a component. */
-export function labelsOf(platform: Pick<PlatformInput, 'name' | 'namespace' | 'spec'>, component: string): Record<string, string> {
+/** Labels of the pods of a component. The version is not among them: a new one must not restart what it does not change. */
+export function podLabelsOf(platform: Named, component: string): Record<string, string> {
   return {
     ...selectorOf(platform, component),
     'app.kubernetes.io/component': component,
     'app.kubernetes.io/part-of': 'bss-platform',
     'app.kubernetes.io/managed-by': 'bss-operator',
-    'app.kubernetes.io/version': platform.spec.version,
   };
+}
+
+/** Labels of every object of a component. */
+export function labelsOf(platform: Pick<PlatformInput, 'name' | 'namespace' | 'spec'>, component: string): Record<string, string> {
+  return { ...podLabelsOf(platform, component), 'app.kubernetes.io/version': platform.spec.version };
 }
 
 /** Ports of the table in the reference. */

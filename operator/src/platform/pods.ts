@@ -3,7 +3,7 @@ import type { V1Container, V1ContainerPort, V1EnvVar, V1PodSpec, V1PodTemplateSp
 import { PREFIX, quantityValue, type BssPlatformSpec } from '../api/index.ts';
 import { hash } from './hash.ts';
 import { imageOf, type ImageName } from './images.ts';
-import { labelsOf, nameOf, selectorOf } from './names.ts';
+import { nameOf, podLabelsOf, selectorOf } from './names.ts';
 import type { PlatformInput, SecretUse } from './types.ts';
 
 /** Annotation that changes, and so restarts the pods, whenever a configuration or Secret that they use changes. */
@@ -42,10 +42,16 @@ export function container(input: PlatformInput, options: ContainerOptions): V1Co
     image: imageOf(input.spec, options.image),
     imagePullPolicy: pullPolicy,
     command: options.command,
-    env: options.env ?? [],
-    ports: Object.entries(options.ports ?? {}).map(([name, containerPort]): V1ContainerPort => ({ name, containerPort, protocol: 'TCP' })),
+    ...list('env', options.env ?? []),
+    ...list(
+      'ports',
+      Object.entries(options.ports ?? {}).map(([name, containerPort]): V1ContainerPort => ({ name, containerPort, protocol: 'TCP' })),
+    ),
     resources: plain(options.resources),
-    volumeMounts: Object.entries(options.mounts ?? {}).map(([mountPath, name]) => ({ name, mountPath })),
+    ...list(
+      'volumeMounts',
+      Object.entries(options.mounts ?? {}).map(([mountPath, name]) => ({ name, mountPath })),
+    ),
     securityContext: {
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,
@@ -53,6 +59,11 @@ export function container(input: PlatformInput, options: ContainerOptions): V1Co
     },
     ...options.probes,
   };
+}
+
+/** A field that is left out when it is empty, as the API server does. */
+function list<K extends string, T>(field: K, items: T[]): Partial<Record<K, T[]>> {
+  return items.length > 0 ? ({ [field]: items } as Record<K, T[]>) : {};
 }
 
 /** Without the undefined values that the schema's type allows. */
@@ -84,7 +95,7 @@ interface PodOptions {
 export function podTemplate(input: PlatformInput, options: PodOptions): V1PodTemplateSpec {
   return {
     metadata: {
-      labels: { ...options.placement.labels, ...labelsOf(input, options.component) },
+      labels: { ...options.placement.labels, ...podLabelsOf(input, options.component) },
       annotations: { [HASH_ANNOTATION]: hash([options.config ?? null, secretHashes(input, options.secrets ?? [])]) },
     },
     spec: {
@@ -95,10 +106,13 @@ export function podTemplate(input: PlatformInput, options: PodOptions): V1PodTem
       restartPolicy: options.restartPolicy ?? 'Always',
       securityContext: securityContext(options.user),
       ...placementFields(input, options),
-      ...(input.spec.images.pullSecrets.length > 0 ? { imagePullSecrets: input.spec.images.pullSecrets.map((name) => ({ name })) } : {}),
+      ...list(
+        'imagePullSecrets',
+        input.spec.images.pullSecrets.map((name) => ({ name })),
+      ),
       ...(options.initContainers ? { initContainers: options.initContainers } : {}),
       containers: options.containers,
-      volumes: options.volumes ?? [],
+      ...list('volumes', options.volumes ?? []),
     },
   };
 }
@@ -118,7 +132,10 @@ function placementFields(input: PlatformInput, { placement, component }: PodOpti
   const { nodeSelector, tolerations, priorityClassName } = placement;
   return {
     ...(Object.keys(nodeSelector).length > 0 ? { nodeSelector } : {}),
-    ...(tolerations.length > 0 ? { tolerations: tolerations.map((toleration) => withoutUndefined(toleration)) } : {}),
+    ...list(
+      'tolerations',
+      tolerations.map((toleration) => withoutUndefined(toleration)),
+    ),
     ...(priorityClassName === undefined ? {} : { priorityClassName }),
     ...(input.spec.profile === 'production' ? { topologySpreadConstraints: [spread(input, component)] } : {}),
   };
