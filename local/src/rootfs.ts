@@ -112,7 +112,7 @@ ${TRIM_SCRIPT}`;
 export function ensureDebian(note: Note = () => undefined): Promise<string> {
   return ensureFolder('debian', [DEBOOTSTRAP_SCRIPT], async (draft) => {
     note(`debootstrap ${SUITE}`);
-    await runIsolated(DEBOOTSTRAP_SCRIPT, [draft]);
+    await downloading(`making a minimal Debian ${SUITE}`, MIRROR, runIsolated(DEBOOTSTRAP_SCRIPT, [draft]));
   });
 }
 
@@ -127,7 +127,8 @@ export async function ensureRootfs(note: Note = () => undefined): Promise<string
     const [debian, jars] = await Promise.all([ensureDebian(note), ensureKafkaJars(pom, note)]);
     note('installing the Debian packages');
     await copyTree(debian, draft);
-    await withMachineAptSettings((settings) => runIsolated(INSTALL_SCRIPT, [draft, settings]));
+    const installed = withMachineAptSettings((settings) => runIsolated(INSTALL_SCRIPT, [draft, settings]));
+    await downloading('installing the Debian packages', MIRROR, installed);
     await mkdir(join(draft, 'opt', 'kafka'), { recursive: true });
     await copyTree(jars, join(draft, 'opt', 'kafka', 'libs'));
   });
@@ -138,7 +139,8 @@ function ensureKafkaJars(pom: Buffer, note: Note): Promise<string> {
     note('fetching the jars of Kafka');
     const project = join(PROJECT_DIR, 'local', 'kafka', 'pom.xml');
     const goal = ['dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${draft}`];
-    await run('mvn', ['--batch-mode', '--quiet', '--file', project, ...goal]);
+    const fetched = run('mvn', ['--batch-mode', '--quiet', '--file', project, ...goal]).then(() => undefined);
+    await downloading('fetching the jars of Kafka', 'Maven Central', fetched);
   });
 }
 
@@ -165,7 +167,7 @@ export async function ensureFolder(
       await rename(draft, target);
     } catch (error) {
       await rm(draft, { recursive: true, force: true });
-      throw fetchFailure(kind, error);
+      throw error;
     }
   });
   return target;
@@ -209,13 +211,15 @@ export function machineAptSettings(dump: string): string {
   return lines.map((line) => `${line}\n`).join('');
 }
 
-function fetchFailure(kind: string, error: unknown): Failure {
-  if (error instanceof Failure && error.tryNext.length > 0) return error;
-  const log = error instanceof Failure ? error.log : [];
-  const source = kind === 'kafka' ? 'Maven Central (mvn -version shows its settings)' : MIRROR;
-  return new Failure(`making the root file system "${kind}" failed`, {
-    log,
-    tryNext: [`check that ${source} can be reached, then run the same command again`, `df -h ${cachePath()}`],
-    cause: error,
-  });
+/** Adds what to do about it to the error of a download. */
+async function downloading(what: string, source: string, work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    throw new Failure(`${what} failed`, {
+      log: error instanceof Failure ? error.log : [],
+      tryNext: [`check that ${source} can be reached, then run the same command again`, `df -h ${cachePath()}`],
+      cause: error,
+    });
+  }
 }

@@ -1,0 +1,207 @@
+/**
+ * One server process for tests. It dies with the process that started it, however that ends, and is ready only when it says so and answers.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
+import { createServer, connect } from 'node:net';
+import process from 'node:process';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Failure, tellingLines } from './failure.ts';
+import { MOUNT_PROC_AND_DEV, ROOTFS_PATH } from './rootfs.ts';
+
+/** How a test treats a server. All wait until it is so; data and port stay the same over stop, kill and start. */
+export interface Service {
+  /** @throws Failure with the telling lines of its log when it ends or is not ready in time */
+  start(): Promise<void>;
+  /** Asks it to end, as the kubelet would. */
+  stop(): Promise<void>;
+  /** Ends it at once, as a crash would. */
+  kill(): Promise<void>;
+  /** stop and start. */
+  restart(): Promise<void>;
+  /** It keeps its connections and answers nothing. */
+  freeze(): void;
+  /** Ends `freeze`. */
+  thaw(): void;
+}
+
+/** Runs the program inside a root file system, which it cannot write to, as a container would. */
+export interface RootOptions {
+  readonly root: string;
+  /** Host folder that appears as /data. */
+  readonly data: string;
+  readonly uid: number;
+}
+
+export interface ServerOptions {
+  readonly name: string;
+  readonly command: readonly string[];
+  /** Without it the program runs in the host's file system. */
+  readonly inside?: RootOptions;
+  readonly logFile: string;
+  readonly port: number;
+  /** What it logs when it is ready, if it does. */
+  readonly readyLine?: RegExp;
+  /** Whether it serves; default: its port takes connections. */
+  readonly probe?: () => Promise<boolean>;
+  /** Signal that makes it end in good order at once. */
+  readonly stopSignal?: NodeJS.Signals;
+}
+
+const START_LIMIT_MS = 60_000;
+const STOP_LIMIT_MS = 20_000;
+const POLL_MS = 20;
+
+/** "$1": root, "$2": data, "$3": uid, then the command. The death signal is set last: a change of user id clears it. */
+const INSIDE_SCRIPT = `
+mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"
+${MOUNT_PROC_AND_DEV}
+mount -t tmpfs -o mode=1777 tmpfs "$1/tmp"; mount -t tmpfs tmpfs "$1/run"
+mount --bind "$2" "$1/data"
+root=$1; uid=$3; shift 3
+exec chroot "$root" setpriv --reuid "$uid" --regid "$uid" --clear-groups --pdeathsig KILL \\
+  env -i PATH=${ROOTFS_PATH} HOME=/tmp LC_ALL=C.UTF-8 "$@"
+`;
+
+/** The command line that runs a program with a root, mounts and process ids of its own, in the host's network. */
+export function insideCommand(inside: RootOptions, command: readonly string[]): string[] {
+  const namespaces = ['unshare', '--mount', '--pid', '--fork', '--kill-child'];
+  return [...namespaces, 'sh', '-euc', INSIDE_SCRIPT, 'sh', inside.root, inside.data, String(inside.uid), ...command];
+}
+
+export class ServerProcess implements Service {
+  readonly #options: ServerOptions;
+  #child: ChildProcess | undefined;
+  #ended: Promise<void> = Promise.resolve();
+
+  constructor(options: ServerOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    if (this.#child !== undefined) throw new Failure(`${this.#options.name} runs already`);
+    const { command, inside, logFile } = this.#options;
+    const line = inside === undefined ? command : insideCommand(inside, command);
+    const log = openSync(logFile, 'a');
+    const logStart = statSync(logFile).size;
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...line], { stdio: ['ignore', log, log] });
+    closeSync(log);
+    this.#child = child;
+    this.#ended = new Promise<void>((resolve) => {
+      child.once('error', () => resolve());
+      child.once('exit', () => resolve());
+    }).then(() => {
+      this.#child = undefined;
+    });
+    await this.#ready(logStart);
+  }
+
+  async stop(): Promise<void> {
+    this.thaw();
+    this.#signal(this.#options.stopSignal ?? 'SIGTERM');
+    const ended = await Promise.race([this.#ended.then(() => true), delay(STOP_LIMIT_MS, false, { ref: false })]);
+    if (!ended) await this.kill();
+  }
+
+  async kill(): Promise<void> {
+    this.#signal('SIGKILL');
+    await this.#ended;
+  }
+
+  async restart(): Promise<void> {
+    await this.stop();
+    await this.start();
+  }
+
+  freeze(): void {
+    for (const pid of this.#processes()) signalProcess(pid, 'SIGSTOP');
+  }
+
+  thaw(): void {
+    for (const pid of this.#processes()) signalProcess(pid, 'SIGCONT');
+  }
+
+  async #ready(logStart: number): Promise<void> {
+    const { name, logFile, port, readyLine = /^/, probe = () => answers(port) } = this.#options;
+    const deadline = Date.now() + START_LIMIT_MS;
+    const log = (): string => readFileSync(logFile).subarray(logStart).toString();
+    while (!(readyLine.test(log()) && (await probe()))) {
+      const ended = this.#child === undefined;
+      if (ended || Date.now() > deadline) {
+        await this.kill();
+        const what = ended ? 'ended while starting' : `was not ready within ${START_LIMIT_MS / 1000} s`;
+        throw new Failure(`${name} ${what}`, { log: tellingLines(log()), logFile });
+      }
+      await delay(POLL_MS);
+    }
+  }
+
+  /** To the server itself: unshare does not pass signals on. */
+  #signal(signal: NodeJS.Signals): void {
+    const [server] = this.#processes();
+    if (server !== undefined) signalProcess(server, signal);
+    else this.#child?.kill(signal);
+  }
+
+  /** The server and its descendants, parents first. */
+  #processes(): number[] {
+    const child = this.#child?.pid;
+    if (child === undefined) return [];
+    return this.#options.inside === undefined ? [child, ...descendants(child)] : descendants(child);
+  }
+}
+
+/**
+ * Ports of 127.0.0.1 that nobody listens on. They lie below the range from which the kernel takes ports for outgoing connections, so that a
+ * stopped server finds its port free when it starts again.
+ */
+export async function freePorts(count: number): Promise<number[]> {
+  const ports = new Set<number>();
+  for (let tries = 0; ports.size < count; tries += 1) {
+    if (tries > 1000) throw new Failure('no free port between 15000 and 32000 on 127.0.0.1');
+    const port = 15_000 + Math.floor(Math.random() * 17_000);
+    if (await isFree(port)) ports.add(port);
+  }
+  return [...ports];
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1' });
+    socket.once('error', () => resolve(false));
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+  });
+}
+
+function descendants(pid: number): number[] {
+  const children = childrenOf(pid);
+  return [...children, ...children.flatMap((child) => descendants(child))];
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+  } catch {
+    // It ended meanwhile.
+    return [];
+  }
+}
+
+function signalProcess(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It ended meanwhile.
+  }
+}

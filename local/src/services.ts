@@ -1,0 +1,236 @@
+/**
+ * Real servers for tests, on free ports of 127.0.0.1: Kafka, Postgres, PgBouncer and Redis from the fat root file system. They end with the
+ * process that started them, even when that is killed.
+ */
+import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { run } from './exec.ts';
+import { copyTree, ensureFolder, ensureRootfs, NONROOT_UID, POSTGRES_UID } from './rootfs.ts';
+import { serverFolder } from './services-folder.ts';
+import { freePorts, insideCommand, ServerProcess, type Service, type ServerOptions } from './services-process.ts';
+
+export { startApiServer, type ApiServer } from './services-api-server.ts';
+export type { Service } from './services-process.ts';
+
+export interface KafkaService extends Service {
+  /** One `host:port`. */
+  readonly brokers: string[];
+}
+
+export interface PostgresService extends Service {
+  readonly host: string;
+  readonly port: number;
+  /** The administrator. */
+  readonly user: string;
+  readonly password: string;
+  /** Address of a database for the administrator, with the password; default: `postgres`. */
+  url(database?: string): string;
+}
+
+export interface RedisService extends Service {
+  readonly url: string;
+}
+
+export interface ServiceSet {
+  kafka: KafkaService;
+  postgres: PostgresService;
+  /** In front of `postgres`: any role and database of it, transaction pooling. */
+  pgbouncer: PostgresService;
+  redis: RedisService;
+}
+
+const HOST = '127.0.0.1';
+const PASSWORD = 'postgres';
+const CLUSTER_ID = 'bss-platform-test-AAAA';
+const KAFKA_CLASSPATH = '/opt/kafka/libs/*';
+
+/**
+ * Starts the servers that are named, all at the same time.
+ * @example const { kafka, stop } = await startServices({ kafka: true });
+ * @returns the servers, and `stop`, which ends them all and removes their data
+ */
+export async function startServices<N extends keyof ServiceSet>(
+  wanted: Readonly<Record<N, true>>,
+): Promise<Pick<ServiceSet, N> & { stop(): Promise<void> }> {
+  const names = Object.keys(wanted) as N[];
+  const root = await ensureRootfs();
+  const folder = await serverFolder('services');
+  const postgresPorts = await freePorts(2);
+  const makers: Record<keyof ServiceSet, () => Promise<ServerProcess & ServiceSet[keyof ServiceSet]>> = {
+    kafka: () => makeKafka(root, folder),
+    postgres: () => makePostgres(root, folder, postgresPorts[0] ?? 0),
+    pgbouncer: () => makePgBouncer(root, folder, postgresPorts[0] ?? 0, postgresPorts[1] ?? 0),
+    redis: () => makeRedis(root, folder),
+  };
+  const servers = await Promise.all(names.map((name) => makers[name]()));
+  const stop = async (): Promise<void> => {
+    await Promise.all(servers.map((server) => server.kill()));
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    await Promise.all(servers.map((server) => server.start()));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { ...(Object.fromEntries(names.map((name, index) => [name, servers[index]])) as unknown as Pick<ServiceSet, N>), stop };
+}
+
+async function makeKafka(root: string, folder: string): Promise<ServerProcess & KafkaService> {
+  const [port = 0, controllerPort = 0] = await freePorts(2);
+  const data = await dataFolder(folder, 'kafka', NONROOT_UID);
+  await copyTree(await formattedKafka(root), data);
+  await writeFile(join(data, 'server.properties'), kafkaProperties(port, controllerPort));
+  await writeFile(join(data, 'log4j2.properties'), LOG4J);
+  const server = new ServerProcess({
+    name: 'Kafka',
+    command: kafkaCommand('kafka.Kafka', '/data/server.properties'),
+    inside: { root, data, uid: NONROOT_UID },
+    logFile: join(folder, 'kafka.log'),
+    port,
+    readyLine: /Kafka Server started/,
+  });
+  return Object.assign(server, { brokers: [`${HOST}:${port}`] });
+}
+
+async function makePostgres(root: string, folder: string, port: number): Promise<ServerProcess & PostgresService> {
+  const data = await dataFolder(folder, 'postgres', POSTGRES_UID);
+  await copyTree(await initializedPostgres(root), data);
+  const settings = { listen_addresses: HOST, port, unix_socket_directories: '/tmp', fsync: 'off', max_connections: 200 };
+  const server = new ServerProcess({
+    name: 'Postgres',
+    command: ['postgres', '-D', '/data/pgdata', ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+    inside: { root, data, uid: POSTGRES_UID },
+    logFile: join(folder, 'postgres.log'),
+    port,
+    readyLine: /database system is ready to accept connections/,
+    stopSignal: 'SIGINT',
+  });
+  return Object.assign(server, postgresAddress(port));
+}
+
+async function makePgBouncer(root: string, folder: string, postgresPort: number, port: number): Promise<ServerProcess & PostgresService> {
+  const data = await dataFolder(folder, 'pgbouncer', NONROOT_UID);
+  await writeFile(join(data, 'pgbouncer.ini'), pgbouncerSettings(postgresPort, port));
+  await writeFile(join(data, 'userlist.txt'), `"postgres" "${PASSWORD}"\n`);
+  const server = new ServerProcess({
+    name: 'PgBouncer',
+    command: ['pgbouncer', '/data/pgbouncer.ini'],
+    inside: { root, data, uid: NONROOT_UID },
+    logFile: join(folder, 'pgbouncer.log'),
+    port,
+    readyLine: /process up/,
+    stopSignal: 'SIGTERM',
+  });
+  return Object.assign(server, postgresAddress(port));
+}
+
+async function makeRedis(root: string, folder: string): Promise<ServerProcess & RedisService> {
+  const [port = 0] = await freePorts(1);
+  const data = await dataFolder(folder, 'redis', POSTGRES_UID);
+  const server = new ServerProcess({
+    name: 'Redis',
+    command: ['redis-server', '--port', String(port), '--bind', HOST, '--dir', '/data', '--save', '', '--appendonly', 'yes'],
+    inside: { root, data, uid: POSTGRES_UID },
+    logFile: join(folder, 'redis.log'),
+    port,
+    readyLine: /Ready to accept connections/,
+  });
+  return Object.assign(server, { url: `redis://${HOST}:${port}` });
+}
+
+async function dataFolder(folder: string, name: string, uid: number): Promise<string> {
+  const data = join(folder, name);
+  await mkdir(data);
+  await chown(data, uid, uid);
+  return data;
+}
+
+function postgresAddress(port: number): Omit<PostgresService, keyof Service> {
+  const url = (database = 'postgres'): string => `postgresql://postgres:${PASSWORD}@${HOST}:${port}/${database}`;
+  return { host: HOST, port, user: 'postgres', password: PASSWORD, url };
+}
+
+/** Formatting takes a second and a half of a processor: it is done once for each root file system. */
+function formattedKafka(root: string): Promise<string> {
+  return ensureFolder('kafka-data', [root, kafkaProperties(1, 2), CLUSTER_ID], async (data) => {
+    await chown(data, NONROOT_UID, NONROOT_UID);
+    await writeFile(join(data, 'server.properties'), kafkaProperties(1, 2));
+    const format = ['format', '--cluster-id', CLUSTER_ID, '--config', '/data/server.properties'];
+    await runInside({ root, data, uid: NONROOT_UID }, kafkaCommand('kafka.tools.StorageTool', ...format));
+  });
+}
+
+/** The same for initdb. */
+function initializedPostgres(root: string): Promise<string> {
+  return ensureFolder('postgres-data', [root, PASSWORD], async (data) => {
+    await chown(data, POSTGRES_UID, POSTGRES_UID);
+    await writeFile(join(data, 'password'), PASSWORD);
+    const options = ['--username=postgres', '--auth=scram-sha-256', '--pwfile=/data/password', '--encoding=UTF8', '--locale=C.UTF-8'];
+    await runInside({ root, data, uid: POSTGRES_UID }, ['initdb', '-D', '/data/pgdata', '--no-sync', ...options]);
+  });
+}
+
+async function runInside(inside: NonNullable<ServerOptions['inside']>, command: readonly string[]): Promise<void> {
+  await run('setpriv', ['--pdeathsig', 'KILL', ...insideCommand(inside, command)]);
+}
+
+function kafkaCommand(mainClass: string, ...args: string[]): string[] {
+  const java = ['java', '-Xmx512m', '-XX:+UseSerialGC', '-XX:-UsePerfData', '-Dlog4j2.configurationFile=/data/log4j2.properties'];
+  return [...java, '-cp', KAFKA_CLASSPATH, mainClass, ...args];
+}
+
+const LOG4J = `rootLogger.level=info
+rootLogger.appenderRef.out.ref=out
+appender.out.type=Console
+appender.out.name=out
+appender.out.layout.type=PatternLayout
+appender.out.layout.pattern=%d{ISO8601} %p %c{1} %m%n
+`;
+
+/** One node that is broker and controller, without waits that only matter among several nodes or members. */
+export function kafkaProperties(port: number, controllerPort: number): string {
+  return `process.roles=broker,controller
+node.id=0
+controller.quorum.voters=0@${HOST}:${controllerPort}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://${HOST}:${port},CONTROLLER://${HOST}:${controllerPort}
+advertised.listeners=PLAINTEXT://${HOST}:${port}
+log.dirs=/data/kafka
+auto.create.topics.enable=false
+group.initial.rebalance.delay.ms=0
+offsets.topic.num.partitions=5
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=5
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.num.partitions=5
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+`;
+}
+
+/** Pool settings as in the platform; the passwords of all roles but the administrator's are read from Postgres itself. */
+export function pgbouncerSettings(postgresPort: number, port: number): string {
+  return `[databases]
+* = host=${HOST} port=${postgresPort}
+[pgbouncer]
+listen_addr = ${HOST}
+listen_port = ${port}
+unix_socket_dir =
+logfile =
+pidfile =
+auth_type = scram-sha-256
+auth_file = /data/userlist.txt
+auth_user = postgres
+auth_dbname = postgres
+auth_query = SELECT usename, passwd FROM pg_shadow WHERE usename = $1
+admin_users = postgres
+pool_mode = transaction
+max_client_conn = 100
+default_pool_size = 20
+min_pool_size = 5
+reserve_pool_size = 5
+server_login_retry = 1
+`;
+}
