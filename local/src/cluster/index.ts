@@ -22,7 +22,7 @@ import { makeCertificates } from './pki.ts';
 import type { AgentStatus, Forward, NodeEvent, Stage } from './protocol.ts';
 import { endAgents, keptLogs, removeCluster } from './remove.ts';
 
-export { leftovers } from './leftovers.ts';
+export { knownClusters, leftovers } from './leftovers.ts';
 export type { AgentStatus, ComponentStatus, Forward } from './protocol.ts';
 
 const AGENT = fileURLToPath(new URL('agent.ts', import.meta.url));
@@ -116,12 +116,14 @@ export function ctr(name: string, args: readonly string[]): Promise<{ stdout: st
 
 /**
  * Opens a port on 127.0.0.1 that leads to a port inside the cluster, for as long as the cluster runs; the same target gets the same port.
+ * `url` is its address for HTTP.
  * @param host a Service as `<service>.<namespace>`, a full DNS name, or an address inside
  */
-export async function forward(name: string, host: string, port: number): Promise<Forward> {
+export async function forward(name: string, host: string, port: number): Promise<Forward & { readonly url: string }> {
   await requireRunning(name);
   const target = /^[\d.]+$/.test(host) || host.endsWith('.cluster.local') ? host : `${host}.svc.cluster.local`;
-  return ask<Forward>(clusterPaths(name).agentSocket, { op: 'forward', host: target, port });
+  const opened = await ask<Forward>(clusterPaths(name).agentSocket, { op: 'forward', host: target, port });
+  return { ...opened, url: `http://127.0.0.1:${opened.localPort}` };
 }
 
 async function requireRunning(name: string): Promise<void> {
@@ -171,9 +173,9 @@ async function writeState(node: NodeConfig, programs: Readonly<Record<string, st
 
 interface StartEvents {
   /** Resolves when the stage has been reached; throws a Failure when the start fails. */
-  until(stage: Stage): Promise<void>;
+  readonly until: (stage: Stage) => Promise<void>;
   /** Lets this process end without the agent. */
-  release(): void;
+  readonly release: () => void;
 }
 
 function startAgent(node: NodeConfig): StartEvents {
@@ -208,7 +210,13 @@ function release(agent: ChildProcess, onSignal: (signal: NodeJS.Signals) => void
   agent.unref();
 }
 
-function stageWaiter(): { until(stage: Stage): Promise<void>; reach(stage: Stage): void; fail(error: Error): void } {
+interface StageWaiter {
+  readonly until: StartEvents['until'];
+  readonly reach: (stage: Stage) => void;
+  readonly fail: (error: Error) => void;
+}
+
+function stageWaiter(): StageWaiter {
   const reached = new Set<Stage>();
   const waiting = new Map<Stage, { resolve: () => void; reject: (error: Error) => void }>();
   let failure: Error | undefined;

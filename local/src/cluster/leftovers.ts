@@ -2,8 +2,9 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
-import { clusterPaths } from '../paths.ts';
-import { cgroupFolders, cgroupProcesses } from './cgroups.ts';
+import { join } from 'node:path';
+import { CGROUP_ROOT, clusterPaths, RUN_ROOT, STATE_ROOT } from '../paths.ts';
+import { cgroupFolders, cgroupProcesses, hierarchies } from './cgroups.ts';
 import { agentProcesses } from './remove.ts';
 
 /** One line per thing that is there, such as `process 4711 etcd` or `cgroup /sys/fs/cgroup/memory/bss-platform/bss`. */
@@ -16,9 +17,21 @@ export async function leftovers(name: string): Promise<string[]> {
     ...(await listeningPorts(ids)).map((port) => `listening port ${port}`),
     ...(await cgroupFolders(paths.cgroup)).map((folder) => `cgroup ${folder}`),
     ...mountsBelow(await readFile('/proc/self/mounts', 'utf8'), [paths.state, paths.run]).map((mount) => `mount ${mount}`),
-    ...interfacesOfNodes().map((name) => `interface ${name}`),
+    ...interfacesOfNodes().map((device) => `interface ${device}`),
     ...[paths.state, paths.run].filter((folder) => existsSync(folder)).map((folder) => `folder ${folder}`),
   ];
+}
+
+/** Names of all clusters that have anything on this machine, sorted. */
+export async function knownClusters(): Promise<string[]> {
+  const groups = (await hierarchies()).map(({ mountPoint }) => join(mountPoint, CGROUP_ROOT));
+  const lists = await Promise.all([STATE_ROOT, RUN_ROOT, ...groups].map(foldersIn));
+  return [...new Set(lists.flat())].toSorted();
+}
+
+async function foldersIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).map((entry) => entry.name);
 }
 
 /** Mount points at or below the folders. Parses /proc/mounts. */

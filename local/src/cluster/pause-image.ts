@@ -21,7 +21,6 @@ export function tar(entries: readonly TarEntry[]): Buffer {
 
 function tarHeader(name: string, size: number, mode: number): Buffer {
   const header = Buffer.alloc(512);
-  const octal = (value: number, digits: number): string => `${value.toString(8).padStart(digits, '0')}\0`;
   header.write(name, 0);
   header.write(octal(mode, 7), 100);
   header.write(octal(0, 7), 108);
@@ -34,6 +33,10 @@ function tarHeader(name: string, size: number, mode: number): Buffer {
   const checksum = header.reduce((sum, byte) => sum + byte, 0);
   header.write(`${checksum.toString(8).padStart(6, '0')}\0 `, 148);
   return header;
+}
+
+function octal(value: number, digits: number): string {
+  return `${value.toString(8).padStart(digits, '0')}\0`;
 }
 
 /** An OCI image archive with one program as its only file and its command. */
@@ -55,14 +58,17 @@ export function singleFileImage(reference: string, fileName: string, program: Bu
     schemaVersion: 2,
     manifests: [{ ...manifest.descriptor, annotations: { 'io.containerd.image.name': reference } }],
   };
-  const file = (name: string, content: Buffer): TarEntry => ({ name, content, mode: 0o644 });
   return tar([
-    file('oci-layout', Buffer.from('{"imageLayoutVersion":"1.0.0"}')),
-    file('index.json', Buffer.from(JSON.stringify(index))),
+    plainFile('oci-layout', Buffer.from('{"imageLayoutVersion":"1.0.0"}')),
+    plainFile('index.json', Buffer.from(JSON.stringify(index))),
     ...[layer, config, manifest].map(({ content, descriptor }) =>
-      file(`blobs/sha256/${descriptor.digest.slice('sha256:'.length)}`, content),
+      plainFile(`blobs/sha256/${descriptor.digest.slice('sha256:'.length)}`, content),
     ),
   ]);
+}
+
+function plainFile(name: string, content: Buffer): TarEntry {
+  return { name, content, mode: 0o644 };
 }
 
 interface Blob {
