@@ -1,0 +1,153 @@
+/** Server-side apply under one field manager, and no request at all where there is nothing to do. */
+import { canonical, fingerprint } from './canonical.ts';
+import type { CallOptions, KubeClient } from './client.ts';
+import { isConflict } from './errors.ts';
+import type { KubeError } from './errors.ts';
+import type { Counter, Metrics } from './metrics.ts';
+import { keyOf, referenceOf } from './object.ts';
+import type { KubernetesObject } from './object.ts';
+import { appliedBy, ownsAll } from './ownership.ts';
+
+/** Fingerprint of what was applied last. A field that is no longer wanted shows only here: nothing of what is wanted misses. */
+export const APPLIED_ANNOTATION = 'bss-platform.io/applied';
+
+/** A field that another manager had set otherwise. */
+export interface FieldConflict {
+  field: string;
+  manager: string;
+}
+
+export interface ApplyResult {
+  /** As the server has it now (in a dry run: as it would be). */
+  object: KubernetesObject;
+  /** As it was before; undefined when it did not exist. */
+  before: KubernetesObject | undefined;
+  /** `skipped`: no request was made. `unchanged`: the server found nothing to change. */
+  action: 'created' | 'changed' | 'unchanged' | 'skipped';
+  /** Fields taken back from others, sorted. */
+  conflicts: FieldConflict[];
+}
+
+export interface ApplyOptions extends CallOptions {
+  /** False: refuse with Conflict instead of taking fields back from others. Default true. */
+  force?: boolean;
+  /** Everything but the writing. */
+  dryRun?: boolean;
+}
+
+export interface ApplierOptions {
+  client: KubeClient;
+  fieldManager: string;
+  metrics: Metrics;
+}
+
+const ACTIONS = ['created', 'changed', 'unchanged', 'skipped'] as const;
+
+export class Applier {
+  readonly #client: KubeClient;
+  readonly #manager: string;
+  readonly #actions: Counter<'action'>;
+  /**
+   * Objects of which the server keeps not every field that was sent (write-only ones such as `stringData`), by key: what was applied and what came
+   * to be owned. They count as settled while both stay the same. Few objects, if any, are in here.
+   */
+  readonly #lossy = new Map<string, string>();
+
+  constructor({ client, fieldManager, metrics }: ApplierOptions) {
+    this.#client = client;
+    this.#manager = fieldManager;
+    this.#actions = metrics.counter('bss_operator_apply_total', 'Objects applied, by what came of it.', ['action']);
+    for (const action of ACTIONS) this.#actions.inc({ action }, 0);
+  }
+
+  /**
+   * Applies `desired`, which lists all fields that this manager wants; fields it no longer lists are given up. Fields that others hold are taken
+   * back, and named in the result.
+   * @throws KubeError; Conflict only when `force` is false
+   */
+  async apply(desired: KubernetesObject, options: ApplyOptions = {}): Promise<ApplyResult> {
+    const { signal, timeoutMs } = options;
+    const call = { ...(signal ? { signal } : {}), ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+    return this.#send(desired, await this.#client.find(referenceOf(desired), call), options);
+  }
+
+  /**
+   * As `apply`, but makes no request when `live` already has all of `desired` and nothing that was wanted before. `live` comes from a cache or
+   * from the server, with the managedFields of this manager.
+   */
+  async applyIfChanged(desired: KubernetesObject, live: KubernetesObject | undefined, options: CallOptions = {}): Promise<ApplyResult> {
+    if (!live || !this.#isSettled(desired, live)) return this.#send(desired, live, options);
+    this.#actions.inc({ action: 'skipped' });
+    return { object: live, before: live, action: 'skipped', conflicts: [] };
+  }
+
+  #isSettled(desired: KubernetesObject, live: KubernetesObject): boolean {
+    const hash = fingerprint(desired);
+    const owned = appliedBy(this.#manager, live)?.fieldsV1;
+    if (!owned || live.metadata.annotations?.[APPLIED_ANNOTATION] !== hash) return false;
+    return ownsAll(withHash(desired, hash), owned) || this.#lossy.get(lossyKey(live)) === hash + fingerprint(owned);
+  }
+
+  async #send(desired: KubernetesObject, before: KubernetesObject | undefined, options: ApplyOptions): Promise<ApplyResult> {
+    const { dryRun = false, force = true } = options;
+    const hash = fingerprint(desired);
+    const { object, conflicts } = await this.#forced(withHash(desired, hash), force, options);
+    const action = before ? (isSame(before, object, dryRun) ? 'unchanged' : 'changed') : 'created';
+    if (!dryRun) {
+      this.#actions.inc({ action });
+      this.#remember(desired, hash, object);
+    }
+    return { object, before, action, conflicts };
+  }
+
+  /** Asks without force first, as that alone tells who held what. */
+  async #forced(
+    object: KubernetesObject,
+    force: boolean,
+    options: ApplyOptions,
+  ): Promise<{ object: KubernetesObject; conflicts: FieldConflict[] }> {
+    const call = { ...options, fieldManager: this.#manager };
+    try {
+      return { object: await this.#client.apply(object, { ...call, force: false }), conflicts: [] };
+    } catch (error) {
+      if (!force || !isConflict(error)) throw error;
+      return { object: await this.#client.apply(object, { ...call, force: true }), conflicts: conflictsOf(error as KubeError) };
+    }
+  }
+
+  #remember(desired: KubernetesObject, hash: string, object: KubernetesObject): void {
+    const owned = appliedBy(this.#manager, object)?.fieldsV1 ?? {};
+    if (ownsAll(withHash(desired, hash), owned)) this.#lossy.delete(lossyKey(object));
+    else this.#lossy.set(lossyKey(object), hash + fingerprint(owned));
+  }
+}
+
+function withHash(desired: KubernetesObject, hash: string): KubernetesObject {
+  const annotations = { ...desired.metadata.annotations, [APPLIED_ANNOTATION]: hash };
+  return { ...desired, metadata: { ...desired.metadata, annotations } };
+}
+
+function lossyKey(object: KubernetesObject): string {
+  return `${object.apiVersion} ${object.kind} ${keyOf(object.metadata)}`;
+}
+
+/** The server gives a new version for each change. In a dry run it gives none, so the contents are compared, without the bookkeeping. */
+function isSame(before: KubernetesObject, after: KubernetesObject, dryRun: boolean): boolean {
+  if (!dryRun) return before.metadata.resourceVersion === after.metadata.resourceVersion;
+  return canonical(withoutBookkeeping(before)) === canonical(withoutBookkeeping(after));
+}
+
+/** The object without what the server and this runtime note about it: what is left is what a person compares. */
+export function withoutBookkeeping(object: KubernetesObject): KubernetesObject {
+  const { managedFields: _fields, resourceVersion: _version, generation: _generation, annotations, ...metadata } = object.metadata;
+  const { [APPLIED_ANNOTATION]: _applied, ...others } = annotations ?? {};
+  return { ...object, metadata: { ...metadata, ...(Object.keys(others).length > 0 ? { annotations: others } : {}) } };
+}
+
+/** `conflict with "kubectl-edit" using apps/v1` and the like. */
+const MANAGER_IN_MESSAGE = /conflict with "((?:[^"\\]|\\.)*)"/;
+
+function conflictsOf({ causes }: KubeError): FieldConflict[] {
+  const conflicts = causes.map(({ field = '', message = '' }) => ({ field, manager: MANAGER_IN_MESSAGE.exec(message)?.[1] ?? 'unknown' }));
+  return conflicts.toSorted((a, b) => (a.field < b.field ? -1 : 1));
+}

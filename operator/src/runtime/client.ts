@@ -1,0 +1,362 @@
+/** Typed access to objects of any kind, with one class of error and a count of all requests. */
+import type { KubeConfig } from '@kubernetes/client-node';
+import { systemClock } from './clock.ts';
+import type { Clock } from './clock.ts';
+import { Discovery, resourcePath } from './discovery.ts';
+import type { ResourceInfo } from './discovery.ts';
+import { isExpired, isNotFound, KubeError, refusal } from './errors.ts';
+import type { Counter, Histogram, Metrics } from './metrics.ts';
+import { referenceOf } from './object.ts';
+import type { Kind, KubernetesObject, ObjectReference } from './object.ts';
+import { Transport } from './transport.ts';
+import type { Answer, Call, Fence, Method } from './transport.ts';
+import { watchEvents } from './watch.ts';
+import type { WatchEvent } from './watch.ts';
+
+export interface CallOptions {
+  signal?: AbortSignal;
+  /** Limit for the whole request; default 30 s. */
+  timeoutMs?: number;
+}
+
+export interface WriteOptions extends CallOptions {
+  /** Everything but the writing: validation, defaults, admission. */
+  dryRun?: boolean;
+  fieldManager?: string;
+}
+
+export interface SubresourceOptions {
+  /** `status`, `scale`, ... */
+  subresource?: string;
+}
+
+export interface Selection {
+  /** Unset: all namespaces. */
+  namespace?: string | undefined;
+  labelSelector?: string | undefined;
+  fieldSelector?: string | undefined;
+}
+
+export interface ListOptions extends CallOptions, Selection {
+  /** Objects per request; 0 asks for all at once. Default 500. */
+  pageSize?: number;
+}
+
+export interface WatchOptions extends Selection {
+  resourceVersion: string;
+  /** After this many seconds the server ends the watch in good order. */
+  timeoutSeconds: number;
+  signal: AbortSignal;
+}
+
+export interface DeleteOptions extends WriteOptions {
+  propagation?: 'Background' | 'Foreground' | 'Orphan';
+  gracePeriodSeconds?: number;
+  preconditions?: { uid?: string; resourceVersion?: string };
+}
+
+export interface ObjectList<T> {
+  resourceVersion: string;
+  items: T[];
+}
+
+export interface KubeClientOptions {
+  config: KubeConfig;
+  metrics: Metrics;
+  clock?: Clock;
+  /** Default limit for one request, in milliseconds. */
+  timeoutMs?: number;
+  userAgent?: string;
+}
+
+/** What a client and its fenced sibling share. */
+interface Shared {
+  transport: Transport;
+  discovery: Discovery;
+  clock: Clock;
+  timeoutMs: number;
+  requests: Counter<'verb' | 'kind' | 'code'>;
+  durations: Histogram<'verb'>;
+}
+
+type Verb = 'get' | 'list' | 'watch' | 'create' | 'replace' | 'patch' | 'apply' | 'delete' | 'discover' | 'raw';
+
+interface Request extends Pick<Call, 'method' | 'path' | 'query' | 'body'>, CallOptions {
+  verb: Verb;
+  kind: string;
+  attempt: string;
+  dryRun?: boolean | undefined;
+}
+
+const PATCH_TYPES = {
+  merge: 'application/merge-patch+json',
+  json: 'application/json-patch+json',
+  strategic: 'application/strategic-merge-patch+json',
+} as const;
+
+const JSON_TYPE = 'application/json';
+const APPLY_TYPE = 'application/apply-patch+yaml';
+
+/** A client of one API server. Methods throw KubeError; messages say what was attempted on what. */
+export class KubeClient {
+  readonly #shared: Shared;
+  readonly #fence: Fence | undefined;
+  /** Of the current context, or of the pod. */
+  readonly namespace: string | undefined;
+
+  constructor(options: KubeClientOptions | { sibling: KubeClient; fence: Fence }) {
+    this.#shared = 'sibling' in options ? options.sibling.#shared : share(options, (path) => this.#discover(path));
+    this.#fence = 'sibling' in options ? options.fence : undefined;
+    this.namespace = 'sibling' in options ? options.sibling.namespace : namespaceOf(options.config);
+  }
+
+  /** The same client, whose writes pass the fence first; dry runs and reads do not need to. */
+  fenced(fence: Fence): KubeClient {
+    return new KubeClient({ sibling: this, fence });
+  }
+
+  /** How the cluster serves a kind. @throws KubeError with reason NotFound when it does not */
+  discover(kind: Kind): Promise<ResourceInfo> {
+    return this.#shared.discovery.resolve(kind);
+  }
+
+  /** False when the cluster does not serve the kind. */
+  async serves(kind: Kind): Promise<boolean> {
+    return (await absentAsUndefined(this.discover(kind))) !== undefined;
+  }
+
+  async get<T extends KubernetesObject = KubernetesObject>(reference: ObjectReference, options: CallOptions = {}): Promise<T> {
+    return this.#object<T>({ ...options, verb: 'get', method: 'GET', ...(await this.#target('get', reference)) });
+  }
+
+  /** Undefined when there is no such object; a kind that the cluster does not serve has no objects. */
+  find<T extends KubernetesObject = KubernetesObject>(reference: ObjectReference, options: CallOptions = {}): Promise<T | undefined> {
+    return absentAsUndefined(this.get<T>(reference, options));
+  }
+
+  /**
+   * All objects of a kind, read page by page from one snapshot.
+   * @param keep what to keep of each object; applied per page, so that the whole never lies in memory at once
+   */
+  async list<T extends KubernetesObject = KubernetesObject>(
+    kind: Kind,
+    { pageSize = 500, ...options }: ListOptions = {},
+    keep: (object: T) => T = (object) => object,
+  ): Promise<ObjectList<T>> {
+    const items: T[] = [];
+    let token: string | undefined;
+    let resourceVersion: string;
+    do {
+      let page: ListPage<T>;
+      try {
+        page = await this.#page<T>(kind, options, pageSize, token);
+      } catch (error) {
+        // The snapshot was compacted away between two pages: take everything at once.
+        if (token !== undefined && isExpired(error)) return this.list(kind, { ...options, pageSize: 0 }, keep);
+        throw error;
+      }
+      for (const item of page.items) items.push(keep({ ...item, ...kind }));
+      token = page.metadata.continue || undefined;
+      resourceVersion = page.metadata.resourceVersion;
+    } while (token !== undefined);
+    return { resourceVersion, items };
+  }
+
+  /**
+   * Changes after `resourceVersion`, bookmarks included, until the server ends the watch.
+   * @throws KubeError: Expired when the server no longer has the version, ConnectionFailed when the stream broke, Aborted
+   */
+  async *watch<T extends KubernetesObject = KubernetesObject>(kind: Kind, options: WatchOptions): AsyncGenerator<WatchEvent<T>> {
+    const { signal, resourceVersion, timeoutSeconds } = options;
+    const attempt = `watch ${kind.kind}`;
+    const path = resourcePath(await this.discover(kind), options);
+    const query = { ...selectors(options), watch: true, allowWatchBookmarks: true, resourceVersion, timeoutSeconds };
+    const { timeoutMs, transport } = this.#shared;
+    const started = transport.stream({ method: 'GET', path, query, attempt, timeoutMs, signal });
+    const answer = await this.#counted('watch', kind.kind, started);
+    if (answer.status !== 200) throw refused(attempt, { ...answer, body: await textOf(answer.body) });
+    yield* watchEvents<T>(answer.body, attempt, signal);
+  }
+
+  async create<T extends KubernetesObject>(object: T, options: WriteOptions = {}): Promise<T> {
+    const { name, ...place } = referenceOf(object);
+    const target = await this.#target('create', place, name);
+    return this.#object<T>({ ...options, verb: 'create', method: 'POST', ...target, query: writeQuery(options), body: json(object) });
+  }
+
+  /** Puts the object in place of the one there is. Conflict when `metadata.resourceVersion` is set and is not the newest. */
+  async replace<T extends KubernetesObject>(object: T, options: WriteOptions & SubresourceOptions = {}): Promise<T> {
+    const target = await this.#target('replace', { ...referenceOf(object), ...options });
+    return this.#object<T>({ ...options, verb: 'replace', method: 'PUT', ...target, query: writeQuery(options), body: json(object) });
+  }
+
+  async patch<T extends KubernetesObject = KubernetesObject>(
+    reference: ObjectReference,
+    patch: unknown,
+    { type = 'merge', ...options }: WriteOptions & SubresourceOptions & { type?: keyof typeof PATCH_TYPES } = {},
+  ): Promise<T> {
+    const target = await this.#target('patch', { ...reference, ...options });
+    const body = { body: patch, contentType: PATCH_TYPES[type] };
+    return this.#object<T>({ ...options, verb: 'patch', method: 'PATCH', ...target, query: writeQuery(options), body });
+  }
+
+  /**
+   * Server-side apply. A field that the schema does not know is an error and not silently dropped.
+   * @throws KubeError with reason Conflict, its causes naming fields and managers, when others own fields and `force` is not set
+   */
+  async apply<T extends KubernetesObject = KubernetesObject>(
+    object: KubernetesObject,
+    { force = false, ...options }: WriteOptions & SubresourceOptions & { fieldManager: string; force?: boolean },
+  ): Promise<T> {
+    const target = await this.#target('apply', { ...referenceOf(object), ...options });
+    const query = { ...writeQuery(options), force, fieldValidation: 'Strict' };
+    const body = { body: object, contentType: APPLY_TYPE };
+    return this.#object<T>({ ...options, verb: 'apply', method: 'PATCH', ...target, query, body });
+  }
+
+  /** False when there was nothing to delete. True means accepted: finalizers may hold the object for longer. */
+  async delete(reference: ObjectReference, options: DeleteOptions = {}): Promise<boolean> {
+    const { propagation = 'Background', gracePeriodSeconds, preconditions } = options;
+    const body = json({ kind: 'DeleteOptions', apiVersion: 'v1', propagationPolicy: propagation, gracePeriodSeconds, preconditions });
+    const deleted = async (): Promise<KubernetesObject> => {
+      const target = await this.#target('delete', reference);
+      return this.#object({ ...options, verb: 'delete', method: 'DELETE', ...target, query: writeQuery(options), body });
+    };
+    return (await absentAsUndefined(deleted())) !== undefined;
+  }
+
+  /** Sets the number of replicas through the scale subresource. */
+  async scale(reference: ObjectReference, replicas: number, options: WriteOptions = {}): Promise<void> {
+    await this.patch(reference, { spec: { replicas } }, { ...options, subresource: 'scale' });
+  }
+
+  /**
+   * Any path of the API server. Resolves for every HTTP status; rejects only when no answer came or the fence forbids it.
+   * A function of its own, to be handed to those who want to know nothing of this class.
+   */
+  readonly raw = async (
+    method: Method,
+    path: string,
+    body?: Call['body'],
+    options: CallOptions = {},
+  ): Promise<{ status: number; body: unknown }> => {
+    const attempt = `${method} ${path}`;
+    const answer = await this.#answer({ ...options, verb: 'raw', kind: '', attempt, method, path, body });
+    return { status: answer.status, body: answer.body };
+  };
+
+  /** Closes idle connections. */
+  close(): Promise<void> {
+    return this.#shared.transport.close();
+  }
+
+  async #discover(path: string): Promise<unknown> {
+    return this.#body({ verb: 'discover', kind: '', attempt: `discover ${path}`, method: 'GET', path });
+  }
+
+  async #page<T>(kind: Kind, options: ListOptions, limit: number, token: string | undefined): Promise<ListPage<T>> {
+    const path = resourcePath(await this.discover(kind), options);
+    const query = { ...selectors(options), limit, continue: token };
+    const request = { ...options, verb: 'list', kind: kind.kind, attempt: `list ${kind.kind}`, method: 'GET', path, query } as const;
+    return (await this.#body(request)) as ListPage<T>;
+  }
+
+  /** Path of an object (or, without name, of its collection), and how messages call it. */
+  async #target(
+    verb: Verb,
+    place: Omit<ObjectReference, 'name'> & { name?: string } & SubresourceOptions,
+    named = place.name,
+  ): Promise<{ path: string; kind: string; attempt: string }> {
+    const where = place.namespace === undefined ? '' : `${place.namespace}/`;
+    const attempt = `${verb} ${place.kind} ${where}${named ?? ''}`;
+    return { path: resourcePath(await this.discover(place), place), kind: place.kind, attempt };
+  }
+
+  async #object<T>(request: Request): Promise<T> {
+    return (await this.#body(request)) as T;
+  }
+
+  async #body(request: Request): Promise<unknown> {
+    const answer = await this.#answer(request);
+    if (answer.status < 200 || answer.status > 299) throw refused(request.attempt, answer);
+    return answer.body;
+  }
+
+  async #answer({ verb, kind, dryRun, timeoutMs = this.#shared.timeoutMs, ...call }: Request): Promise<Answer> {
+    const writes = call.method !== 'GET' && dryRun !== true;
+    const sent = this.#shared.transport.call({ ...call, timeoutMs, fence: writes ? this.#fence : undefined });
+    return this.#counted(dryRun === true ? `dry-run-${verb}` : verb, kind, sent);
+  }
+
+  async #counted<A extends { status: number }>(verb: string, kind: string, sent: Promise<A>): Promise<A> {
+    const { requests, durations, clock } = this.#shared;
+    const start = clock.monotonic();
+    try {
+      const answer = await sent;
+      requests.inc({ verb, kind, code: String(answer.status) });
+      return answer;
+    } catch (error) {
+      requests.inc({ verb, kind, code: error instanceof KubeError ? error.reason : 'Refused' });
+      throw error;
+    } finally {
+      durations.observe({ verb }, (clock.monotonic() - start) / 1000);
+    }
+  }
+}
+
+interface ListPage<T> {
+  metadata: { resourceVersion: string; continue?: string };
+  items: T[];
+}
+
+function share(options: KubeClientOptions, discover: (path: string) => Promise<unknown>): Shared {
+  const { config, metrics, clock = systemClock, timeoutMs = 30_000, userAgent = 'bss-operator' } = options;
+  return {
+    transport: new Transport(config, clock, userAgent),
+    discovery: new Discovery(discover, clock),
+    clock,
+    timeoutMs,
+    requests: metrics.counter('bss_operator_api_requests_total', 'Requests to the API server.', ['verb', 'kind', 'code']),
+    durations: metrics.histogram('bss_operator_api_request_duration_seconds', 'Time until the API server had answered.', ['verb']),
+  };
+}
+
+function namespaceOf(config: KubeConfig): string | undefined {
+  return config.getContextObject(config.getCurrentContext())?.namespace;
+}
+
+function selectors({ labelSelector, fieldSelector }: Selection): Record<string, string | undefined> {
+  return { labelSelector, fieldSelector };
+}
+
+function writeQuery({ dryRun, fieldManager }: WriteOptions): Record<string, string | undefined> {
+  return { fieldManager, dryRun: dryRun === true ? 'All' : undefined };
+}
+
+function json(body: unknown): { body: unknown; contentType: string } {
+  return { body, contentType: JSON_TYPE };
+}
+
+function refused(attempt: string, { status, headers, body }: Answer): KubeError {
+  return refusal(attempt, status, body, headers['retry-after']?.toString());
+}
+
+async function textOf(body: AsyncIterable<Buffer>): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of body) chunks.push(chunk);
+  const text = Buffer.concat(chunks).toString();
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+async function absentAsUndefined<T>(promise: Promise<T>): Promise<T | undefined> {
+  try {
+    return await promise;
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}

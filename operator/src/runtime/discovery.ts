@@ -1,0 +1,86 @@
+/** Which kinds the API server has, under which plural, with or without namespace. */
+import type { Clock } from './clock.ts';
+import { isNotFound, KubeError } from './errors.ts';
+import type { Kind } from './object.ts';
+
+export interface ResourceInfo extends Kind {
+  plural: string;
+  namespaced: boolean;
+  verbs: string[];
+}
+
+interface ApiResourceList {
+  resources?: { name: string; kind: string; namespaced: boolean; verbs: string[] }[];
+}
+
+interface Entry {
+  resources: Promise<ResourceInfo[]>;
+  at: number;
+}
+
+/** A kind that is missing may have been installed since; it is looked for again, but not more often than this. */
+const LOOK_AGAIN_MS = 5_000;
+
+/** Discovery, one API version at a time, remembered for as long as the process lives. */
+export class Discovery {
+  readonly #fetch: (path: string) => Promise<unknown>;
+  readonly #clock: Clock;
+  readonly #versions = new Map<string, Entry>();
+
+  /** @param fetch GET of a path; throws KubeError when it is refused */
+  constructor(fetch: (path: string) => Promise<unknown>, clock: Clock) {
+    this.#fetch = fetch;
+    this.#clock = clock;
+  }
+
+  /** @throws KubeError with reason NotFound when the cluster does not serve the kind */
+  async resolve({ apiVersion, kind }: Kind): Promise<ResourceInfo> {
+    const find = async (): Promise<ResourceInfo | undefined> =>
+      (await this.#version(apiVersion)).find((resource) => resource.kind === kind);
+    const known = await find();
+    if (known) return known;
+    const entry = this.#versions.get(apiVersion);
+    if (entry && this.#clock.monotonic() - entry.at >= LOOK_AGAIN_MS) this.#versions.delete(apiVersion);
+    const found = await find();
+    if (found) return found;
+    throw new KubeError(`the cluster has no kind ${kind} in ${apiVersion}`, { reason: 'NotFound', status: 404 });
+  }
+
+  #version(apiVersion: string): Promise<ResourceInfo[]> {
+    const cached = this.#versions.get(apiVersion);
+    if (cached) return cached.resources;
+    const resources = this.#load(apiVersion);
+    this.#versions.set(apiVersion, { resources, at: this.#clock.monotonic() });
+    resources.catch(() => this.#versions.delete(apiVersion));
+    return resources;
+  }
+
+  async #load(apiVersion: string): Promise<ResourceInfo[]> {
+    try {
+      const list = (await this.#fetch(groupPath(apiVersion))) as ApiResourceList;
+      // Names with a slash are subresources.
+      const resources = (list.resources ?? []).filter(({ name }) => !name.includes('/'));
+      return resources.map(({ name, kind, namespaced, verbs }) => ({ apiVersion, kind, plural: name, namespaced, verbs }));
+    } catch (error) {
+      if (isNotFound(error)) return [];
+      throw error;
+    }
+  }
+}
+
+function groupPath(apiVersion: string): string {
+  return apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+}
+
+/** Path of a collection, or of one object when `name` is given. */
+export function resourcePath(
+  { apiVersion, plural, namespaced }: ResourceInfo,
+  { namespace, name, subresource }: { namespace?: string | undefined; name?: string; subresource?: string | undefined },
+): string {
+  const parts = [groupPath(apiVersion)];
+  if (namespaced && namespace !== undefined) parts.push('namespaces', encodeURIComponent(namespace));
+  parts.push(plural);
+  if (name !== undefined) parts.push(encodeURIComponent(name));
+  if (subresource !== undefined) parts.push(subresource);
+  return parts.join('/');
+}

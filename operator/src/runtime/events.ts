@@ -1,0 +1,200 @@
+/** Kubernetes events: what happened, for people who look at an object. Recording never throws and never waits. */
+import { randomBytes } from 'node:crypto';
+import { backoffDelay } from './backoff.ts';
+import type { KubeClient } from './client.ts';
+import { delay, systemClock } from './clock.ts';
+import type { Clock } from './clock.ts';
+import { isNotFound, KubeError } from './errors.ts';
+import type { Logger } from './logger.ts';
+import type { Counter, Metrics } from './metrics.ts';
+import { referenceOf } from './object.ts';
+import type { KubernetesObject } from './object.ts';
+
+export interface EventInput {
+  type: 'Normal' | 'Warning';
+  /** CamelCase, from a closed list. */
+  reason: string;
+  /** What was done or found; cut after 1024 characters. */
+  message: string;
+  /** What was being done, CamelCase; default: the reason. */
+  action?: string;
+}
+
+export interface EventRecorderOptions {
+  client: KubeClient;
+  /** The reporting controller: `bss-platform.io/operator`. */
+  component: string;
+  /** The reporting instance: the pod. */
+  instance: string;
+  metrics: Metrics;
+  logger: Logger;
+  clock?: Clock;
+}
+
+/** The same event about the same object within this time is a repetition. */
+const SERIES_MS = 6 * 60_000;
+/** Repetitions are counted here and written at most this often. */
+const SERIES_WRITE_MS = 10_000;
+/** Per object: so many events at once, then one more each five minutes. */
+const BURST = 25;
+const REFILL_MS = 5 * 60_000;
+/** More than this wait to be sent: the API server is away, and the newest are dropped. */
+const LONGEST_BACKLOG = 1_000;
+const ATTEMPTS = 5;
+const LONGEST_NOTE = 1024;
+
+/** One event and its repetitions. */
+interface Series {
+  /** The Event as the server has it; undefined until it was created. */
+  written: KubernetesObject | undefined;
+  draft: KubernetesObject;
+  count: number;
+  last: number;
+  writePlanned: boolean;
+}
+
+interface Bucket {
+  tokens: number;
+  at: number;
+}
+
+export class EventRecorder {
+  readonly #options: EventRecorderOptions;
+  readonly #clock: Clock;
+  readonly #series = new Map<string, Series>();
+  readonly #buckets = new Map<string, Bucket>();
+  readonly #stop = new AbortController();
+  readonly #outcomes: Counter<'outcome'>;
+  readonly #backlog: (() => Promise<void>)[] = [];
+  #sending: Promise<void> | undefined;
+
+  constructor(options: EventRecorderOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#outcomes = options.metrics.counter('bss_operator_events_total', 'Events, by what became of them.', ['outcome']);
+    for (const outcome of ['written', 'repeated', 'dropped']) this.#outcomes.inc({ outcome }, 0);
+  }
+
+  /** Notes that something happened to an object. */
+  record(regarding: KubernetesObject, event: EventInput): void {
+    const now = this.#clock.monotonic();
+    this.#forgetOld(now);
+    const about = regarding.metadata.uid ?? JSON.stringify(referenceOf(regarding));
+    const key = JSON.stringify([about, event.type, event.reason, event.action, event.message]);
+    const series = this.#series.get(key);
+    if (series) return this.#repeat(series, now);
+    if (!this.#allowed(about, now)) return this.#drop('the object has too many events');
+    const begun: Series = { written: undefined, draft: this.#draft(regarding, event), count: 1, last: now, writePlanned: false };
+    this.#series.set(key, begun);
+    this.#enqueue(() => this.#create(begun));
+  }
+
+  /** Writes what is still waiting, repetitions included, each once; then records nothing more. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    for (const series of this.#series.values()) if (series.writePlanned) this.#enqueue(() => this.#update(series));
+    await this.#sending;
+  }
+
+  #draft(regarding: KubernetesObject, { type, reason, message, action = reason }: EventInput): KubernetesObject {
+    const { component, instance } = this.#options;
+    const { uid, resourceVersion } = regarding.metadata;
+    const reference = referenceOf(regarding);
+    return {
+      apiVersion: 'events.k8s.io/v1',
+      kind: 'Event',
+      metadata: { name: `${reference.name.slice(0, 230)}.${randomBytes(8).toString('hex')}`, namespace: reference.namespace ?? 'default' },
+      eventTime: this.#timestamp(),
+      reportingController: component,
+      reportingInstance: instance,
+      regarding: { ...reference, ...(uid ? { uid } : {}), ...(resourceVersion ? { resourceVersion } : {}) },
+      type,
+      reason,
+      action,
+      note: message.length > LONGEST_NOTE ? `${message.slice(0, LONGEST_NOTE - 1)}…` : message,
+    };
+  }
+
+  #repeat(series: Series, now: number): void {
+    series.count += 1;
+    series.last = now;
+    this.#outcomes.inc({ outcome: 'repeated' });
+    if (series.writePlanned || this.#stop.signal.aborted) return;
+    series.writePlanned = true;
+    void delay(this.#clock, SERIES_WRITE_MS, this.#stop.signal).then(() => {
+      if (!this.#stop.signal.aborted) this.#enqueue(() => this.#update(series));
+    });
+  }
+
+  async #create(series: Series): Promise<void> {
+    const repeated = series.count > 1 ? { series: this.#count(series) } : {};
+    series.written = await this.#options.client.create({ ...series.draft, ...repeated });
+    this.#outcomes.inc({ outcome: 'written' });
+  }
+
+  async #update(series: Series): Promise<void> {
+    series.writePlanned = false;
+    if (!series.written) return this.#create(series);
+    try {
+      await this.#options.client.patch(referenceOf(series.written), { series: this.#count(series) });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      // Events live for an hour by default; this one outlived that.
+      await this.#create(series);
+    }
+  }
+
+  #count({ count }: Series): { count: number; lastObservedTime: string } {
+    return { count, lastObservedTime: this.#timestamp() };
+  }
+
+  #timestamp(): string {
+    return new Date(this.#clock.now()).toISOString().replace('Z', '000Z');
+  }
+
+  /** A bucket of tokens per object. */
+  #allowed(about: string, now: number): boolean {
+    const { tokens, at } = this.#buckets.get(about) ?? { tokens: BURST, at: now };
+    const filled = Math.min(BURST, tokens + (now - at) / REFILL_MS);
+    this.#buckets.set(about, { tokens: filled >= 1 ? filled - 1 : filled, at: now });
+    return filled >= 1;
+  }
+
+  /** A bucket that has not been used for as long as it takes to fill it is as good as none. */
+  #forgetOld(now: number): void {
+    for (const [key, { last, writePlanned }] of this.#series) if (!writePlanned && now - last > SERIES_MS) this.#series.delete(key);
+    for (const [about, { at }] of this.#buckets) if (now - at > BURST * REFILL_MS) this.#buckets.delete(about);
+  }
+
+  #enqueue(send: () => Promise<void>): void {
+    if (this.#backlog.length >= LONGEST_BACKLOG) return this.#drop('too many events wait to be sent');
+    this.#backlog.push(send);
+    this.#sending ??= this.#drain().finally(() => (this.#sending = undefined));
+  }
+
+  async #drain(): Promise<void> {
+    for (let send = this.#backlog.shift(); send; send = this.#backlog.shift()) await this.#attempt(send);
+  }
+
+  /** While stopping there is one attempt only, as nobody waits for long. */
+  async #attempt(send: () => Promise<void>): Promise<void> {
+    for (let failures = 1; ; failures += 1) {
+      try {
+        return await send();
+      } catch (error) {
+        const again = error instanceof KubeError && error.retriable && failures < ATTEMPTS && !this.#stop.signal.aborted;
+        if (!again) return this.#drop('it could not be written', error);
+        await delay(
+          this.#clock,
+          Math.max(error.retryAfterMs ?? 0, backoffDelay(failures, { baseMs: 500, maxMs: 10_000 })),
+          this.#stop.signal,
+        );
+      }
+    }
+  }
+
+  #drop(why: string, error?: unknown): void {
+    this.#outcomes.inc({ outcome: 'dropped' });
+    this.#options.logger.debug({ why, error }, 'an event was dropped');
+  }
+}

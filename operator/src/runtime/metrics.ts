@@ -1,0 +1,54 @@
+/** The operator's metrics. Nothing else imports prom-client, so that it can be exchanged in one place. */
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+export type { Counter, Gauge, Histogram };
+
+/** Seconds; from a cached answer to a pass that waits for slow servers. */
+export const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+/** A registry whose metrics are made where they are used: asking for a name again returns the same metric. */
+export class Metrics {
+  readonly #registry = new Registry();
+
+  /** @param options.processMetrics also report memory, CPU, event loop and garbage collection of this process */
+  constructor({ processMetrics = false }: { processMetrics?: boolean } = {}) {
+    if (processMetrics) collectDefaultMetrics({ register: this.#registry });
+  }
+
+  counter<L extends string = never>(name: string, help: string, labels: readonly L[] = []): Counter<L> {
+    return this.#existing<Counter<L>>(name) ?? new Counter({ name, help, labelNames: labels, registers: [this.#registry] });
+  }
+
+  /** @param collect sets the value at the time of a scrape */
+  gauge<L extends string = never>(name: string, help: string, labels: readonly L[] = [], collect?: (gauge: Gauge<L>) => void): Gauge<L> {
+    const existing = this.#existing<Gauge<L>>(name);
+    if (existing) return existing;
+    const gauge: Gauge<L> = new Gauge({
+      name,
+      help,
+      labelNames: labels,
+      registers: [this.#registry],
+      ...(collect ? { collect: () => collect(gauge) } : {}),
+    });
+    return gauge;
+  }
+
+  /** @param buckets upper bounds, ascending */
+  histogram<L extends string = never>(
+    name: string,
+    help: string,
+    labels: readonly L[] = [],
+    buckets: number[] = DURATION_BUCKETS,
+  ): Histogram<L> {
+    return this.#existing<Histogram<L>>(name) ?? new Histogram({ name, help, labelNames: labels, buckets, registers: [this.#registry] });
+  }
+
+  /** All metrics in the text exposition format, with its content type. */
+  async render(): Promise<{ contentType: string; body: string }> {
+    return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
+  }
+
+  #existing<M>(name: string): M | undefined {
+    return this.#registry.getSingleMetric(name) as M | undefined;
+  }
+}

@@ -1,0 +1,84 @@
+/** `/metrics`, `/livez` and `/readyz` over plain HTTP. */
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Logger } from './logger.ts';
+import type { Metrics } from './metrics.ts';
+
+/** Undefined when all is well, else what is wrong. */
+export type Check = () => string | undefined;
+
+export interface HealthServerOptions {
+  metrics: Metrics;
+  logger: Logger;
+  /** 0 takes a free one. */
+  port: number;
+  /** Default: all addresses. */
+  host?: string;
+}
+
+export class HealthServer {
+  readonly #options: HealthServerOptions;
+  readonly #liveness = new Map<string, Check>();
+  readonly #readiness = new Map<string, Check>();
+  readonly #server: Server;
+
+  constructor(options: HealthServerOptions) {
+    this.#options = options;
+    this.#server = createServer((request, response) => void this.#answer(request, response));
+  }
+
+  /** A failing check makes the kubelet restart the container: only for what a restart mends. */
+  addLiveness(name: string, check: Check): void {
+    this.#liveness.set(name, check);
+  }
+
+  /** A failing check takes the pod out of its Service. */
+  addReadiness(name: string, check: Check): void {
+    this.#readiness.set(name, check);
+  }
+
+  /** Resolves to the port. @throws Error when the port is taken */
+  start(): Promise<number> {
+    const { port, host } = this.#options;
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen({ port, host }, () => resolve((this.#server.address() as AddressInfo).port));
+    });
+  }
+
+  stop(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server.close(() => resolve());
+      this.#server.closeAllConnections();
+    });
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const path = (request.url ?? '/').split('?', 1)[0];
+      if (path === '/metrics') await this.#metrics(response);
+      else if (path === '/livez') answerChecks(response, this.#liveness);
+      else if (path === '/readyz') answerChecks(response, this.#readiness);
+      else response.writeHead(404, TEXT).end('not found: try /metrics, /livez or /readyz\n');
+    } catch (error) {
+      this.#options.logger.error({ error, url: request.url }, 'answering a request failed');
+      if (!response.headersSent) response.writeHead(500, TEXT);
+      response.end();
+    }
+  }
+
+  async #metrics(response: ServerResponse): Promise<void> {
+    const { contentType, body } = await this.#options.metrics.render();
+    response.writeHead(200, { 'content-type': contentType }).end(body);
+  }
+}
+
+const TEXT = { 'content-type': 'text/plain; charset=utf-8' };
+
+function answerChecks(response: ServerResponse, checks: Map<string, Check>): void {
+  const results = [...checks].map(([name, check]) => ({ name, problem: check() }));
+  const failed = results.some(({ problem }) => problem !== undefined);
+  const lines = results.map(({ name, problem }) => (problem === undefined ? `[+] ${name} ok\n` : `[-] ${name}: ${problem}\n`));
+  response.writeHead(failed ? 503 : 200, TEXT).end(lines.join('') + (failed ? 'not ok\n' : 'ok\n'));
+}

@@ -1,0 +1,243 @@
+/** HTTP to the API server: connections, credentials, time limits, and the fence in front of writes. */
+import type { RequestOptions } from 'node:https';
+import type { Readable } from 'node:stream';
+import { HttpMethod, RequestContext } from '@kubernetes/client-node';
+import type { KubeConfig } from '@kubernetes/client-node';
+import { Agent, request as send } from 'undici';
+import type { Dispatcher } from 'undici';
+import type { Clock } from './clock.ts';
+import { KubeError, unanswered } from './errors.ts';
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+/**
+ * Asked immediately before each write. Throws when writes are not allowed (any more); else returns for how many milliseconds the server may
+ * work on one that is sent now.
+ */
+export type Fence = () => number;
+
+export interface Call {
+  method: Method;
+  /** Begins with `/`; may carry a query. */
+  path: string;
+  query?: Record<string, string | number | boolean | undefined>;
+  body?: { body: unknown; contentType: string } | undefined;
+  /** What is being tried, for error messages: `list ConfigMap`. */
+  attempt: string;
+  timeoutMs: number;
+  signal?: AbortSignal | undefined;
+  fence?: Fence | undefined;
+}
+
+export interface Answer {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  /** Parsed where it is JSON, else text. */
+  body: unknown;
+}
+
+interface Session {
+  headers: Record<string, string>;
+  dispatcher: Dispatcher;
+  /** What the connections were made with: certificates and names. */
+  material: string;
+  /** On the monotonic clock: when tokens and certificates are read again. */
+  expires: number;
+}
+
+/** Tokens and certificates on disk are exchanged while the process runs; the Go client reads them again after a minute as well. */
+const SESSION_MS = 60_000;
+
+/** Idle connections are kept for this long, so that a settled operator does not shake hands again for each renewal of its lease. */
+const KEEP_ALIVE_MS = 30_000;
+
+/** One per API server; shared by all clients of the process. */
+export class Transport {
+  readonly #config: KubeConfig;
+  readonly #clock: Clock;
+  readonly #userAgent: string;
+  readonly #server: string;
+  #session: Promise<Session> | undefined;
+
+  constructor(config: KubeConfig, clock: Clock, userAgent: string) {
+    this.#config = config;
+    this.#clock = clock;
+    this.#userAgent = userAgent;
+    const cluster = config.getCurrentCluster();
+    if (!cluster) throw new Error('the kubeconfig has no current cluster');
+    this.#server = cluster.server.replace(/\/+$/, '');
+  }
+
+  /**
+   * One request and its whole answer, whatever its status.
+   * @throws KubeError (status 0) when no answer came; whatever the fence throws
+   */
+  async call(call: Call): Promise<Answer> {
+    const limit = new Limit(call.timeoutMs, call.signal);
+    try {
+      const answer = await this.#send(call, limit);
+      return { status: answer.statusCode, headers: answer.headers, body: parse(await answer.body.text()) };
+    } catch (error) {
+      throw limit.explain(call.attempt, error);
+    } finally {
+      limit.clear();
+    }
+  }
+
+  /**
+   * One request whose answer goes on; `timeoutMs` is the limit for its beginning only. The caller reads `body` to its end or destroys it.
+   * @throws as `call`
+   */
+  async stream(call: Call): Promise<{ status: number; headers: Answer['headers']; body: Readable }> {
+    const limit = new Limit(call.timeoutMs, call.signal);
+    try {
+      const answer = await this.#send(call, limit);
+      limit.stopTimer();
+      answer.body.once('close', () => limit.clear());
+      return { status: answer.statusCode, headers: answer.headers, body: answer.body };
+    } catch (error) {
+      limit.clear();
+      throw limit.explain(call.attempt, error);
+    }
+  }
+
+  /** Closes idle connections; those in use end with their requests. */
+  async close(): Promise<void> {
+    const session = await this.#session?.catch(() => undefined);
+    this.#session = undefined;
+    await session?.dispatcher.close();
+  }
+
+  async #send({ method, path, query = {}, body, fence }: Call, limit: Limit): Promise<Dispatcher.ResponseData> {
+    const session = await this.#current();
+    const url = new URL(this.#server + path);
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, String(value));
+    // The server gives up on a write in time, so that none takes effect after the fence has fallen and another replica has begun.
+    if (fence) url.searchParams.set('timeout', `${Math.floor(fence())}ms`);
+    const answer = await send(url, {
+      method,
+      headers: {
+        ...session.headers,
+        accept: 'application/json',
+        'user-agent': this.#userAgent,
+        ...(body ? { 'content-type': body.contentType } : {}),
+      },
+      body: body ? JSON.stringify(body.body) : null,
+      dispatcher: fence ? fenced(session.dispatcher, fence) : session.dispatcher,
+      signal: limit.signal,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+    if (answer.statusCode === 401) this.#session = undefined;
+    return answer;
+  }
+
+  async #current(): Promise<Session> {
+    const session = await this.#session?.catch(() => undefined);
+    if (session && this.#clock.monotonic() < session.expires) return session;
+    this.#session = this.#renewed(session);
+    return this.#session;
+  }
+
+  /** Reads tokens and certificates again; connections stay when only the token is new. */
+  async #renewed(previous: Session | undefined): Promise<Session> {
+    const options: RequestOptions = {};
+    await this.#config.applyToHTTPSOptions(options);
+    const { ca, cert, key, servername, rejectUnauthorized } = options;
+    const material = JSON.stringify([ca, cert, key, servername, rejectUnauthorized].map((part) => part?.toString()));
+    const expires = this.#clock.monotonic() + SESSION_MS;
+    if (previous?.material === material) return { ...previous, headers: headersOf(options), expires };
+    const dispatcher = await this.#connections(options);
+    void previous?.dispatcher.close();
+    return { headers: headersOf(options), dispatcher, material, expires };
+  }
+
+  async #connections(options: RequestOptions): Promise<Dispatcher> {
+    const { ca, cert, key, servername, rejectUnauthorized } = options;
+    const tls = Object.fromEntries(
+      Object.entries({ ca, cert, key, servername, rejectUnauthorized }).filter(([, value]) => value !== undefined),
+    );
+    const wanted = this.#config.createDispatcherOptions(this.#config.getCurrentCluster(), tls);
+    if (wanted.type === 'proxy' || wanted.type === 'socks') {
+      const context = new RequestContext(this.#server, HttpMethod.GET);
+      await this.#config.applySecurityAuthentication(context);
+      return context.getDispatcher() ?? new Agent();
+    }
+    // The library's own type allows for undefined where undici's does not.
+    const connect = wanted.type === 'agent' ? { connect: wanted.connect as Agent.Options['connect'] & object } : {};
+    // One connection per watch (HTTP/1.1): a connection that went dead takes one watch with it, and not all of them and every write.
+    return new Agent({ allowH2: false, keepAliveTimeout: KEEP_ALIVE_MS, ...connect });
+  }
+}
+
+function headersOf({ headers, auth }: RequestOptions): Record<string, string> {
+  const given = Object.entries((headers ?? {}) as Record<string, unknown>).map(([name, value]) => [name.toLowerCase(), String(value)]);
+  const basic = auth ? { authorization: `Basic ${Buffer.from(auth).toString('base64')}` } : {};
+  return { ...Object.fromEntries(given), ...basic };
+}
+
+/**
+ * Connections that ask the fence once more when a request is about to be written to its socket. Between the first question and that moment lie a
+ * handshake or a queue, and a process that was stopped there must not write when it goes on.
+ */
+function fenced(dispatcher: Dispatcher, fence: Fence): Dispatcher {
+  return dispatcher.compose((dispatch) => (options, handler) => {
+    const { onRequestStart } = handler;
+    handler.onRequestStart = (controller, context) => {
+      fence();
+      onRequestStart?.call(handler, controller, context);
+    };
+    return dispatch(options, handler);
+  });
+}
+
+/** Aborts a request after a time or when the caller does, and knows afterwards which of the two it was. */
+class Limit {
+  readonly #controller = new AbortController();
+  readonly #caller: AbortSignal | undefined;
+  readonly #timer: NodeJS.Timeout;
+  readonly #abort = (): void => this.#controller.abort();
+  #timedOut = false;
+
+  constructor(timeoutMs: number, caller: AbortSignal | undefined) {
+    this.#caller = caller;
+    this.#timer = setTimeout(() => {
+      this.#timedOut = true;
+      this.#controller.abort(new Error(`no answer within ${timeoutMs} ms`));
+    }, timeoutMs);
+    if (caller?.aborted) this.#abort();
+    else caller?.addEventListener('abort', this.#abort, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  stopTimer(): void {
+    clearTimeout(this.#timer);
+  }
+
+  clear(): void {
+    this.stopTimer();
+    this.#caller?.removeEventListener('abort', this.#abort);
+  }
+
+  explain(attempt: string, error: unknown): unknown {
+    if (this.#timedOut) return unanswered(attempt, 'Timeout', error);
+    if (this.#caller?.aborted) return unanswered(attempt, 'Aborted', error);
+    return isNetworkError(error) ? unanswered(attempt, 'ConnectionFailed', error) : error;
+  }
+}
+
+/** Errors of sockets and of the HTTP client carry a code; those of the fence and of programming mistakes do not. */
+function isNetworkError(error: unknown): boolean {
+  return error instanceof Error && !(error instanceof KubeError) && typeof (error as NodeJS.ErrnoException).code === 'string';
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
