@@ -142,6 +142,8 @@ export function failureOf(error: unknown): ReadFailure {
   if (types.some((type) => type.endsWith('AUTHORIZATION_FAILED')))
     return { ok: false, reason: 'NotAuthorized', message: `not allowed to read offsets: ${message}` };
   if (types.includes('UNKNOWN_TOPIC_OR_PARTITION')) return { ok: false, reason: 'UnknownTopic', message };
+  if (types.some((type) => type.includes('COORDINATOR')))
+    return { ok: false, reason: 'BrokerAway', message: `the group has no coordinator yet: ${message}` };
   return { ok: false, reason: 'BrokerAway', message: `the brokers do not answer: ${message}` };
 }
 

@@ -1,0 +1,316 @@
+/**
+ * A consumer group in steps of one second: partitions, pods that start, join and leave, rebalances that stop everybody, a database that may
+ * be the limit. Amounts are continuous. Calibrated against a measured run, see calibration.ts.
+ */
+import { randomFrom } from './random.ts';
+import type { Random } from './random.ts';
+import type { Trace } from './traces.ts';
+
+/** What the model of the consumers assumes; seconds. */
+export interface GroupOptions {
+  /** From the change of replicas until the pod asks to join the group: uniform between the two. */
+  startup: readonly [number, number];
+  /** How long a change of members stops the whole group: uniform between the two. */
+  pause: readonly [number, number];
+}
+
+/** The values that reproduce the measured run. */
+export const CALIBRATED: GroupOptions = { startup: [2, 4], pause: [0.5, 1] };
+
+/** Work in flight between fetch and commit, seconds of arrivals: all the lag that an unsaturated consumer shows. */
+const IN_FLIGHT_SECONDS = 0.1;
+/** A pod that was told to go still costs for this long, seconds. */
+const TERMINATION_SECONDS = 1;
+/** After the brokers return the group has to find its coordinator and form anew, seconds. */
+const REFORM_SECONDS = 3;
+/** Producers deliver what they held back during an outage within this time, seconds. */
+const CATCH_UP_SECONDS = 20;
+
+interface Pod {
+  joinsAt: number;
+  member: boolean;
+  /** Version of the Deployment that it belongs to. */
+  version: number;
+}
+
+/** Sums over a run; lag in messages, time in seconds. */
+export interface Totals {
+  lagIntegral: number;
+  worstLag: number;
+  worstDelay: number;
+  secondsAboveMaxDelay: number;
+  podSeconds: number;
+  pauseSeconds: number;
+  rebalances: number;
+  /** Arrivals that the group processed. */
+  processed: number;
+  lost: number;
+}
+
+/** One simulated group. Offsets are fluid and count from the beginning of the trace's log. */
+export class GroupModel {
+  readonly end: Float64Array;
+  readonly committed: Float64Array;
+  readonly logStart: Float64Array;
+  readonly totals: Totals = {
+    lagIntegral: 0,
+    worstLag: 0,
+    worstDelay: 0,
+    secondsAboveMaxDelay: 0,
+    podSeconds: 0,
+    pauseSeconds: 0,
+    rebalances: 0,
+    processed: 0,
+    lost: 0,
+  };
+  /** Seconds since the beginning. */
+  time = 0;
+  replicas: number;
+  /** Messages waiting and seconds the oldest has waited, at the end of the last second. */
+  lag = 0;
+  delay = 0;
+  /** Messages that arrived in the last second. */
+  arrivals = 0;
+  brokerDown = false;
+  readonly #trace: Trace;
+  readonly #options: GroupOptions;
+  readonly #random: Random;
+  readonly #share: Float64Array;
+  readonly #position: Float64Array;
+  readonly #arrived: Float64Array;
+  /** Ends of every partition at the end of every second, for delay and retention. */
+  readonly #ends: Float64Array;
+  readonly #oldest: Int32Array;
+  readonly #retained: Int32Array;
+  #pods: Pod[] = [];
+  #leaving: number[] = [];
+  #members = 0;
+  #pauseUntil = 0;
+  #version = 0;
+  #held = 0;
+  #jitter = 1;
+
+  constructor(trace: Trace, options: GroupOptions, seed: number) {
+    const { partitions } = trace;
+    this.#trace = trace;
+    this.#options = options;
+    this.#random = randomFrom(seed);
+    this.#share = shares(trace);
+    this.end = new Float64Array(partitions).fill((trace.logStart ?? 0) + (trace.backlog ?? 0) / partitions);
+    this.logStart = new Float64Array(partitions).fill(trace.logStart ?? 0);
+    this.committed = new Float64Array(partitions).fill(trace.neverCommitted === true ? -1 : (trace.logStart ?? 0));
+    this.#position = new Float64Array(partitions).fill(trace.logStart ?? 0);
+    this.#arrived = new Float64Array(partitions);
+    this.#ends = new Float64Array(partitions * (trace.seconds + 1));
+    this.#ends.set(this.end);
+    this.#oldest = new Int32Array(partitions);
+    this.#retained = new Int32Array(partitions);
+    this.replicas = trace.minReplicas;
+    for (let pod = 0; pod < this.replicas; pod++) this.#pods.push({ joinsAt: 0, member: true, version: 0 });
+    this.#members = this.replicas;
+  }
+
+  /** Pods that are there and have joined. */
+  get ready(): number {
+    return this.#members;
+  }
+
+  /** Pods of the old version are left. */
+  get rollingOut(): boolean {
+    return this.#pods.some(({ version }) => version < this.#version);
+  }
+
+  get rebalancing(): boolean {
+    return this.time < this.#pauseUntil;
+  }
+
+  /** Partitions go round the members. Null while the group rebalances or has none. */
+  owners(): number[] | null {
+    if (this.rebalancing || this.#members === 0) return null;
+    return Array.from({ length: this.#trace.partitions }, (_, partition) => partition % this.#members);
+  }
+
+  /** Asks for another number of replicas. The newest pods go first. */
+  scale(replicas: number): void {
+    this.replicas = replicas;
+    while (this.#pods.length > replicas) this.#remove(this.#pods.length - 1);
+    while (this.#pods.length < replicas) this.#create();
+  }
+
+  /** One second. */
+  step(): void {
+    this.time++;
+    this.#broker();
+    this.#rollout();
+    this.#join();
+    this.#arrive();
+    if (!this.brokerDown && this.time > this.#pauseUntil) this.#process();
+    this.#retain();
+    this.#account();
+  }
+
+  #broker(): void {
+    const down = this.#trace.brokerDown?.(this.time) ?? false;
+    if (this.brokerDown && !down) this.#pauseUntil = Math.max(this.#pauseUntil, this.time + REFORM_SECONDS);
+    this.brokerDown = down;
+  }
+
+  /** A rolling update: one new pod at a time, and an old one goes when the new one has joined. */
+  #rollout(): void {
+    if (this.#trace.rolloutAt === this.time) this.#version++;
+    if (this.#version === 0) return;
+    const old = this.#pods.findIndex(({ version }) => version < this.#version);
+    if (old < 0) return;
+    if (this.#pods.some(({ member }) => !member)) return;
+    if (this.#pods.length > this.replicas) this.#remove(old);
+    else this.#create();
+  }
+
+  #create(): void {
+    const [least, most] = this.#options.startup;
+    this.#pods.push({ joinsAt: this.time + least + this.#random.uniform() * (most - least), member: false, version: this.#version });
+  }
+
+  #remove(index: number): void {
+    const [pod] = this.#pods.splice(index, 1);
+    this.#leaving.push(this.time + TERMINATION_SECONDS);
+    if (pod?.member === true) this.#rebalance();
+  }
+
+  #join(): void {
+    if (this.brokerDown) return;
+    for (const pod of this.#pods) {
+      if (pod.member || pod.joinsAt > this.time) continue;
+      pod.member = true;
+      this.#rebalance();
+    }
+  }
+
+  /** Changes of members within one pause are one rebalance. */
+  #rebalance(): void {
+    const members = this.#pods.reduce((count, { member }) => count + (member ? 1 : 0), 0);
+    const alone = this.#members === 0 || members === 0;
+    this.#members = members;
+    const [least, most] = this.#options.pause;
+    const seconds = alone ? 0 : least + this.#random.uniform() * (most - least);
+    if (this.time >= this.#pauseUntil) this.totals.rebalances++;
+    this.#pauseUntil = Math.max(this.#pauseUntil, this.time + seconds);
+  }
+
+  #arrive(): void {
+    const trace = this.#trace;
+    if (trace.noise !== undefined) this.#jitter = Math.max(0, 1 + trace.noise * this.#random.normal());
+    const offered = trace.arrivals(this.time) * this.#jitter;
+    if (this.brokerDown) {
+      this.#held += offered;
+      this.#arrived.fill(0);
+      this.arrivals = 0;
+      return;
+    }
+    const late = Math.min(this.#held, Math.max(this.#held / CATCH_UP_SECONDS, offered));
+    this.#held -= late;
+    this.arrivals = offered + late;
+    for (let partition = 0; partition < trace.partitions; partition++) {
+      const count = this.arrivals * (this.#share[partition] ?? 0);
+      this.#arrived[partition] = count;
+      this.end[partition] = (this.end[partition] ?? 0) + count;
+    }
+  }
+
+  #process(): void {
+    const { ratePerReplica, sharedLimit, partitions } = this.#trace;
+    const members = this.#members;
+    if (members === 0) return;
+    const limit = sharedLimit?.(this.time) ?? Infinity;
+    const rate = this.#fairRate(members, ratePerReplica, limit);
+    for (let member = 0; member < Math.min(members, partitions); member++) this.#processMember(member, members, rate);
+  }
+
+  /** What one busy member gets when all share a limit: members with less work leave theirs to the others. */
+  #fairRate(members: number, own: number, limit: number): number {
+    if (own * members <= limit) return own;
+    const demands: number[] = [];
+    for (let member = 0; member < members; member++) demands.push(Math.min(own, this.#waiting(member, members)));
+    demands.sort((a, b) => a - b);
+    let left = limit;
+    for (const [index, demand] of demands.entries()) {
+      const fair = left / (members - index);
+      if (demand > fair) return fair;
+      left -= demand;
+    }
+    return own;
+  }
+
+  #waiting(member: number, members: number): number {
+    let waiting = 0;
+    for (let partition = member; partition < this.#trace.partitions; partition += members) waiting += this.#available(partition);
+    return waiting;
+  }
+
+  #available(partition: number): number {
+    const end = (this.end[partition] ?? 0) - (this.#arrived[partition] ?? 0) * IN_FLIGHT_SECONDS;
+    return Math.max(0, end - (this.#position[partition] ?? 0));
+  }
+
+  /** A member with too much to do serves its partitions in proportion to what waits in them, as fetches do. */
+  #processMember(member: number, members: number, rate: number): void {
+    const waiting = this.#waiting(member, members);
+    const share = waiting > rate ? rate / waiting : 1;
+    for (let partition = member; partition < this.#trace.partitions; partition += members) {
+      const count = this.#available(partition) * share;
+      const position = (this.#position[partition] ?? 0) + count;
+      this.#position[partition] = position;
+      this.committed[partition] = position;
+      this.totals.processed += count;
+    }
+  }
+
+  #retain(): void {
+    const { retentionSeconds, partitions } = this.#trace;
+    if (retentionSeconds === undefined || this.time <= retentionSeconds) return;
+    const row = (this.time - retentionSeconds) * partitions;
+    for (let partition = 0; partition < partitions; partition++) {
+      const start = this.#ends[row + partition] ?? 0;
+      const position = this.#position[partition] ?? 0;
+      this.logStart[partition] = start;
+      if (start > position) {
+        this.totals.lost += start - position;
+        this.#position[partition] = start;
+      }
+    }
+  }
+
+  #account(): void {
+    const { partitions, maxDelay } = this.#trace;
+    const row = this.time * partitions;
+    let lag = 0;
+    let oldest = this.time;
+    for (let partition = 0; partition < partitions; partition++) {
+      const end = this.end[partition] ?? 0;
+      const position = this.#position[partition] ?? 0;
+      this.#ends[row + partition] = end;
+      if (end <= position) continue;
+      lag += end - position;
+      let second = this.#oldest[partition] ?? 0;
+      while (second < this.time && (this.#ends[second * partitions + partition] ?? 0) <= position) second++;
+      this.#oldest[partition] = second;
+      if (second < oldest) oldest = second;
+    }
+    this.lag = lag;
+    this.delay = this.time - oldest;
+    this.#leaving = this.#leaving.filter((until) => until > this.time);
+    const { totals } = this;
+    totals.lagIntegral += lag;
+    totals.worstLag = Math.max(totals.worstLag, lag);
+    totals.worstDelay = Math.max(totals.worstDelay, this.delay);
+    totals.podSeconds += this.#pods.length + this.#leaving.length;
+    if (this.delay > maxDelay) totals.secondsAboveMaxDelay++;
+    if (this.time <= this.#pauseUntil) totals.pauseSeconds++;
+  }
+}
+
+function shares(trace: Trace): Float64Array {
+  const weights = Float64Array.from({ length: trace.partitions }, (_, partition) => trace.weight?.(partition) ?? 1);
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  return weights.map((weight) => weight / total);
+}
