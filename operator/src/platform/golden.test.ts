@@ -14,7 +14,7 @@ const FOLDER = fileURLToPath(new URL('golden', import.meta.url));
 
 for (const file of globSync(`${FOLDER}/*.spec.yaml`).toSorted()) {
   const name = basename(file, '.spec.yaml');
-  test(`manifests of ${name}`, async () => {
+  await test(`manifests of ${name}`, async () => {
     const components = buildPlatform(await goldenInput(name));
     const text = components
       .flatMap(({ name: component, stage, manifests }) =>

@@ -1,8 +1,9 @@
 /** Input of the golden files, for tests. */
 import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
+import type { V1PodTemplateSpec } from '@kubernetes/client-node';
 import { parseSpec, type BssPlatformSpec } from '../api/index.ts';
-import type { PlatformInput } from './types.ts';
+import type { KubernetesObject, PlatformInput } from './types.ts';
 
 /** A spec that must be right. */
 export function specOf(raw: unknown): BssPlatformSpec {
@@ -26,4 +27,24 @@ export function inputOf(raw: unknown): PlatformInput {
 /** Input of `golden/<name>.spec.yaml`. */
 export async function goldenInput(name: string): Promise<PlatformInput> {
   return inputOf(parse(await readFile(new URL(`golden/${name}.spec.yaml`, import.meta.url), 'utf8')));
+}
+
+/** The fields of `spec` that tests look at. */
+interface Spec {
+  template?: V1PodTemplateSpec;
+  replicas?: number;
+  suspend?: boolean;
+}
+
+function hasSpec(object: KubernetesObject): object is KubernetesObject & { spec: Spec } {
+  return typeof object['spec'] === 'object' && object['spec'] !== null;
+}
+
+export function fieldsOf(object: KubernetesObject): Spec {
+  return hasSpec(object) ? object.spec : {};
+}
+
+/** The pod template of a Deployment, StatefulSet or Job. */
+export function podTemplateOf(object: KubernetesObject): V1PodTemplateSpec | undefined {
+  return fieldsOf(object).template;
 }

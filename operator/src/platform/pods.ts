@@ -62,8 +62,8 @@ export function container(input: PlatformInput, options: ContainerOptions): V1Co
 }
 
 /** A field that is left out when it is empty, as the API server does. */
-function list<K extends string, T>(field: K, items: T[]): Partial<Record<K, T[]>> {
-  return items.length > 0 ? ({ [field]: items } as Record<K, T[]>) : {};
+function list<T>(field: string, items: T[]): Record<string, T[]> {
+  return items.length > 0 ? { [field]: items } : {};
 }
 
 /** Without the undefined values that the schema's type allows. */

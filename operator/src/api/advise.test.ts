@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { adviseSpec, databasePools, parseSpec, type BssPlatformSpec } from './index.ts';
+
+function specOf(raw: unknown): BssPlatformSpec {
+  const parsed = parseSpec(raw);
+  assert.ok(parsed.ok, JSON.stringify(parsed));
+  return parsed.spec;
+}
+
+const interest = (fields: object) => ({ workloads: { interest: fields } });
+
+const rows: Record<string, { raw: unknown; paths: string[]; reason: string }> = {
+  small: { raw: {}, paths: [], reason: 'the profiles themselves give no reason for advice' },
+  production: { raw: { profile: 'production' }, paths: [], reason: 'the profiles themselves give no reason for advice' },
+  'more consumers than partitions': {
+    raw: interest({ autoscaling: { maxReplicas: 13 } }),
+    paths: ['spec.workloads.interest.autoscaling.maxReplicas'],
+    reason: 'the thirteenth has nothing to read',
+  },
+  'more fixed consumers than partitions': {
+    raw: interest({ replicas: 13 }),
+    paths: ['spec.workloads.interest.replicas'],
+    reason: 'the field that the user wrote is named',
+  },
+  'as many consumers as partitions': {
+    raw: { ...interest({ autoscaling: { maxReplicas: 24 } }), topics: [{ name: 'interest.transaction.v1', partitions: 24 }] },
+    paths: [],
+    reason: 'each has one',
+  },
+  'pools beyond the clients that PgBouncer accepts': {
+    raw: interest({ databasePool: 30 }),
+    paths: ['spec.pgbouncer.maxClientConnections'],
+    reason: 'a size that the user wrote is kept, and told',
+  },
+  'pools beyond the server': {
+    raw: { pgbouncer: { replicas: 3 } },
+    paths: ['spec.postgres.managed.maxConnections'],
+    reason: 'three poolers have three times the pools',
+  },
+  'samples beyond the disk': {
+    raw: { prometheus: { retentionSize: '10Gi' } },
+    paths: ['spec.prometheus.retentionSize'],
+    reason: 'the volume has 5Gi',
+  },
+  'heap beyond the limit': { raw: { kafka: { managed: { heap: '1Gi' } } }, paths: ['spec.kafka.managed.heap'], reason: 'the limit is 1Gi' },
+  'cache beyond the limit': {
+    raw: { redis: { managed: { maxMemory: '1Gi' } } },
+    paths: ['spec.redis.managed.maxMemory'],
+    reason: 'the limit is 128Mi',
+  },
+  'seed endpoint in production': {
+    raw: { profile: 'production', workloads: { gateway: { debugSeed: { enabled: true } } } },
+    paths: ['spec.workloads.gateway.debugSeed.enabled'],
+    reason: 'it makes money out of nothing',
+  },
+};
+
+for (const [name, { raw, paths, reason }] of Object.entries(rows)) {
+  await test(`advice: ${name}`, () => {
+    const advice = adviseSpec(specOf(raw));
+    assert.deepEqual(
+      advice.map(({ path }) => path),
+      paths,
+      reason,
+    );
+    for (const { message } of advice) assert.match(message, /lower|raise|keep|turn/, 'it says what to do');
+  });
+}
+
+await test('pool sizes shrink so that all replicas together stay below the limit', () => {
+  for (const maxReplicas of [1, 4, 12, 20]) {
+    const { ledger, interest: batch, demanded, available } = databasePools(specOf(interest({ autoscaling: { maxReplicas } })));
+    assert.ok(demanded <= available, `${maxReplicas} replicas: ${demanded} of ${available}`);
+    assert.ok(ledger >= 1 && batch >= 1);
+  }
+});

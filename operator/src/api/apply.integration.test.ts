@@ -1,0 +1,92 @@
+/** The CRD on a real API server: it is accepted, explains itself, takes the examples, and refuses each kind of mistake with its message. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { after, before, test } from 'node:test';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { parse, parseAllDocuments, stringify } from 'yaml';
+import { ensurePrograms } from '../../../local/src/programs.ts';
+import { startApiServer, type ApiServer } from '../../../local/src/services.ts';
+import { MISTAKES } from './mistakes.ts';
+import { API_VERSION, KIND } from './names.ts';
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+let server: ApiServer;
+let program: string;
+
+interface Answer {
+  code: number | null;
+  out: string;
+  error: string;
+}
+
+/** Runs kubectl as a user would; never throws. */
+async function kubectl(args: string[], input = ''): Promise<Answer> {
+  const child = spawn(program, ['--kubeconfig', server.kubeconfigPath, ...args]);
+  child.stdin.end(input);
+  const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
+  const [out, error, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+  return { code, out, error };
+}
+
+async function succeed(args: string[], input = ''): Promise<string> {
+  const { code, out, error } = await kubectl(args, input);
+  assert.equal(code, 0, `kubectl ${args.join(' ')}: ${error}`);
+  return out;
+}
+
+const resource = (name: string, spec: unknown) => stringify({ apiVersion: API_VERSION, kind: KIND, metadata: { name }, spec });
+
+before(
+  async () => {
+    const [programs, started] = await Promise.all([ensurePrograms(['kubectl']), startApiServer()]);
+    program = programs.kubectl;
+    server = started;
+    await succeed(['apply', '--server-side', '-f', `${ROOT}crds`]);
+    await succeed(['wait', '--for=condition=Established', 'crd/bssplatforms.bss-platform.io', '--timeout=30s']);
+  },
+  { timeout: 900_000 },
+);
+
+after(() => server?.stop());
+
+for (const [index, { what, spec, before: earlier, name = `mistake-${index}`, path, message }] of MISTAKES.entries()) {
+  void test(`refused: ${what}`, async () => {
+    if (earlier) await succeed(['apply', '-f', '-'], resource(name, earlier));
+    const answer = await kubectl(['apply', '-f', '-'], resource(name, spec));
+    assert.notEqual(answer.code, 0, 'it is refused');
+    assert.ok(answer.error.includes(message), `${answer.error}\nshould say: ${message}`);
+    assert.ok(answer.error.includes(path), `${answer.error}\nshould name: ${path}`);
+  });
+}
+
+for (const file of globSync(`${ROOT}examples/*.yaml`).toSorted()) {
+  void test(`accepted: ${file.slice(ROOT.length)}`, async () => {
+    await kubectl(['create', 'namespace', 'bss']);
+    await succeed(['apply', '--validate=strict', '-f', file]);
+    for (const document of parseAllDocuments(await readFile(file, 'utf8'))) assert.equal(document.errors.length, 0);
+  });
+}
+
+void test('an object stored by 0.1.0 is still accepted', async () => {
+  const stored: { spec: unknown } = parse(await readFile(new URL('testdata/stored-0.1.0.yaml', import.meta.url), 'utf8'));
+  await succeed(['apply', '--validate=strict', '-f', '-'], resource('stored', stored.spec));
+});
+
+void test('a volume may grow, and an unset size be set', async () => {
+  for (const storage of [{}, { size: '5Gi' }, { size: '10Gi' }, { size: 20_000_000_000 }]) {
+    await succeed(['apply', '-f', '-'], resource('growing', { kafka: { managed: { storage } } }));
+  }
+});
+
+void test('kubectl explain and kubectl get read well', async () => {
+  const explained = await succeed(['explain', 'bss.spec.workloads.interest.autoscaling.maxDelay']);
+  assert.match(explained, /no event waits longer than this/);
+  assert.match(explained, /Default: 30s/);
+  assert.match(await succeed(['explain', 'bss.spec', '--recursive']), /maxClientConnections\s+<integer>/);
+  await succeed(['apply', '-f', '-'], resource('shown', {}));
+  const header = (await succeed(['get', 'bss', 'shown'])).split('\n')[0];
+  assert.match(header ?? '', /^NAME +READY +STATUS +LAG +CONSUMERS +VERSION +AGE$/);
+});

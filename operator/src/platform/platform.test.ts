@@ -1,0 +1,161 @@
+/** What holds for the manifests of every platform. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { V1Container, V1PodTemplateSpec } from '@kubernetes/client-node';
+import { quantityValue } from '../api/index.ts';
+import { fieldsOf, goldenInput, inputOf, podTemplateOf } from './golden.ts';
+import { buildPlatform, HASH_ANNOTATION, KEEP_ANNOTATION, scaleTargets, secretUses, STAGES } from './index.ts';
+import type { KubernetesObject, PlatformInput } from './types.ts';
+
+const GOLDEN = ['small', 'production', 'external', 'interest-only'];
+
+const manifests = (input: PlatformInput): KubernetesObject[] => buildPlatform(input).flatMap((component) => component.manifests);
+
+interface Workload {
+  object: KubernetesObject;
+  template: V1PodTemplateSpec;
+  containers: V1Container[];
+}
+
+function workloads(input: PlatformInput): Workload[] {
+  return manifests(input).flatMap((object) => {
+    const template = podTemplateOf(object);
+    return template?.spec ? [{ object, template, containers: [...(template.spec.initContainers ?? []), ...template.spec.containers] }] : [];
+  });
+}
+
+const claims = (input: PlatformInput) => manifests(input).filter(({ kind }) => kind === 'PersistentVolumeClaim');
+const jobName = (raw: unknown) => manifests(inputOf(raw)).find(({ kind }) => kind === 'Job')?.metadata.name;
+
+/** Sum of the requests of a platform's pods, the short-lived Job aside. */
+function requested(input: PlatformInput, part: 'cpu' | 'memory'): number {
+  return workloads(input)
+    .filter(({ object }) => object.kind !== 'Job')
+    .flatMap(({ template }) => template.spec?.containers ?? [])
+    .reduce((sum, { resources }) => sum + quantityValue(resources?.requests?.[part] ?? '0'), 0);
+}
+
+function named(input: PlatformInput, kind: string, name: string): KubernetesObject {
+  const found = manifests(input).find((object) => object.kind === kind && object.metadata.name === name);
+  assert.ok(found, `${kind}/${name}`);
+  return found;
+}
+
+const hashOf = (input: PlatformInput, name: string): string | undefined =>
+  workloads(input).find(({ object }) => object.metadata.name === name)?.template.metadata?.annotations?.[HASH_ANNOTATION];
+
+for (const name of GOLDEN) {
+  await test(`${name}: every pod is restricted, has limits and probes, and an explicit command`, async () => {
+    for (const { object, template, containers } of workloads(await goldenInput(name))) {
+      const pod = template.spec;
+      const where = object.metadata.name;
+      assert.equal(pod?.securityContext?.runAsNonRoot, true, where);
+      assert.ok((pod?.securityContext?.runAsUser ?? 0) > 0, where);
+      assert.equal(pod?.securityContext?.seccompProfile?.type, 'RuntimeDefault', where);
+      assert.equal(pod?.automountServiceAccountToken, where === 'demo-prometheus', `${where}: a token only where it is used`);
+      for (const container of containers) {
+        assert.equal(container.securityContext?.readOnlyRootFilesystem, true, container.name);
+        assert.equal(container.securityContext?.allowPrivilegeEscalation, false, container.name);
+        assert.deepEqual(container.securityContext?.capabilities?.drop, ['ALL'], container.name);
+        assert.ok(container.resources?.requests?.['cpu'] && container.resources.limits?.['memory'], container.name);
+        assert.ok((container.command ?? []).length > 0, container.name);
+      }
+      if (object.kind !== 'Job') assert.ok(pod?.containers[0]?.readinessProbe && pod.containers[0].livenessProbe, where);
+    }
+  });
+
+  await test(`${name}: standard labels, one name each, stages in order`, async () => {
+    const input = await goldenInput(name);
+    const components = buildPlatform(input);
+    const keys = manifests(input).map((object) => `${object.kind}/${object.metadata.name}`);
+    assert.equal(new Set(keys).size, keys.length, 'no object twice');
+    for (const { name: component, manifests: objects } of components) {
+      for (const { metadata } of objects) {
+        assert.equal(metadata.labels?.['app.kubernetes.io/component'], component);
+        assert.equal(metadata.labels?.['app.kubernetes.io/managed-by'], 'bss-operator');
+        assert.equal(metadata.namespace, 'bss');
+        assert.ok(metadata.name === 'demo' || metadata.name.startsWith('demo-'), metadata.name);
+      }
+    }
+    const order = components.map(({ stage }) => STAGES.indexOf(stage));
+    assert.deepEqual(
+      order,
+      order.toSorted((a, b) => a - b),
+    );
+  });
+
+  await test(`${name}: every Secret that pods use is in secretUses, and changes the hash of the pods that restart for it`, async () => {
+    const input = await goldenInput(name);
+    const uses = secretUses(input);
+    assert.ok(uses.length > 0);
+    const before = workloads(input).map(({ template }) => template.metadata?.annotations?.[HASH_ANNOTATION]);
+    const secretHashes = Object.fromEntries(uses.map((use) => [use.name, Object.fromEntries(use.keys.map((key) => [key, 'changed']))]));
+    const after = workloads({ ...input, secretHashes }).map(({ template }) => template.metadata?.annotations?.[HASH_ANNOTATION]);
+    assert.ok(before.some((hash, index) => hash !== after[index]));
+  });
+
+  await test(`${name}: hibernation leaves every object but scales all pods to nothing`, async () => {
+    const input = await goldenInput(name);
+    const asleep = { ...input, spec: { ...input.spec, hibernate: true } };
+    for (const { object } of workloads(asleep)) {
+      if (object.kind === 'Job') assert.equal(fieldsOf(object).suspend, true);
+      else assert.equal(fieldsOf(object).replicas, 0, object.metadata.name);
+    }
+    assert.deepEqual(scaleTargets(asleep), []);
+    assert.deepEqual(claims(asleep), claims(input), 'volumes stay as they are');
+  });
+}
+
+await test('the small profile fits two cores and 6 GiB', () => {
+  const [cpu, memory] = [requested(inputOf({}), 'cpu'), requested(inputOf({}), 'memory')];
+  assert.ok(cpu < 1, `${cpu} cores requested: the operator, DNS and more consumers need room`);
+  assert.ok(memory < 3 * 2 ** 30, `${memory / 2 ** 30} GiB requested`);
+});
+
+await test('an autoscaled workload has no replicas to apply, a fixed one has', () => {
+  assert.equal('replicas' in fieldsOf(named(inputOf({}), 'Deployment', 'demo-interest')), false);
+  const fixed = inputOf({ workloads: { interest: { replicas: 3 } } });
+  assert.equal(fieldsOf(named(fixed, 'Deployment', 'demo-interest')).replicas, 3);
+});
+
+await test('a change restarts what it concerns, and nothing else', () => {
+  const one = inputOf({});
+  const pooled = inputOf({ pgbouncer: { defaultPoolSize: 30 } });
+  assert.notEqual(hashOf(pooled, 'demo-pgbouncer'), hashOf(one, 'demo-pgbouncer'));
+  const rotated = { ...one, secretHashes: { 'demo-credentials': { 'debug-token': 'new' } } };
+  for (const { object } of workloads(one)) {
+    const { name } = object.metadata;
+    const expected = name === 'demo-gateway' ? assert.notEqual : assert.equal;
+    if (object.kind !== 'Job') expected(hashOf(rotated, name), hashOf(one, name), name);
+  }
+  const upgraded = inputOf({ version: '0.2.0' });
+  for (const store of ['kafka', 'postgres', 'prometheus']) {
+    const [after, before] = [upgraded, one].map((input) => podTemplateOf(named(input, 'StatefulSet', `demo-${store}`)));
+    assert.deepEqual(after, before, `${store} is not restarted by a new version of the workloads`);
+  }
+});
+
+function claimUnder(deletionPolicy: string) {
+  return named(inputOf({ deletionPolicy }), 'PersistentVolumeClaim', 'demo-kafka-data').metadata;
+}
+
+await test('volumes outlive the platform when they are to be kept', () => {
+  assert.equal(claimUnder('delete').ownerReferences?.[0]?.kind, 'BssPlatform');
+  assert.equal(claimUnder('delete').annotations?.[KEEP_ANNOTATION], undefined);
+  assert.equal(claimUnder('keep').ownerReferences, undefined);
+  assert.equal(claimUnder('keep').annotations?.[KEEP_ANNOTATION], 'true');
+});
+
+await test('the migration Job is another one when, and only when, its pod changes', () => {
+  assert.equal(jobName({}), jobName({ workloads: { gateway: { replicas: 2 } } }));
+  assert.notEqual(jobName({}), jobName({ seedAccounts: 5 }));
+  assert.notEqual(jobName({}), jobName({ version: '0.2.0' }));
+});
+
+await test('the same input gives the same manifests, quickly', () => {
+  const input = inputOf({});
+  const first = JSON.stringify(buildPlatform(input));
+  const started = performance.now();
+  for (let run = 0; run < 20; run++) assert.equal(JSON.stringify(buildPlatform(input)), first);
+  assert.ok((performance.now() - started) / 20 < 50, '200 platforms must be cheap');
+});
