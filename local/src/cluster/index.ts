@@ -17,7 +17,7 @@ import { memoryInUse } from './cgroups.ts';
 import { configFiles, type ComponentName } from './components.ts';
 import { ask } from './lines.ts';
 import { NODE_PROGRAMS, nodeConfig, nodeConfigFile, PAUSE_IMAGE, type NodeConfig } from './node-config.ts';
-import { writePauseImage } from './pause-image.ts';
+import { writePauseImage } from './image-archive.ts';
 import { makeCertificates } from './pki.ts';
 import type { AgentStatus, Forward, NodeEvent, Stage } from './protocol.ts';
 import { endAgents, keptLogs, removeCluster } from './remove.ts';

@@ -1,9 +1,10 @@
-/** The image of the program that holds a pod's namespaces: one file, packed as an OCI image archive by hand. */
+/** Small images packed by hand as OCI archives, such as that of the program that holds a pod's namespaces. */
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import process from 'node:process';
 
-interface TarEntry {
+export interface TarEntry {
+  /** Without a leading `/`. */
   readonly name: string;
   readonly content: Buffer;
   readonly mode: number;
@@ -39,13 +40,13 @@ function octal(value: number, digits: number): string {
   return `${value.toString(8).padStart(digits, '0')}\0`;
 }
 
-/** An OCI image archive with one program as its only file and its command. */
-export function singleFileImage(reference: string, fileName: string, program: Buffer): Buffer {
-  const layer = blob(tar([{ name: fileName, content: program, mode: 0o755 }]), 'application/vnd.oci.image.layer.v1.tar');
+/** An OCI image archive with these files in its only layer. */
+export function imageArchive(reference: string, files: readonly TarEntry[], command: readonly string[]): Buffer {
+  const layer = blob(tar(files), 'application/vnd.oci.image.layer.v1.tar');
   const config = jsonBlob('application/vnd.oci.image.config.v1+json', {
     architecture: process.arch === 'x64' ? 'amd64' : process.arch,
     os: 'linux',
-    config: { Entrypoint: [`/${fileName}`], User: '65535:65535' },
+    config: { Entrypoint: command, User: '65535:65535' },
     rootfs: { type: 'layers', diff_ids: [layer.descriptor.digest] },
   });
   const manifest = jsonBlob('application/vnd.oci.image.manifest.v1+json', {
@@ -85,7 +86,8 @@ function jsonBlob(mediaType: string, value: object): Blob {
   return blob(Buffer.from(JSON.stringify(value)), mediaType);
 }
 
-/** Packs a program file as an image archive at `archive`. */
+/** Writes the image whose only file is the statically linked `program` to `archive`. */
 export async function writePauseImage(reference: string, program: string, archive: string): Promise<void> {
-  await writeFile(archive, singleFileImage(reference, 'pause', await readFile(program)));
+  const files = [{ name: 'pause', content: await readFile(program), mode: 0o755 }];
+  await writeFile(archive, imageArchive(reference, files, ['/pause']));
 }
