@@ -48,19 +48,14 @@ const ledger = z.strictObject({ ...common('the ledger'), replicas, databasePool 
 
 const batch = z
   .strictObject({
-    maxRecords: z.int().min(1).max(50_000).default(5000).describe('Most events in one database transaction.'),
+    maxRecords: z.int().min(1).max(5000).default(5000).describe('Most events in one database transaction.'),
     fetchMinBytes: z
       .int()
       .min(1)
-      .max(104_857_600)
+      .max(4_194_304)
       .default(1_048_576)
       .describe('A fetch waits until the broker has this many bytes (fetch.min.bytes) ...'),
-    fetchMaxWaitMs: z
-      .int()
-      .min(1)
-      .max(60_000)
-      .default(500)
-      .describe('... or until this many milliseconds have passed (fetch.max.wait.ms).'),
+    fetchMaxWaitMs: z.int().min(1).max(5000).default(500).describe('... or until this many milliseconds have passed (fetch.max.wait.ms).'),
   })
   .prefault({})
   .describe('Size of the batches that the consumer reads and applies.');

@@ -1,7 +1,7 @@
 /** Accounts and the double-entry journal. */
 import { databasePools } from '../api/index.ts';
 import { component } from './component.ts';
-import { databaseClient, kafkaClient } from './connections.ts';
+import { databaseClient } from './connections.ts';
 import { PORTS } from './names.ts';
 import { disruptionBudget, service } from './parts.ts';
 import type { Component, PlatformInput } from './types.ts';
@@ -11,17 +11,14 @@ export function ledgerComponent(input: PlatformInput): Component | undefined {
   const { ledger } = input.spec.workloads;
   if (!ledger.enabled) return undefined;
   const database = databaseClient(input, 'ledger', databasePools(input.spec).ledger);
-  const kafka = kafkaClient(input);
   return component(input, 'ledger', 'workloads', [
     service(input, 'ledger', { http: PORTS.http }),
     workload(input, {
       name: 'ledger',
       spec: ledger,
       replicas: ledger.replicas,
-      env: [...database.env, ...kafka.env],
-      secrets: [...database.secrets, ...kafka.secrets],
-      volumes: kafka.volumes,
-      mounts: kafka.mounts,
+      env: database.env,
+      secrets: database.secrets,
       http: true,
       gracePeriodSeconds: 30,
     }),

@@ -59,7 +59,7 @@ function flows({ spec }: PlatformInput): Flow[] {
   return [
     { from: 'anywhere', to: at('gateway'), ports: [PORTS.http] },
     { from: at('gateway'), to: at('ledger'), ports: [PORTS.http] },
-    ...['gateway', 'ledger', 'interest', 'kafka-exporter'].map((name) => ({ from: at(name), ...store.kafka })),
+    ...['gateway', 'interest', 'kafka-exporter'].map((name) => ({ from: at(name), ...store.kafka })),
     ...['ledger', 'interest'].map((name) => ({ from: at(name), ...store.pgbouncer })),
     ...['pgbouncer', 'migrate', 'exporters'].map((name) => ({ from: at(name), ...store.postgres })),
     ...(spec.redis.enabled ? [{ from: at('exporters'), ...store.redis }] : []),

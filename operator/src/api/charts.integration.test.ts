@@ -1,0 +1,141 @@
+/**
+ * The charts by helm itself and a real API server: lint, right and wrong values, what they render, and the plain install manifest, which is
+ * what the operator's chart renders (`UPDATE_GOLDEN=1` writes it).
+ */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { parse, parseAllDocuments, stringify } from 'yaml';
+import { ensurePrograms } from '../../../local/src/programs.ts';
+import { startApiServer, type ApiServer } from '../../../local/src/services.ts';
+
+const run = promisify(execFile);
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const CHARTS = { operator: `${ROOT}charts/bss-operator`, platform: `${ROOT}charts/bss-platform` };
+const INSTALL = `${ROOT}charts/install.yaml`;
+const NAMESPACE = {
+  apiVersion: 'v1',
+  kind: 'Namespace',
+  metadata: { name: 'bss-system', labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } },
+};
+
+let programs: Record<'helm' | 'kubectl', string>;
+let server: ApiServer;
+let folder: string;
+
+const helm = async (...args: string[]): Promise<string> => (await run(programs.helm, args)).stdout;
+const kubectl = (...args: string[]) => run(programs.kubectl, ['--kubeconfig', server.kubeconfigPath, ...args]);
+
+/** Renders a chart with values given as an object. */
+async function render(chart: keyof typeof CHARTS, values: object, name = 'bss-operator'): Promise<string> {
+  const file = join(folder, `values-${chart}.json`);
+  await writeFile(file, JSON.stringify(values));
+  return helm('template', name, CHARTS[chart], '--namespace', 'bss-system', '--values', file);
+}
+
+before(
+  async () => {
+    [programs, server] = await Promise.all([ensurePrograms(['helm', 'kubectl']), startApiServer()]);
+    folder = await mkdtemp(join(tmpdir(), 'charts-'));
+    await kubectl('create', 'namespace', 'bss-system');
+    await kubectl('label', 'namespace', 'bss-system', 'pod-security.kubernetes.io/warn=restricted');
+    await kubectl('apply', '--server-side', '-f', `${ROOT}crds`);
+    await kubectl('wait', '--for=condition=Established', 'crd/bssplatforms.bss-platform.io', '--timeout=30s');
+  },
+  { timeout: 900_000 },
+);
+
+after(async () => {
+  await server?.stop();
+  if (folder) await rm(folder, { recursive: true });
+});
+
+/** Server-side dry run with strict validation; resolves to the warnings. */
+async function dryRun(file: string, manifest: string): Promise<string> {
+  const path = join(folder, file);
+  await writeFile(path, manifest);
+  return (await kubectl('apply', '--server-side', '--dry-run=server', '--validate=strict', '-f', path)).stderr;
+}
+
+for (const chart of ['operator', 'platform'] as const) {
+  void test(`helm lint ${chart}`, async () => {
+    assert.match(await helm('lint', '--strict', CHARTS[chart]), /0 chart\(s\) failed/);
+  });
+}
+
+const OPERATOR_VALUES: Record<string, object> = {
+  defaults: {},
+  'two replicas, placed': {
+    replicas: 2,
+    image: { repository: 'registry.example.com/operator', tag: '1.2.3', pullPolicy: 'Always', pullSecrets: ['registry'] },
+    nodeSelector: { pool: 'system' },
+    tolerations: [{ key: 'system', operator: 'Exists' }],
+    priorityClassName: 'system-cluster-critical',
+    podLabels: { team: 'platform' },
+    resources: { requests: { cpu: 1, memory: '256Mi' }, limits: { cpu: '2', memory: '1Gi' } },
+  },
+};
+
+for (const [name, values] of Object.entries(OPERATOR_VALUES)) {
+  void test(`the operator's chart renders valid objects: ${name}`, async () => {
+    assert.equal(await dryRun('operator.yaml', await render('operator', values)), '', 'no warning, Pod Security among them');
+  });
+}
+
+void test('a disruption budget comes with the second replica', async () => {
+  assert.doesNotMatch(await render('operator', {}), /PodDisruptionBudget/);
+  assert.match(await render('operator', { replicas: 2 }), /PodDisruptionBudget/);
+});
+
+const WRONG: Record<string, { chart: keyof typeof CHARTS; values: object; message: RegExp }> = {
+  'a typing error': { chart: 'operator', values: { replica: 2 }, message: /additional properties 'replica' not allowed/ },
+  'a wrong level': { chart: 'operator', values: { logLevel: 'loud' }, message: /logLevel.*one of 'debug', 'info', 'warn', 'error'/s },
+  'a typing error in the spec': {
+    chart: 'platform',
+    values: { spec: { profil: 'small' } },
+    message: /additional properties 'profil' not allowed/,
+  },
+  'a number that is too small': {
+    chart: 'platform',
+    values: { spec: { topics: [{ name: 'a', partitions: 0 }] } },
+    message: /partitions.*minimum/s,
+  },
+};
+
+for (const [name, { chart, values, message }] of Object.entries(WRONG)) {
+  void test(`helm refuses ${name}`, () => assert.rejects(render(chart, values), (error: Error) => message.test(error.message)));
+}
+
+void test("the platform's chart renders one BssPlatform, named after its release", async () => {
+  const spec = { profile: 'production', kafka: { managed: { storage: { size: '10Gi' } } }, workloads: { gateway: { replicas: 3 } } };
+  const manifest = await render('platform', { spec }, 'shop');
+  const object: { metadata: { name: string }; spec: unknown } = parse(manifest);
+  assert.equal(object.metadata.name, 'shop');
+  assert.deepEqual(object.spec, spec, 'the spec goes through as it is');
+  assert.equal(await dryRun('platform.yaml', manifest), '');
+  assert.equal(await dryRun('empty.yaml', await render('platform', {}, 'empty')), '');
+});
+
+const documents = (text: string): unknown[] => parseAllDocuments(text).map((document) => document.toJS());
+
+void test('the plain install manifest is what the chart renders', async () => {
+  const [crd, rendered] = await Promise.all([
+    readFile(`${ROOT}crds/bss-platform.io_bssplatforms.yaml`, 'utf8'),
+    helm('template', 'bss-operator', CHARTS.operator, '--namespace', 'bss-system'),
+  ]);
+  const objects = documents(rendered).map((object) => stringify(object).replaceAll('managed-by: Helm', 'managed-by: kubectl'));
+  const text = [
+    `# Everything that the operator needs: kubectl apply --server-side -f install.yaml\n${stringify(NAMESPACE)}`,
+    crd,
+    ...objects,
+  ].join('---\n');
+  if (process.env['UPDATE_GOLDEN'] === '1') await writeFile(INSTALL, text);
+  assert.deepEqual(documents(await readFile(INSTALL, 'utf8')), documents(text), 'UPDATE_GOLDEN=1 writes it anew');
+  await kubectl('apply', '--server-side', '--force-conflicts', '--validate=strict', '-f', INSTALL);
+});
