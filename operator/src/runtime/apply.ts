@@ -1,8 +1,7 @@
 /** Server-side apply under one field manager, and no request at all where there is nothing to do. */
 import { canonical, fingerprint } from './canonical.ts';
 import type { CallOptions, KubeClient } from './client.ts';
-import { isConflict } from './errors.ts';
-import type { KubeError } from './errors.ts';
+import { isConflict, KubeError } from './errors.ts';
 import type { Counter, Metrics } from './metrics.ts';
 import { keyOf, referenceOf } from './object.ts';
 import type { KubernetesObject } from './object.ts';
@@ -110,8 +109,8 @@ export class Applier {
     try {
       return { object: await this.#client.apply(object, { ...call, force: false }), conflicts: [] };
     } catch (error) {
-      if (!force || !isConflict(error)) throw error;
-      return { object: await this.#client.apply(object, { ...call, force: true }), conflicts: conflictsOf(error as KubeError) };
+      if (!force || !(error instanceof KubeError && isConflict(error))) throw error;
+      return { object: await this.#client.apply(object, { ...call, force: true }), conflicts: conflictsOf(error) };
     }
   }
 

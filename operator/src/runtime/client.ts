@@ -1,4 +1,5 @@
 /** Typed access to objects of any kind, with one class of error and a count of all requests. */
+import { text } from 'node:stream/consumers';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { systemClock } from './clock.ts';
 import type { Clock } from './clock.ts';
@@ -8,8 +9,8 @@ import { isExpired, isNotFound, KubeError, refusal } from './errors.ts';
 import type { Counter, Histogram, Metrics } from './metrics.ts';
 import { referenceOf } from './object.ts';
 import type { Kind, KubernetesObject, ObjectReference } from './object.ts';
-import { Transport } from './transport.ts';
-import type { Answer, Call, Fence, Method } from './transport.ts';
+import { parse, Transport } from './transport.ts';
+import type { Answer, Call, Fence, Json, Method } from './transport.ts';
 import { watchEvents } from './watch.ts';
 import type { WatchEvent } from './watch.ts';
 
@@ -174,7 +175,7 @@ export class KubeClient {
     const { timeoutMs, transport } = this.#shared;
     const started = transport.stream({ method: 'GET', path, query, attempt, timeoutMs, signal });
     const answer = await this.#counted('watch', kind.kind, started);
-    if (answer.status !== 200) throw refused(attempt, { ...answer, body: await textOf(answer.body) });
+    if (answer.status !== 200) throw refused(attempt, { ...answer, body: parse(await text(answer.body)) });
     yield* watchEvents<T>(answer.body, attempt, signal);
   }
 
@@ -250,7 +251,7 @@ export class KubeClient {
     return this.#shared.transport.close();
   }
 
-  async #discover(path: string): Promise<unknown> {
+  async #discover(path: string): Promise<Json> {
     return this.#body({ verb: 'discover', kind: '', attempt: `discover ${path}`, method: 'GET', path });
   }
 
@@ -258,7 +259,7 @@ export class KubeClient {
     const path = resourcePath(await this.discover(kind), options);
     const query = { ...selectors(options), limit, continue: token };
     const request = { ...options, verb: 'list', kind: kind.kind, attempt: `list ${kind.kind}`, method: 'GET', path, query } as const;
-    return (await this.#body(request)) as ListPage<T>;
+    return this.#body(request);
   }
 
   /** Path of an object (or, without name, of its collection), and how messages call it. */
@@ -272,11 +273,11 @@ export class KubeClient {
     return { path: resourcePath(await this.discover(place), place), kind: place.kind, attempt };
   }
 
-  async #object<T>(request: Request): Promise<T> {
-    return (await this.#body(request)) as T;
+  async #object<T extends KubernetesObject>(request: Request): Promise<T> {
+    return this.#body(request);
   }
 
-  async #body(request: Request): Promise<unknown> {
+  async #body(request: Request): Promise<Json> {
     const answer = await this.#answer(request);
     if (answer.status < 200 || answer.status > 299) throw refused(request.attempt, answer);
     return answer.body;
@@ -309,7 +310,7 @@ interface ListPage<T> {
   items: T[];
 }
 
-function share(options: KubeClientOptions, discover: (path: string) => Promise<unknown>): Shared {
+function share(options: KubeClientOptions, discover: (path: string) => Promise<Json>): Shared {
   const { config, metrics, clock = systemClock, timeoutMs = 30_000, userAgent = 'bss-operator' } = options;
   return {
     transport: new Transport(config, clock, userAgent),
@@ -339,17 +340,6 @@ function json(body: unknown): { body: unknown; contentType: string } {
 
 function refused(attempt: string, { status, headers, body }: Answer): KubeError {
   return refusal(attempt, status, body, headers['retry-after']?.toString());
-}
-
-async function textOf(body: AsyncIterable<Buffer>): Promise<unknown> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of body) chunks.push(chunk);
-  const text = Buffer.concat(chunks).toString();
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
 }
 
 async function absentAsUndefined<T>(promise: Promise<T>): Promise<T | undefined> {

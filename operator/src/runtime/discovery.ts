@@ -2,6 +2,7 @@
 import type { Clock } from './clock.ts';
 import { isNotFound, KubeError } from './errors.ts';
 import type { Kind } from './object.ts';
+import type { Json } from './transport.ts';
 
 export interface ResourceInfo extends Kind {
   plural: string;
@@ -23,12 +24,12 @@ const LOOK_AGAIN_MS = 5_000;
 
 /** Discovery, one API version at a time, remembered for as long as the process lives. */
 export class Discovery {
-  readonly #fetch: (path: string) => Promise<unknown>;
+  readonly #fetch: (path: string) => Promise<Json>;
   readonly #clock: Clock;
   readonly #versions = new Map<string, Entry>();
 
   /** @param fetch GET of a path; throws KubeError when it is refused */
-  constructor(fetch: (path: string) => Promise<unknown>, clock: Clock) {
+  constructor(fetch: (path: string) => Promise<Json>, clock: Clock) {
     this.#fetch = fetch;
     this.#clock = clock;
   }
@@ -57,7 +58,7 @@ export class Discovery {
 
   async #load(apiVersion: string): Promise<ResourceInfo[]> {
     try {
-      const list = (await this.#fetch(groupPath(apiVersion))) as ApiResourceList;
+      const list: ApiResourceList = await this.#fetch(groupPath(apiVersion));
       // Names with a slash are subresources.
       const resources = (list.resources ?? []).filter(({ name }) => !name.includes('/'));
       return resources.map(({ name, kind, namespaced, verbs }) => ({ apiVersion, kind, plural: name, namespaced, verbs }));

@@ -27,6 +27,9 @@ interface Failure {
 /** Statuses after which the same request may succeed later; 0 is no answer at all. */
 const RETRIABLE = new Set([0, 408, 409, 410, 429]);
 
+/** Reasons that no repetition mends, whatever the status. */
+const FINAL_REASONS = new Set(['Aborted', 'Invalid']);
+
 /** A request that the API server refused, or that got no answer. */
 export class KubeError extends Error {
   /** Kubernetes' own (NotFound, Conflict, AlreadyExists, Invalid, Forbidden, Expired, TooManyRequests, ...), or Timeout, ConnectionFailed, Aborted. */
@@ -48,7 +51,7 @@ export class KubeError extends Error {
 
   /** The same may succeed later, without anything being changed in what was asked. */
   get retriable(): boolean {
-    return this.reason !== 'Aborted' && (RETRIABLE.has(this.status) || this.status >= 500);
+    return !FINAL_REASONS.has(this.reason) && (RETRIABLE.has(this.status) || this.status >= 500);
   }
 }
 
@@ -77,11 +80,19 @@ export function refusal(attempt: string, httpStatus: number, body: unknown, retr
   const text = typeof body === 'string' && body !== '' ? body.slice(0, 200).trim() : undefined;
   const seconds = Number(retryAfter ?? status.details?.retryAfterSeconds ?? Number.NaN);
   return new KubeError(`cannot ${attempt}: ${status.message ?? text ?? `HTTP ${code}`}`, {
-    reason: status.reason ?? REASONS[code] ?? (code >= 500 ? 'InternalError' : 'Unknown'),
+    reason: status.reason || reasonOf(code, status.message),
     status: code,
     retryAfterMs: Number.isFinite(seconds) ? seconds * 1000 : undefined,
     causes: status.details?.causes,
   });
+}
+
+/** An object that does not fit its schema is refused by server-side apply as if the server had failed: status 500, without a reason. */
+const SCHEMA_MISMATCH = /^failed to create typed patch object/;
+
+function reasonOf(code: number, message = ''): string {
+  if (SCHEMA_MISMATCH.test(message)) return 'Invalid';
+  return REASONS[code] ?? (code >= 500 ? 'InternalError' : 'Unknown');
 }
 
 /** The error for a request that got no answer. */

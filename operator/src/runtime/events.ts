@@ -121,9 +121,11 @@ export class EventRecorder {
     this.#outcomes.inc({ outcome: 'repeated' });
     if (series.writePlanned || this.#stop.signal.aborted) return;
     series.writePlanned = true;
-    void delay(this.#clock, SERIES_WRITE_MS, this.#stop.signal).then(() => {
-      if (!this.#stop.signal.aborted) this.#enqueue(() => this.#update(series));
+    const cancel = this.#clock.after(SERIES_WRITE_MS, () => {
+      this.#stop.signal.removeEventListener('abort', cancel);
+      this.#enqueue(() => this.#update(series));
     });
+    this.#stop.signal.addEventListener('abort', cancel);
   }
 
   async #create(series: Series): Promise<void> {

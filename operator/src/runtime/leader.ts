@@ -136,12 +136,15 @@ export class LeaderElector {
   }
 
   #tick(): void {
-    this.#attempt = this.#try().then(() => {
-      if (this.#state === 'over') return;
-      // Some spread keeps followers from asking in step; a leader must not be late.
-      const wait = this.#state === 'leading' ? Math.min(this.#retryMs, this.#leftMs()) : this.#retryMs * (1 + 0.2 * Math.random());
-      this.#cancelTimer = this.#clock.after(wait, () => this.#tick());
-    });
+    this.#attempt = this.#tryAndPlanNext();
+  }
+
+  async #tryAndPlanNext(): Promise<void> {
+    await this.#try();
+    if (this.#state === 'over') return;
+    // Some spread keeps followers from asking in step; a leader must not be late.
+    const wait = this.#state === 'leading' ? Math.min(this.#retryMs, this.#leftMs()) : this.#retryMs * (1 + 0.2 * Math.random());
+    this.#cancelTimer = this.#clock.after(wait, () => this.#tick());
   }
 
   /** One attempt to acquire or renew. Failures are logged; the deadline decides what they mean. */

@@ -16,12 +16,12 @@ export class Metrics {
   }
 
   counter<L extends string = never>(name: string, help: string, labels: readonly L[] = []): Counter<L> {
-    return this.#existing<Counter<L>>(name) ?? new Counter({ name, help, labelNames: labels, registers: [this.#registry] });
+    return this.#existing(name, Counter<L>) ?? new Counter({ name, help, labelNames: labels, registers: [this.#registry] });
   }
 
   /** @param collect sets the value at the time of a scrape */
   gauge<L extends string = never>(name: string, help: string, labels: readonly L[] = [], collect?: (gauge: Gauge<L>) => void): Gauge<L> {
-    const existing = this.#existing<Gauge<L>>(name);
+    const existing = this.#existing(name, Gauge<L>);
     if (existing) return existing;
     const gauge: Gauge<L> = new Gauge({
       name,
@@ -40,7 +40,7 @@ export class Metrics {
     labels: readonly L[] = [],
     buckets: number[] = DURATION_BUCKETS,
   ): Histogram<L> {
-    return this.#existing<Histogram<L>>(name) ?? new Histogram({ name, help, labelNames: labels, buckets, registers: [this.#registry] });
+    return this.#existing(name, Histogram<L>) ?? new Histogram({ name, help, labelNames: labels, buckets, registers: [this.#registry] });
   }
 
   /** All metrics in the text exposition format, with its content type. */
@@ -48,7 +48,9 @@ export class Metrics {
     return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
   }
 
-  #existing<M>(name: string): M | undefined {
-    return this.#registry.getSingleMetric(name) as M | undefined;
+  #existing<M extends object>(name: string, type: new (...args: never[]) => M): M | undefined {
+    const metric: unknown = this.#registry.getSingleMetric(name);
+    if (metric === undefined || metric instanceof type) return metric;
+    throw new Error(`the metric ${name} exists, as another type`);
   }
 }

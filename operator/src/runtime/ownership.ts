@@ -31,7 +31,7 @@ const META_IDENTITY = new Set(['name', 'namespace', 'uid', 'resourceVersion']);
 export function ownsAll(desired: KubernetesObject, fields: FieldSet): boolean {
   const { metadata, ...rest } = desired;
   const owned = fields['f:metadata'] ?? {};
-  return ownsFields(rest, fields, IDENTITY) && ownsFields(metadata as unknown as Record<string, unknown>, owned, META_IDENTITY);
+  return ownsFields(rest, fields, IDENTITY) && ownsFields({ ...metadata }, owned, META_IDENTITY);
 }
 
 function ownsFields(value: Record<string, unknown>, fields: FieldSet, except?: Set<string>): boolean {
@@ -56,7 +56,7 @@ function ownsElement(element: unknown, fields: FieldSet): boolean {
 
 /** A key field that the element leaves out was filled in by a default (`protocol: TCP`). */
 function hasKey(element: Record<string, unknown>, key: string): boolean {
-  const fields = JSON.parse(key) as Record<string, unknown>;
+  const fields: Record<string, unknown> = JSON.parse(key);
   return Object.entries(fields).every(([name, value]) => element[name] === undefined || element[name] === value);
 }
 

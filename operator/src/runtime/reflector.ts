@@ -73,7 +73,7 @@ export class Reflector<T extends KubernetesObject = KubernetesObject> {
     this.#lists = metrics.counter('bss_operator_lists_total', 'Complete lists read by reflectors.', ['kind']);
     for (const reason of END_REASONS) this.#restarts.inc({ kind: kind.kind, reason }, 0);
     this.#lists.inc({ kind: kind.kind }, 0);
-    trackAges(metrics).set(this as Tracked, kind.kind);
+    trackAges(metrics).set(this, kind.kind);
   }
 
   /** Milliseconds since the server last sent an event, a bookmark or a list. */
@@ -96,17 +96,16 @@ export class Reflector<T extends KubernetesObject = KubernetesObject> {
   /** Resolves when the first list is in the store. @throws Error after `timeoutMs` milliseconds, with the last failure as its cause */
   async waitForSync(timeoutMs: number): Promise<void> {
     const enough = new AbortController();
-    const timeout = delay(this.#clock, timeoutMs, enough.signal).then(() => {
-      if (!enough.signal.aborted) throw new Error(`no list of ${this.kind.kind} within ${timeoutMs} ms`, { cause: this.#lastError });
-    });
-    await Promise.race([this.#synced.promise, timeout]).finally(() => enough.abort());
+    await Promise.race([this.#synced.promise, delay(this.#clock, timeoutMs, enough.signal)]);
+    enough.abort();
+    if (!this.store.synced) throw new Error(`no list of ${this.kind.kind} within ${timeoutMs} ms`, { cause: this.#lastError });
   }
 
   /** Ends the watch. The store stays as it is. */
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#running;
-    trackAges(this.#options.metrics).delete(this as Tracked);
+    trackAges(this.#options.metrics).delete(this);
   }
 
   async #run(): Promise<void> {

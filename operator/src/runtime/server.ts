@@ -1,7 +1,6 @@
 /** `/metrics`, `/livez` and `/readyz` over plain HTTP. */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -43,7 +42,10 @@ export class HealthServer {
     const { port, host } = this.#options;
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
-      this.#server.listen({ port, host }, () => resolve((this.#server.address() as AddressInfo).port));
+      this.#server.listen({ port, host }, () => {
+        const address = this.#server.address();
+        resolve(typeof address === 'object' && address ? address.port : port);
+      });
     });
   }
 

@@ -5,6 +5,7 @@ import { HttpMethod, RequestContext } from '@kubernetes/client-node';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { Agent, request as send } from 'undici';
 import type { Dispatcher } from 'undici';
+import { fingerprint } from './canonical.ts';
 import type { Clock } from './clock.ts';
 import { KubeError, unanswered } from './errors.ts';
 
@@ -29,11 +30,14 @@ export interface Call {
   fence?: Fence | undefined;
 }
 
+/** What the API server sent. Its shape is the server's promise; it fits whatever type the reader knows it to have. */
+export type Json = ReturnType<typeof JSON.parse>;
+
 export interface Answer {
   status: number;
   headers: Record<string, string | string[] | undefined>;
   /** Parsed where it is JSON, else text. */
-  body: unknown;
+  body: Json;
 }
 
 interface Session {
@@ -144,7 +148,7 @@ export class Transport {
     const options: RequestOptions = {};
     await this.#config.applyToHTTPSOptions(options);
     const { ca, cert, key, servername, rejectUnauthorized } = options;
-    const material = JSON.stringify([ca, cert, key, servername, rejectUnauthorized].map((part) => part?.toString()));
+    const material = fingerprint([ca, cert, key, servername, rejectUnauthorized]);
     const expires = this.#clock.monotonic() + SESSION_MS;
     if (previous?.material === material) return { ...previous, headers: headersOf(options), expires };
     const dispatcher = await this.#connections(options);
@@ -163,15 +167,14 @@ export class Transport {
       await this.#config.applySecurityAuthentication(context);
       return context.getDispatcher() ?? new Agent();
     }
-    // The library's own type allows for undefined where undici's does not.
-    const connect = wanted.type === 'agent' ? { connect: wanted.connect as Agent.Options['connect'] & object } : {};
     // One connection per watch (HTTP/1.1): a connection that went dead takes one watch with it, and not all of them and every write.
-    return new Agent({ allowH2: false, keepAliveTimeout: KEEP_ALIVE_MS, ...connect });
+    const agent: Agent.Options = { allowH2: false, keepAliveTimeout: KEEP_ALIVE_MS };
+    return new Agent(wanted.type === 'agent' ? Object.assign(agent, { connect: wanted.connect }) : agent);
   }
 }
 
 function headersOf({ headers, auth }: RequestOptions): Record<string, string> {
-  const given = Object.entries((headers ?? {}) as Record<string, unknown>).map(([name, value]) => [name.toLowerCase(), String(value)]);
+  const given = Object.entries(headers ?? {}).map(([name, value]) => [name.toLowerCase(), String(value)]);
   const basic = auth ? { authorization: `Basic ${Buffer.from(auth).toString('base64')}` } : {};
   return { ...Object.fromEntries(given), ...basic };
 }
@@ -182,10 +185,10 @@ function headersOf({ headers, auth }: RequestOptions): Record<string, string> {
  */
 function fenced(dispatcher: Dispatcher, fence: Fence): Dispatcher {
   return dispatcher.compose((dispatch) => (options, handler) => {
-    const { onRequestStart } = handler;
+    const onRequestStart = handler.onRequestStart?.bind(handler);
     handler.onRequestStart = (controller, context) => {
       fence();
-      onRequestStart?.call(handler, controller, context);
+      onRequestStart?.(controller, context);
     };
     return dispatch(options, handler);
   });
@@ -234,7 +237,8 @@ function isNetworkError(error: unknown): boolean {
   return error instanceof Error && !(error instanceof KubeError) && typeof (error as NodeJS.ErrnoException).code === 'string';
 }
 
-function parse(text: string): unknown {
+/** JSON where it is JSON (the API server's own answers), else the text itself (those of proxies). */
+export function parse(text: string): Json {
   try {
     return JSON.parse(text);
   } catch {

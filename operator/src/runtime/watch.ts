@@ -21,7 +21,10 @@ export async function* watchEvents<T extends KubernetesObject>(
   signal: AbortSignal,
 ): AsyncGenerator<WatchEvent<T>> {
   try {
-    for await (const line of lines(body)) yield checked<T>(JSON.parse(line) as RawEvent<T>, attempt);
+    for await (const line of lines(body)) {
+      const event: RawEvent<T> = JSON.parse(line);
+      yield checked(event, attempt);
+    }
   } catch (error) {
     if (error instanceof KubeError) throw error;
     throw unanswered(attempt, signal.aborted ? 'Aborted' : 'ConnectionFailed', error);

@@ -1,0 +1,83 @@
+/** What the runtime's integration tests share: a real API server, clients, and waiting for conditions. */
+import { readFile } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { KubeConfig } from '@kubernetes/client-node';
+import { pino } from 'pino';
+import { KubeClient } from '../client.ts';
+import { loadKubeConfig } from '../kubeconfig.ts';
+import { Metrics } from '../metrics.ts';
+import type { KubernetesObject } from '../object.ts';
+
+/** Says nothing; a test that fails is run again with another level. */
+export const quiet = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' });
+
+export interface TestClient {
+  client: KubeClient;
+  metrics: Metrics;
+}
+
+export function clientFor(config: KubeConfig | string, timeoutMs = 30_000): TestClient {
+  const metrics = new Metrics();
+  return {
+    client: new KubeClient({ config: typeof config === 'string' ? loadKubeConfig({ path: config }) : config, metrics, timeoutMs }),
+    metrics,
+  };
+}
+
+/**
+ * Resolves to the first value of `probe` that is neither undefined nor false; asks every 10 ms.
+ * @throws Error after `limitMs` milliseconds, naming what was waited for
+ */
+export async function until<T>(
+  what: string,
+  limitMs: number,
+  probe: () => T | false | undefined | Promise<T | false | undefined>,
+): Promise<T> {
+  const end = performance.now() + limitMs;
+  for (;;) {
+    const value = await probe();
+    if (value !== undefined && value !== false) return value;
+    if (performance.now() > end) throw new Error(`waited ${limitMs} ms for ${what}`);
+    await pause(10);
+  }
+}
+
+export function configMap(
+  namespace: string,
+  name: string,
+  data: Record<string, string> = {},
+  labels: Record<string, string> = {},
+): KubernetesObject {
+  return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace, name, labels }, data };
+}
+
+export async function createNamespace(client: KubeClient, name: string): Promise<void> {
+  await client.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+}
+
+/** The value of one series, from the text that Prometheus would read; undefined when there is none. */
+export async function seriesValue(metrics: Metrics, series: string): Promise<number | undefined> {
+  const { body } = await metrics.render();
+  const line = body.split('\n').find((candidate) => candidate.startsWith(`${series} `));
+  return line === undefined ? undefined : Number(line.slice(series.length + 1));
+}
+
+/** One finished request, as the API server's audit log has it. */
+export interface AuditEvent {
+  verb: string;
+  user: { username: string };
+  userAgent?: string;
+  objectRef?: { resource?: string; namespace?: string; name?: string };
+  responseStatus?: { code?: number };
+  requestReceivedTimestamp: string;
+  stageTimestamp: string;
+}
+
+/** The audit log's events so far, oldest first. */
+export async function readAudit(path: string): Promise<AuditEvent[]> {
+  const lines = (await readFile(path, 'utf8')).split('\n').filter((line) => line !== '');
+  return lines.map((line) => {
+    const event: AuditEvent = JSON.parse(line);
+    return event;
+  });
+}
