@@ -18,10 +18,21 @@ export interface Draft {
 /** Annotation on volumes that stay when the platform goes. */
 export const KEEP_ANNOTATION = `${PREFIX}keep`;
 
-/** A component from its drafts. What a rollout of it must wait for is read off the kinds of its objects. */
-export function component(input: PlatformInput, name: string, stage: Stage, drafts: (Draft | undefined)[]): Component {
+/** A component before its objects are written out. */
+export interface Blueprint {
+  name: string;
+  stage: Stage;
+  drafts: Draft[];
+}
+
+export function blueprint(name: string, stage: Stage, drafts: (Draft | undefined)[]): Blueprint {
+  return { name, stage, drafts: drafts.filter((draft) => draft !== undefined) };
+}
+
+/** A component with its manifests. What a rollout of it must wait for is read off the kinds of its objects. */
+export function component(input: PlatformInput, { name, stage, drafts }: Blueprint): Component {
   const chart = new Chart(new App(), name, { namespace: input.namespace, labels: labelsOf(input, name), disableResourceNameHashes: true });
-  const manifests = drafts.filter((draft) => draft !== undefined).map((draft) => manifest(chart, input, draft));
+  const manifests = drafts.map((draft) => manifest(chart, input, draft));
   return { name, stage, manifests, health: manifests.map(healthCheck).filter((check) => check !== undefined) };
 }
 

@@ -1,11 +1,11 @@
 /** Exporters of the stores, in one pod: they are small, and work for external stores as for managed ones. */
 import type { V1Container } from '@kubernetes/client-node';
-import { component } from './component.ts';
+import { blueprint, type Blueprint } from './component.ts';
 import { postgresAccess, postgresAdmin, redisAccess } from './connections.ts';
 import { PORTS } from './names.ts';
 import { deployment } from './parts.ts';
 import { container, fromSecret, goRuntime, podTemplate, probes, value } from './pods.ts';
-import type { Component, PlatformInput, SecretUse } from './types.ts';
+import type { PlatformInput, SecretUse } from './types.ts';
 
 const USER = 65532;
 const RESOURCES = { requests: { cpu: '5m', memory: '24Mi' }, limits: { cpu: '200m', memory: '96Mi' } };
@@ -57,7 +57,7 @@ function redisExporter(input: PlatformInput): Exporter | undefined {
 }
 
 /** Nothing when there is no Prometheus to read them. */
-export function exportersComponent(input: PlatformInput): Component | undefined {
+export function exportersComponent(input: PlatformInput): Blueprint | undefined {
   if (!input.spec.prometheus.enabled) return undefined;
   const exporters = [postgresExporter(input), redisExporter(input)].filter((exporter) => exporter !== undefined);
   const template = podTemplate(input, {
@@ -68,5 +68,5 @@ export function exportersComponent(input: PlatformInput): Component | undefined 
     gracePeriodSeconds: 10,
     containers: exporters.map((exporter) => exporter.container),
   });
-  return component(input, 'exporters', 'observability', [deployment(input, 'exporters', template, 1, { type: 'Recreate' })]);
+  return blueprint('exporters', 'observability', [deployment(input, 'exporters', template, 1, { type: 'Recreate' })]);
 }

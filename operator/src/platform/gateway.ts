@@ -1,11 +1,11 @@
 /** The public HTTP entry. */
 import { INTEREST_TOPIC } from '../api/index.ts';
-import { component, type Draft } from './component.ts';
+import { blueprint, type Blueprint, type Draft } from './component.ts';
 import { httpAddress, kafkaClient } from './connections.ts';
 import { credentialsName, nameOf, PORTS } from './names.ts';
 import { disruptionBudget, service } from './parts.ts';
 import { fromSecret, value } from './pods.ts';
-import type { Component, PlatformInput } from './types.ts';
+import type { PlatformInput } from './types.ts';
 import { workload } from './workload.ts';
 
 function ingress(input: PlatformInput): Draft | undefined {
@@ -25,12 +25,12 @@ function ingress(input: PlatformInput): Draft | undefined {
   };
 }
 
-export function gatewayComponent(input: PlatformInput): Component | undefined {
+export function gatewayComponent(input: PlatformInput): Blueprint | undefined {
   const { gateway } = input.spec.workloads;
   if (!gateway.enabled) return undefined;
   const kafka = kafkaClient(input);
   const token = { name: credentialsName(input), keys: ['debug-token'] };
-  return component(input, 'gateway', 'workloads', [
+  return blueprint('gateway', 'workloads', [
     service(input, 'gateway', { http: PORTS.http }),
     workload(input, {
       name: 'gateway',

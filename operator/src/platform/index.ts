@@ -1,6 +1,7 @@
 /** Pure builders: from the spec (and the hashes of Secrets) to every manifest of a platform. */
 import type { V1PodSpec } from '@kubernetes/client-node';
 import { baseComponent } from './base.ts';
+import { component, type Blueprint } from './component.ts';
 import { exportersComponent } from './exporters.ts';
 import { gatewayComponent } from './gateway.ts';
 import { interestComponent } from './interest.ts';
@@ -34,7 +35,7 @@ export {
 } from './types.ts';
 
 /** In the order in which they are brought up; within a stage they come together. */
-const BUILDERS: ((input: PlatformInput) => Component | undefined)[] = [
+const BUILDERS: ((input: PlatformInput) => Blueprint | undefined)[] = [
   baseComponent,
   kafkaComponent,
   postgresComponent,
@@ -49,17 +50,21 @@ const BUILDERS: ((input: PlatformInput) => Component | undefined)[] = [
   prometheusComponent,
 ];
 
+function blueprints(input: PlatformInput): Blueprint[] {
+  return BUILDERS.map((build) => build(input)).filter((part) => part !== undefined);
+}
+
 /** Every component of the platform with its complete manifests. The same input gives the same output, to the letter. */
 export function buildPlatform(input: PlatformInput): Component[] {
-  return BUILDERS.map((build) => build(input)).filter((component) => component !== undefined);
+  return blueprints(input).map((part) => component(input, part));
 }
 
 /** Secrets that the platform's pods use, by name: what `PlatformInput.secretHashes` is to be made of. */
 export function secretUses(input: Omit<PlatformInput, 'secretHashes'>): SecretUse[] {
   const keys = new Map<string, Set<string>>();
   const add = (name: string, key: string) => keys.set(name, (keys.get(name) ?? new Set()).add(key));
-  for (const { manifests } of buildPlatform({ ...input, secretHashes: {} })) {
-    for (const { spec } of manifests) if (hasPods(spec)) visitSecrets(spec.template.spec, add);
+  for (const { drafts } of blueprints({ ...input, secretHashes: {} })) {
+    for (const draft of drafts) if (hasPods(draft['spec'])) visitSecrets(draft['spec'].template.spec, add);
   }
   return [...keys].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, set]) => ({ name, keys: [...set].toSorted() }));
 }

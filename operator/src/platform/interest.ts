@@ -1,11 +1,11 @@
 /** The batch consumer that applies interest transactions, and how it is scaled. */
 import { databasePools, INTEREST_DLQ_TOPIC, INTEREST_GROUP, INTEREST_TOPIC } from '../api/index.ts';
-import { component } from './component.ts';
+import { blueprint, type Blueprint } from './component.ts';
 import { databaseClient, kafkaClient } from './connections.ts';
 import { scaledObject } from './keda.ts';
 import { disruptionBudget } from './parts.ts';
 import { value } from './pods.ts';
-import type { Component, PlatformInput } from './types.ts';
+import type { PlatformInput } from './types.ts';
 import { workload } from './workload.ts';
 
 /** Replicas that the operator sets by apply; undefined when the group is scaled by its lag. */
@@ -14,12 +14,12 @@ function fixedReplicas({ spec }: PlatformInput): number | undefined {
   return autoscaling.mode === 'fixed' ? (replicas ?? autoscaling.minReplicas) : undefined;
 }
 
-export function interestComponent(input: PlatformInput): Component | undefined {
+export function interestComponent(input: PlatformInput): Blueprint | undefined {
   const { interest } = input.spec.workloads;
   if (!interest.enabled) return undefined;
   const database = databaseClient(input, 'interest', databasePools(input.spec).interest);
   const kafka = kafkaClient(input);
-  return component(input, 'interest', 'workloads', [
+  return blueprint('interest', 'workloads', [
     workload(input, {
       name: 'interest',
       spec: interest,

@@ -1,15 +1,15 @@
 /** Metrics of topics and consumer groups. */
-import { component } from './component.ts';
+import { blueprint, type Blueprint } from './component.ts';
 import { kafkaClient } from './connections.ts';
 import { PORTS } from './names.ts';
-import type { Component, PlatformInput } from './types.ts';
+import type { PlatformInput } from './types.ts';
 import { workload } from './workload.ts';
 
-export function kafkaExporterComponent(input: PlatformInput): Component | undefined {
+export function kafkaExporterComponent(input: PlatformInput): Blueprint | undefined {
   const { kafkaExporter } = input.spec.workloads;
   if (!kafkaExporter.enabled) return undefined;
   const { env, ...rest } = kafkaClient(input);
-  return component(input, 'kafka-exporter', 'observability', [
+  return blueprint('kafka-exporter', 'observability', [
     workload(input, {
       name: 'kafka-exporter',
       spec: kafkaExporter,

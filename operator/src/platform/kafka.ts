@@ -1,10 +1,10 @@
 /** One Kafka broker in KRaft mode, which is its own controller. */
 import { createHash } from 'node:crypto';
-import { component, type Draft } from './component.ts';
+import { blueprint, type Blueprint, type Draft } from './component.ts';
 import { addressOf, nameOf, PORTS } from './names.ts';
 import { claim, configMap, service, statefulSet, type Managed } from './parts.ts';
 import { claimName, claimVolume, configVolume, container, mebibytes, podTemplate, probes, scratch } from './pods.ts';
-import type { Component, PlatformInput } from './types.ts';
+import type { PlatformInput } from './types.ts';
 
 /** User `appuser` of the public image. */
 const USER = 1000;
@@ -94,7 +94,7 @@ function pod(input: PlatformInput, kafka: Managed<'kafka'>, config: Record<strin
 }
 
 /** The managed broker; nothing when Kafka is external. */
-export function kafkaComponent(input: PlatformInput): Component | undefined {
+export function kafkaComponent(input: PlatformInput): Blueprint | undefined {
   const kafka = input.spec.kafka.managed;
   if (!kafka) return undefined;
   const config = { 'server.properties': serverProperties(input), 'log4j2.yaml': LOGGING };
@@ -105,5 +105,5 @@ export function kafkaComponent(input: PlatformInput): Component | undefined {
     service(input, 'kafka', { kafka: PORTS.kafka }),
     statefulSet(input, 'kafka', pod(input, kafka, config)),
   ];
-  return component(input, 'kafka', 'stores', drafts);
+  return blueprint('kafka', 'stores', drafts);
 }

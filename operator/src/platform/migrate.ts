@@ -2,12 +2,12 @@
  * The Job that makes the database, its roles and its tables. A Job cannot change, so its name carries a hash of its pod: another pod, another
  * Job. Running it again does no harm.
  */
-import { component, type Draft } from './component.ts';
+import { blueprint, type Blueprint, type Draft } from './component.ts';
 import { postgresAccess, postgresAdmin } from './connections.ts';
 import { hash } from './hash.ts';
 import { credentialsName, nameOf } from './names.ts';
 import { container, fromSecret, podTemplate, value } from './pods.ts';
-import type { Component, PlatformInput } from './types.ts';
+import type { PlatformInput } from './types.ts';
 import { baseEnvironment, nodeRuntime, WORKLOAD_USER } from './workload.ts';
 
 const RESOURCES = { requests: { cpu: '50m', memory: '96Mi' }, limits: { cpu: '1', memory: '384Mi' } };
@@ -44,7 +44,7 @@ function pod(input: PlatformInput) {
   });
 }
 
-export function migrateComponent(input: PlatformInput): Component {
+export function migrateComponent(input: PlatformInput): Blueprint {
   const template = pod(input);
   const job: Draft = {
     apiVersion: 'batch/v1',
@@ -52,5 +52,5 @@ export function migrateComponent(input: PlatformInput): Component {
     name: nameOf(input, `migrate-${hash(template)}`),
     spec: { suspend: input.spec.hibernate, backoffLimit: 6, template },
   };
-  return component(input, 'migrate', 'setup', [job]);
+  return blueprint('migrate', 'setup', [job]);
 }

@@ -1,12 +1,12 @@
 /** PgBouncer: every query at run time goes through it. */
 import { durationMs } from '../api/index.ts';
-import { component } from './component.ts';
+import { blueprint, type Blueprint } from './component.ts';
 import { postgresAccess } from './connections.ts';
 import { STATS_USER } from './credentials.ts';
 import { credentialsName, nameOf, PORTS } from './names.ts';
 import { configMap, deployment, disruptionBudget, service } from './parts.ts';
 import { configVolume, container, fromSecret, goRuntime, podTemplate, probes, secretVolume, value } from './pods.ts';
-import type { Component, PlatformInput } from './types.ts';
+import type { PlatformInput } from './types.ts';
 
 const USER = 65532;
 const CONFIG = '/etc/pgbouncer';
@@ -65,7 +65,7 @@ function exporter(input: PlatformInput) {
   });
 }
 
-export function pgbouncerComponent(input: PlatformInput): Component {
+export function pgbouncerComponent(input: PlatformInput): Blueprint {
   const { pgbouncer, prometheus } = input.spec;
   const config = { 'pgbouncer.ini': ini(input) };
   const pooler = container(input, {
@@ -90,7 +90,7 @@ export function pgbouncerComponent(input: PlatformInput): Component {
       secretVolume('auth', credentialsName(input), { 'pgbouncer-userlist': 'userlist.txt' }),
     ],
   });
-  return component(input, 'pgbouncer', 'stores', [
+  return blueprint('pgbouncer', 'stores', [
     configMap(input, 'pgbouncer', config),
     service(input, 'pgbouncer', { pgbouncer: pgbouncer.port }),
     deployment(input, 'pgbouncer', template, pgbouncer.replicas),

@@ -1,10 +1,10 @@
 /** One PostgreSQL server. */
 import { quantityValue } from '../api/index.ts';
-import { component } from './component.ts';
+import { blueprint, type Blueprint } from './component.ts';
 import { credentialsName, nameOf, PORTS } from './names.ts';
 import { claim, configMap, service, statefulSet, type Managed } from './parts.ts';
 import { claimName, claimVolume, configVolume, container, mebibytes, podTemplate, probes, scratch, secretVolume } from './pods.ts';
-import type { Component, PlatformInput } from './types.ts';
+import type { PlatformInput } from './types.ts';
 
 /** User `postgres` of the public image; it must exist in the image's /etc/passwd for initdb. */
 const USER = 999;
@@ -85,11 +85,11 @@ function pod(input: PlatformInput, postgres: Managed<'postgres'>, config: Record
 }
 
 /** The managed server; nothing when PostgreSQL is external. */
-export function postgresComponent(input: PlatformInput): Component | undefined {
+export function postgresComponent(input: PlatformInput): Blueprint | undefined {
   const postgres = input.spec.postgres.managed;
   if (!postgres) return undefined;
   const config = { 'postgresql.conf': settings(postgres), 'pg_hba.conf': HBA };
-  return component(input, 'postgres', 'stores', [
+  return blueprint('postgres', 'stores', [
     configMap(input, 'postgres', config),
     claim(input, 'postgres', postgres.storage),
     service(input, 'postgres', { postgres: PORTS.postgres }, { headless: true }),

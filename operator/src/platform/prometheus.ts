@@ -1,11 +1,11 @@
 /** Prometheus, which finds the platform's pods by their labels. */
 import { stringify } from 'yaml';
 import { durationMs, quantityValue } from '../api/index.ts';
-import { component, type Draft } from './component.ts';
+import { blueprint, type Blueprint, type Draft } from './component.ts';
 import { nameOf, PORTS } from './names.ts';
 import { claim, configMap, service, statefulSet } from './parts.ts';
 import { claimName, claimVolume, configVolume, container, goRuntime, podTemplate, probes } from './pods.ts';
-import type { Component, PlatformInput } from './types.ts';
+import type { PlatformInput } from './types.ts';
 
 const USER = 65534;
 
@@ -64,7 +64,7 @@ function access(input: PlatformInput): Draft[] {
   ];
 }
 
-export function prometheusComponent(input: PlatformInput): Component | undefined {
+export function prometheusComponent(input: PlatformInput): Blueprint | undefined {
   const { prometheus } = input.spec;
   if (!prometheus.enabled) return undefined;
   const name = nameOf(input, 'prometheus');
@@ -98,7 +98,7 @@ export function prometheusComponent(input: PlatformInput): Component | undefined
     ],
     volumes: [configVolume('config', name), claimVolume('data', claimName(input, 'prometheus'))],
   });
-  return component(input, 'prometheus', 'observability', [
+  return blueprint('prometheus', 'observability', [
     ...access(input),
     configMap(input, 'prometheus', data),
     claim(input, 'prometheus', prometheus.storage),

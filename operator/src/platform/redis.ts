@@ -1,10 +1,10 @@
 /** One Redis, as a cache. */
 import { quantityValue } from '../api/index.ts';
-import { component } from './component.ts';
+import { blueprint, type Blueprint } from './component.ts';
 import { credentialsName, nameOf, PORTS } from './names.ts';
 import { configMap, deployment, service, type Managed } from './parts.ts';
 import { configVolume, container, podTemplate, probes, scratch, secretVolume } from './pods.ts';
-import type { Component, PlatformInput } from './types.ts';
+import type { PlatformInput } from './types.ts';
 
 const USER = 999;
 
@@ -25,7 +25,7 @@ function conf(redis: Managed<'redis'>): string {
 }
 
 /** The managed cache; nothing when Redis is external or off. */
-export function redisComponent(input: PlatformInput): Component | undefined {
+export function redisComponent(input: PlatformInput): Blueprint | undefined {
   const redis = input.spec.redis.enabled ? input.spec.redis.managed : undefined;
   if (!redis) return undefined;
   const config = { 'redis.conf': conf(redis) };
@@ -53,7 +53,7 @@ export function redisComponent(input: PlatformInput): Component | undefined {
       scratch('data', '64Mi'),
     ],
   });
-  return component(input, 'redis', 'stores', [
+  return blueprint('redis', 'stores', [
     configMap(input, 'redis', config),
     service(input, 'redis', { redis: PORTS.redis }),
     deployment(input, 'redis', template, 1, { type: 'Recreate' }),
