@@ -195,13 +195,14 @@ async function runLeftovers(args: readonly string[]): Promise<number> {
 async function runBuild(args: readonly string[]): Promise<number> {
   const { flags } = parse(args, ['programs', 'images', 'all']);
   const both = flags.has('all') || flags.size === 0;
-  const programs = async (): Promise<void> => {
-    const progress = new Progress('build', 2);
-    await progress.step('check this machine', (note) => prepareMachine(note));
-    await progress.step('programs', (note) => ensurePrograms(ALL_PROGRAMS, note));
-  };
-  await Promise.all([both || flags.has('programs') ? programs() : undefined, both || flags.has('images') ? buildImages() : undefined]);
+  await Promise.all([both || flags.has('programs') ? buildPrograms() : undefined, both || flags.has('images') ? buildImages() : undefined]);
   return 0;
+}
+
+async function buildPrograms(): Promise<void> {
+  const progress = new Progress('build', 2);
+  await progress.step('check this machine', (note) => prepareMachine(note));
+  await progress.step('programs', (note) => ensurePrograms(ALL_PROGRAMS, note));
 }
 
 /** Paths of the project's image archives. Loaded late: the other commands need none of it. */

@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { clusterEnvironment, down, forward, leftovers, loadImage, memory, status, up } from './cluster/index.ts';
 import { TEST_IMAGE, writeTestImage } from './cluster/test-image.ts';
@@ -19,19 +19,7 @@ const BROKEN = 'test-broken';
 const CLI = fileURLToPath(new URL('cli.ts', import.meta.url));
 const LIMIT = { timeout: 180_000 };
 
-let folder = '';
 let image = '';
-
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'bss-cluster-'));
-  image = join(folder, 'image.tar');
-  await writeTestImage(image);
-});
-
-after(async () => {
-  for (const name of [FIRST, SECOND, BROKEN]) await down({ name });
-  await rm(folder, { recursive: true, force: true });
-});
 
 async function kubectl(name: string, args: readonly string[], input?: object): Promise<string> {
   const options = { env: clusterEnvironment(name), timeoutMs: 90_000 };
@@ -106,7 +94,8 @@ interface Count {
 async function count(name: string): Promise<Count> {
   const { url } = await forward(name, 'counter.lab', 80);
   const response = await fetch(url, { signal: AbortSignal.timeout(5000), headers: { connection: 'close' } });
-  return (await response.json()) as Count;
+  const answer: Count = JSON.parse(await response.text());
+  return answer;
 }
 
 /** Runs JavaScript in the pod and returns what it printed. */
@@ -123,98 +112,113 @@ async function nothingLeft(name: string): Promise<void> {
   assert.deepEqual(found, []);
 }
 
-test('a cluster starts, and a second start finds it', LIMIT, async () => {
-  assert.equal((await up({ name: FIRST })).started, true);
-  assert.equal((await up({ name: FIRST })).started, false);
-  const { system = Infinity } = await memory(FIRST);
-  assert.ok(system < 1024 ** 3, `the control plane takes ${system} bytes`);
-});
-
-test('a restricted pod writes to its volume and is reached through its Service, from the host too', LIMIT, async () => {
-  await deploy(FIRST);
-  const { requests, group } = await count(FIRST);
-  assert.equal(requests, 1);
-  assert.equal(group, 999, 'the kubelet gives the volume to the fsGroup of the pod');
-});
-
-test('an address on loopback outlives the pod, and the volume keeps its data', LIMIT, async () => {
-  const earlier = await count(FIRST);
-  await kubectl(FIRST, ['delete', 'pod', '--namespace=lab', '--selector=app=counter', '--wait=true']);
-  await kubectl(FIRST, ['wait', '--namespace=lab', 'deployment/counter', '--for=condition=Available', '--timeout=60s']);
-  const later = await count(FIRST);
-  assert.notEqual(later.pod, earlier.pod);
-  assert.equal(later.requests, earlier.requests + 1);
-});
-
-test('a pod finds Services by name; names outside do not exist and packets do not leave', LIMIT, async () => {
-  const lookup = (host: string): string => `await dns.lookup('${host}').then((found) => found.address, (error) => error.code)`;
-  const script = `const dns = require('node:dns/promises'); (async () => console.log(JSON.stringify([
-    ${lookup('counter')}, ${lookup('counter.lab.svc')}, ${lookup('kubernetes.default.svc')}, ${lookup('example.com')},
-    await fetch('http://counter.lab.svc/livez').then((response) => response.status),
-    await new Promise((resolve) => require('node:net').connect({ host: '192.0.2.1', port: 80, timeout: 3000 })
-      .on('connect', () => resolve('out')).on('error', () => resolve('unreachable')).on('timeout', () => resolve('unreachable'))),
-  ])))().finally(() => process.exit())`;
-  const [short, long, api, outside, http, packet] = JSON.parse(await inPod(FIRST, script)) as string[];
-  assert.match(short ?? '', /^10\.96\./);
-  assert.equal(long, short);
-  assert.equal(api, '10.96.0.1');
-  assert.equal(outside, 'ENOTFOUND');
-  assert.equal(http, 200);
-  assert.equal(packet, 'unreachable');
-});
-
-test('a volume goes when its claim goes', LIMIT, async () => {
-  const name = (await kubectl(FIRST, ['get', 'persistentvolume', '-o', 'jsonpath={.items[0].metadata.name}'])).trim();
-  await kubectl(FIRST, ['delete', '--namespace=lab', 'deployment/counter', 'persistentvolumeclaim/data']);
-  await kubectl(FIRST, ['wait', `persistentvolume/${name}`, '--for=delete', '--timeout=30s']);
-});
-
-test('a component that is killed comes back', LIMIT, async () => {
-  const [before] = await componentOf(FIRST, 'scheduler');
-  // Its process id is that of the node's own process namespace.
-  await run('nsenter', ['--target', String((await status(FIRST))?.initPid), '--pid', '--mount', 'kill', '-KILL', String(before)]);
-  await eventually('the scheduler runs again', 20_000, async () => {
-    const [now, restarts] = await componentOf(FIRST, 'scheduler');
-    return now !== undefined && now !== before && restarts === 1;
-  });
-});
+/** JavaScript that yields the address of a host, or the code of the error. */
+function lookup(host: string): string {
+  return `await dns.lookup('${host}').then((found) => found.address, (error) => error.code)`;
+}
 
 async function componentOf(name: string, component: string): Promise<[number | undefined, number | undefined]> {
   const found = (await status(name))?.components.find((each) => each.name === component);
   return [found?.pid, found?.restarts];
 }
 
-test('a second cluster stands beside the first; the death of one leaves the other alone and nothing behind', LIMIT, async () => {
-  await up({ name: SECOND, audit: true });
-  await deploy(SECOND);
-  assert.match(await readFile(join(clusterPaths(SECOND).logs, 'audit.log'), 'utf8'), /"resource":"deployments"/);
-  const init = (await status(FIRST))?.initPid;
-  assert.ok(init !== undefined);
-  process.kill(init, 'SIGKILL');
-  await nothingLeft(FIRST);
-  assert.equal((await count(SECOND)).requests, 1);
-});
-
-test('a killed agent takes the node with it; down removes the rest', LIMIT, async () => {
-  const agent = (await status(SECOND))?.agentPid;
-  assert.ok(agent !== undefined);
-  process.kill(agent, 'SIGKILL');
-  await eventually('no process is left', 20_000, async () => (await leftovers(SECOND)).every((line) => !line.startsWith('process')));
-  await down({ name: SECOND });
-  await nothingLeft(SECOND);
-});
-
-for (const signal of ['SIGINT', 'SIGKILL'] as const) {
-  test(`a start that is ended by ${signal} leaves nothing`, LIMIT, async () => {
-    const starting = spawn(process.execPath, [CLI, 'up', '--name', BROKEN], { stdio: 'ignore' });
-    const ended = new Promise((resolve) => starting.once('exit', (code, by) => resolve(by ?? code)));
-    await eventually(
-      'the start has come to the API server',
-      120_000,
-      async () => (await componentOf(BROKEN, 'apiserver'))[0] !== undefined,
-    );
-    starting.kill(signal);
-    assert.equal(await ended, signal === 'SIGINT' ? 130 : signal);
-    await nothingLeft(BROKEN);
+await test('the local cluster', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'bss-cluster-'));
+  image = join(folder, 'image.tar');
+  t.after(async () => {
+    for (const name of [FIRST, SECOND, BROKEN]) await down({ name });
+    await rm(folder, { recursive: true, force: true });
   });
-}
+  await writeTestImage(image);
+
+  await t.test('a cluster starts, and a second start finds it', LIMIT, async () => {
+    assert.equal((await up({ name: FIRST })).started, true);
+    assert.equal((await up({ name: FIRST })).started, false);
+    const { system = Infinity } = await memory(FIRST);
+    assert.ok(system < 1024 ** 3, `the control plane takes ${system} bytes`);
+  });
+
+  await t.test('a restricted pod writes to its volume and is reached through its Service, from the host too', LIMIT, async () => {
+    await deploy(FIRST);
+    const { requests, group } = await count(FIRST);
+    assert.equal(requests, 1);
+    assert.equal(group, 999, 'the kubelet gives the volume to the fsGroup of the pod');
+  });
+
+  await t.test('an address on loopback outlives the pod, and the volume keeps its data', LIMIT, async () => {
+    const earlier = await count(FIRST);
+    await kubectl(FIRST, ['delete', 'pod', '--namespace=lab', '--selector=app=counter', '--wait=true']);
+    await kubectl(FIRST, ['wait', '--namespace=lab', 'deployment/counter', '--for=condition=Available', '--timeout=60s']);
+    const later = await count(FIRST);
+    assert.notEqual(later.pod, earlier.pod);
+    assert.equal(later.requests, earlier.requests + 1);
+  });
+
+  await t.test('a pod finds Services by name; names outside do not exist and packets do not leave', LIMIT, async () => {
+    const script = `const dns = require('node:dns/promises'); (async () => console.log(JSON.stringify([
+    ${lookup('counter')}, ${lookup('counter.lab.svc')}, ${lookup('kubernetes.default.svc')}, ${lookup('example.com')},
+    await fetch('http://counter.lab.svc/livez').then((response) => response.status),
+    await new Promise((resolve) => require('node:net').connect({ host: '192.0.2.1', port: 80, timeout: 3000 })
+      .on('connect', () => resolve('out')).on('error', () => resolve('unreachable')).on('timeout', () => resolve('unreachable'))),
+  ])))().finally(() => process.exit())`;
+    const found: (string | number)[] = JSON.parse(await inPod(FIRST, script));
+    const [short = '', long, api, outside, http, packet] = found;
+    assert.match(String(short), /^10\.96\./);
+    assert.equal(long, short);
+    assert.equal(api, '10.96.0.1');
+    assert.equal(outside, 'ENOTFOUND');
+    assert.equal(http, 200);
+    assert.equal(packet, 'unreachable');
+  });
+
+  await t.test('a volume goes when its claim goes', LIMIT, async () => {
+    const name = (await kubectl(FIRST, ['get', 'persistentvolume', '-o', 'jsonpath={.items[0].metadata.name}'])).trim();
+    await kubectl(FIRST, ['delete', '--namespace=lab', 'deployment/counter', 'persistentvolumeclaim/data']);
+    await kubectl(FIRST, ['wait', `persistentvolume/${name}`, '--for=delete', '--timeout=30s']);
+  });
+
+  await t.test('a component that is killed comes back', LIMIT, async () => {
+    const [earlier] = await componentOf(FIRST, 'scheduler');
+    // Its process id is that of the node's own process namespace.
+    await run('nsenter', ['--target', String((await status(FIRST))?.initPid), '--pid', '--mount', 'kill', '-KILL', String(earlier)]);
+    await eventually('the scheduler runs again', 20_000, async () => {
+      const [now, restarts] = await componentOf(FIRST, 'scheduler');
+      return now !== undefined && now !== earlier && restarts === 1;
+    });
+  });
+
+  await t.test('a second cluster stands beside the first; the death of one leaves the other alone and nothing behind', LIMIT, async () => {
+    await up({ name: SECOND, audit: true });
+    await deploy(SECOND);
+    assert.match(await readFile(join(clusterPaths(SECOND).logs, 'audit.log'), 'utf8'), /"resource":"deployments"/);
+    const init = (await status(FIRST))?.initPid;
+    assert.ok(init !== undefined);
+    process.kill(init, 'SIGKILL');
+    await nothingLeft(FIRST);
+    assert.equal((await count(SECOND)).requests, 1);
+  });
+
+  await t.test('a killed agent takes the node with it; down removes the rest', LIMIT, async () => {
+    const agent = (await status(SECOND))?.agentPid;
+    assert.ok(agent !== undefined);
+    process.kill(agent, 'SIGKILL');
+    await eventually('no process is left', 20_000, async () => (await leftovers(SECOND)).every((line) => !line.startsWith('process')));
+    await down({ name: SECOND });
+    await nothingLeft(SECOND);
+  });
+
+  for (const signal of ['SIGINT', 'SIGKILL'] as const) {
+    await t.test(`a start that is ended by ${signal} leaves nothing`, LIMIT, async () => {
+      const starting = spawn(process.execPath, [CLI, 'up', '--name', BROKEN], { stdio: 'ignore' });
+      const ended = new Promise((resolve) => starting.once('exit', (code, by) => resolve(by ?? code)));
+      await eventually(
+        'the start has come to the API server',
+        120_000,
+        async () => (await componentOf(BROKEN, 'apiserver'))[0] !== undefined,
+      );
+      starting.kill(signal);
+      assert.equal(await ended, signal === 'SIGINT' ? 130 : signal);
+      await nothingLeft(BROKEN);
+    });
+  }
+});

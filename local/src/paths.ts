@@ -42,6 +42,9 @@ export const STATE_ROOT = '/var/lib/bss-platform';
 export const RUN_ROOT = '/run/bss-platform';
 export const CGROUP_ROOT = '/bss-platform';
 
+/** Lock on these three: the last cluster to go removes them while another may be making them. */
+export const SHARED_FOLDERS = 'shared-folders';
+
 const NAME = /^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$/;
 
 /** @throws Failure for a name that cannot be part of host names and socket paths */

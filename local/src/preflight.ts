@@ -6,7 +6,7 @@ import process from 'node:process';
 import { run, which } from './exec.ts';
 import { Failure } from './failure.ts';
 import { withLock } from './lock.ts';
-import { cacheDir, STATE_ROOT } from './paths.ts';
+import { cacheDir, SHARED_FOLDERS, STATE_ROOT } from './paths.ts';
 import type { Note } from './progress.ts';
 
 export type Purpose = 'cluster' | 'images';
@@ -219,8 +219,10 @@ async function missingFeatures(): Promise<string[]> {
 }
 
 async function probe(): Promise<string[]> {
-  await mkdir(STATE_ROOT, { recursive: true });
-  const folder = await mkdtemp(join(STATE_ROOT, '.probe-'));
+  const folder = await withLock(SHARED_FOLDERS, async () => {
+    await mkdir(STATE_ROOT, { recursive: true });
+    return mkdtemp(join(STATE_ROOT, '.probe-'));
+  });
   try {
     const namespaces = ['--net', '--mount', '--pid', '--uts', '--ipc', '--fork', '--kill-child', '--mount-proc'];
     const inNamespaces = run('unshare', [...namespaces, 'sh', '-c', PROBE, 'sh', folder]).then(
@@ -230,7 +232,7 @@ async function probe(): Promise<string[]> {
     return [...new Set([...(await inNamespaces), ...(await probeCgroups())])];
   } finally {
     await rm(folder, { recursive: true, force: true });
-    await rmdir(STATE_ROOT).catch(() => undefined);
+    await withLock(SHARED_FOLDERS, () => rmdir(STATE_ROOT).catch(() => undefined));
   }
 }
 

@@ -84,7 +84,8 @@ export async function ensurePrograms<N extends ProgramName>(names: readonly N[],
     return mine.length === 0 ? Promise.resolve({}) : ensureModule(module, mine, note);
   });
   if (wanted.includes('pause')) groups.push(ensurePause());
-  return Object.assign({}, ...(await Promise.all(groups))) as Record<N, string>;
+  const paths: Record<N, string> = Object.assign({}, ...(await Promise.all(groups)));
+  return paths;
 }
 
 /** A key that changes with anything that the result depends on. Parts are kept apart, so that moving text between them changes it too. */
@@ -95,7 +96,15 @@ export function contentHash(parts: readonly (string | Buffer)[]): string {
 }
 
 function programsOf(module: ModuleName): ProgramName[] {
-  return Object.keys(MODULES[module].packages) as ProgramName[];
+  const { packages }: { readonly packages: Partial<Record<ProgramName, string>> } = MODULES[module];
+  return keysOf(packages);
+}
+
+/** Object.keys for an object whose keys are known to its type. */
+function keysOf<K extends string>(record: Readonly<Partial<Record<K, unknown>>>): K[] {
+  const keys: K[] = [];
+  for (const key in record) keys.push(key);
+  return keys;
 }
 
 async function ensureModule(module: ModuleName, names: readonly ProgramName[], note: Note): Promise<Record<string, string>> {

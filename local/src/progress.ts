@@ -127,7 +127,8 @@ function estimates(): Record<string, number> {
 
 function readEstimates(): Record<string, number> {
   try {
-    return JSON.parse(readFileSync(cachePath('estimates.json'), 'utf8')) as Record<string, number>;
+    const kept: Record<string, number> = JSON.parse(readFileSync(cachePath('estimates.json'), 'utf8'));
+    return kept;
   } catch {
     // No run so far, or a file that was cut short: there is no estimate then.
     return {};

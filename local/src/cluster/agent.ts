@@ -4,14 +4,15 @@
  * Usage: agent.ts NAME CONFIG; standard input: open for as long as `up` waits; standard output: events, one line of JSON each.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
+import { readFile, writeFile } from 'node:fs/promises';
+import { createServer, connect, type Server, type Socket } from 'node:net';
 import { openSync } from 'node:fs';
 import { join as joinPath } from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { PROJECT_DIR } from '../paths.ts';
+import { withLock } from '../lock.ts';
+import { PROJECT_DIR, SHARED_FOLDERS } from '../paths.ts';
 import { createCgroups } from './cgroups.ts';
 import { removeCluster } from './remove.ts';
 import { ask, connected, join, serveLines } from './lines.ts';
@@ -40,14 +41,13 @@ class Agent {
 
   async start(): Promise<void> {
     const { paths } = this.#node;
-    await mkdir(paths.run, { recursive: true });
     await writeFile(joinPath(paths.run, 'agent.pid'), String(process.pid));
-    const folders = await createCgroups(paths.cgroup);
+    const folders = await withLock(SHARED_FOLDERS, () => createCgroups(paths.cgroup));
     this.#apiPort = await this.#listen('127.0.0.1', API_PORT);
     await writeFile(paths.kubeconfig, await inlineKubeconfig(`https://127.0.0.1:${this.#apiPort}`, paths.pki, 'admin', paths.name), {
       mode: 0o600,
     });
-    await serveLines(paths.agentSocket, (request, socket) => this.#answer(request as AgentRequest, socket));
+    await serveLines(paths.agentSocket, (line, socket) => this.#answer(line, socket));
     this.#startNode(folders);
   }
 
@@ -86,13 +86,14 @@ class Agent {
     if (this.#chain.stdout === null) return;
     createInterface({ input: this.#chain.stdout }).on('line', (line) => {
       process.stdout.write(`${line}\n`);
-      const event = JSON.parse(line) as NodeEvent;
+      const event: NodeEvent = JSON.parse(line);
       if (event.stage === 'ready') this.#ready = true;
       if (event.stage === 'failed') void this.stop(1);
     });
   }
 
-  async #answer(request: AgentRequest, socket: Socket): Promise<void> {
+  async #answer(line: string, socket: Socket): Promise<void> {
+    const request: AgentRequest = JSON.parse(line);
     const answer = request.op === 'forward' ? await this.#forward(request.host, request.port) : await this.#status();
     socket.end(`${JSON.stringify(answer)}\n`);
   }
@@ -152,7 +153,10 @@ class Agent {
 function listenOnLoopback(server: Server): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      resolve(typeof address === 'object' && address !== null ? address.port : 0);
+    });
   });
 }
 

@@ -18,6 +18,11 @@ export interface KubernetesObject {
   };
 }
 
+export interface WatchEvent<T> {
+  readonly type: string;
+  readonly object: T;
+}
+
 export class ApiError extends Error {
   readonly status: number;
   constructor(method: string, path: string, status: number, body: string) {
@@ -65,10 +70,13 @@ export class ApiClient {
   }
 
   /** Yields the objects of a watch until the server ends it. */
-  async *watch<T extends KubernetesObject>(path: string, resourceVersion: string): AsyncGenerator<{ type: string; object: T }> {
+  async *watch<T>(path: string, resourceVersion: string): AsyncGenerator<WatchEvent<T>> {
     const response = await this.#send('GET', `${path}?watch=true&timeoutSeconds=300&resourceVersion=${resourceVersion}`);
     if (response.statusCode !== 200) throw new ApiError('WATCH', path, response.statusCode ?? 0, await text(response));
-    for await (const line of createInterface({ input: response })) yield JSON.parse(line) as { type: string; object: T };
+    for await (const line of createInterface({ input: response })) {
+      const event: WatchEvent<T> = JSON.parse(line);
+      yield event;
+    }
   }
 
   async #json<T>(method: string, path: string, body?: object): Promise<T> {
@@ -76,7 +84,8 @@ export class ApiClient {
     const content = await text(response);
     const status = response.statusCode ?? 0;
     if (status < 200 || status > 299) throw new ApiError(method, path, status, content);
-    return JSON.parse(content) as T;
+    const answer: T = JSON.parse(content);
+    return answer;
   }
 
   #send(method: string, path: string, body?: object): Promise<IncomingMessage> {

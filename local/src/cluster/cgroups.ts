@@ -87,7 +87,7 @@ export async function cgroupProcesses(cgroup: string): Promise<number[]> {
   return [...ids];
 }
 
-/** Kills every process in the cluster's groups and removes the groups. */
+/** Kills every process in the cluster's groups and removes the groups; their common parent stays. */
 export async function removeCgroups(cgroup: string): Promise<void> {
   await eventually(`the processes in ${cgroup} have ended`, 20_000, async () => {
     const ids = await cgroupProcesses(cgroup);
@@ -99,7 +99,6 @@ export async function removeCgroups(cgroup: string): Promise<void> {
     for (const folder of await cgroupFolders(cgroup)) await rmdir(folder).catch(() => undefined);
     return (await cgroupFolders(cgroup)).length === 0;
   });
-  for (const { mountPoint } of await hierarchies()) await rmdir(join(mountPoint, CGROUP_ROOT)).catch(() => undefined);
 }
 
 function kill(id: number): void {

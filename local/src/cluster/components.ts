@@ -27,17 +27,16 @@ const ETCD_CLIENT = 'http://127.0.0.1:2379';
 const ETCD_PEER = 'http://127.0.0.1:2380';
 
 export function components(node: NodeConfig): Record<ComponentName, Component> {
-  const all: readonly Component[] = [
-    etcd(node),
-    { name: 'containerd', program: 'containerd', args: ['--config', join(node.paths.config, 'containerd.toml')] },
-    apiserver(node),
-    controllerManager(node),
-    scheduler(node),
-    kubelet(node),
-    proxy(node),
-    { name: 'dns', program: 'coredns', args: ['-conf', join(node.paths.config, 'Corefile')] },
-  ];
-  return Object.fromEntries(all.map((component) => [component.name, component])) as Record<ComponentName, Component>;
+  return {
+    etcd: etcd(node),
+    containerd: { name: 'containerd', program: 'containerd', args: ['--config', join(node.paths.config, 'containerd.toml')] },
+    apiserver: apiserver(node),
+    'controller-manager': controllerManager(node),
+    scheduler: scheduler(node),
+    kubelet: kubelet(node),
+    proxy: proxy(node),
+    dns: { name: 'dns', program: 'coredns', args: ['-conf', join(node.paths.config, 'Corefile')] },
+  };
 }
 
 /** Data that dies with the cluster need not survive a power cut: no fsync. */
@@ -163,7 +162,7 @@ function flags(values: Readonly<Record<string, string>>): string[] {
 export function configFiles(node: NodeConfig): Record<string, string> {
   const local = `https://127.0.0.1:${API_PORT}`;
   const clients: readonly ClientName[] = ['admin', 'kubelet', 'controller-manager', 'scheduler', 'proxy', 'dns'];
-  const kubeconfigs = clients.map((client) => [`${client}.kubeconfig`, kubeconfig(local, node.paths.pki, client)]);
+  const kubeconfigs = clients.map((client): [string, string] => [`${client}.kubeconfig`, kubeconfig(local, node.paths.pki, client)]);
   return {
     'node.json': JSON.stringify(node, undefined, 1),
     'containerd.toml': containerdConfig(node),
@@ -172,7 +171,7 @@ export function configFiles(node: NodeConfig): Record<string, string> {
     'resolv.conf': `nameserver ${DNS_SERVICE_IP}\n`,
     Corefile: corefile(node),
     'audit.json': JSON.stringify(AUDIT_POLICY, undefined, 1),
-    ...(Object.fromEntries(kubeconfigs) as Record<string, string>),
+    ...Object.fromEntries(kubeconfigs),
   };
 }
 

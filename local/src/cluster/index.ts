@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { run } from '../exec.ts';
 import { Failure, tellingLines } from '../failure.ts';
 import { withLock } from '../lock.ts';
-import { clusterPaths, type ClusterPaths } from '../paths.ts';
+import { clusterPaths, SHARED_FOLDERS, type ClusterPaths } from '../paths.ts';
 import { prepareMachine } from '../preflight.ts';
 import { ensurePrograms } from '../programs.ts';
 import { formatDuration, Progress } from '../progress.ts';
@@ -86,7 +86,12 @@ export function kubeconfigPath(name: string): string {
 /** Environment in which kubectl, helm and any Kubernetes client find the cluster. */
 export function clusterEnvironment(name: string): NodeJS.ProcessEnv {
   const { kubeconfig, state } = clusterPaths(name);
-  return { ...process.env, KUBECONFIG: kubeconfig, PATH: `${join(state, 'bin')}:${process.env['PATH'] ?? ''}` };
+  return {
+    ...process.env,
+    KUBECONFIG: kubeconfig,
+    KUBECACHEDIR: join(state, 'kube-cache'),
+    PATH: `${join(state, 'bin')}:${process.env['PATH'] ?? ''}`,
+  };
 }
 
 /** Log file of a component; those of the last failed start when the cluster does not exist. */
@@ -140,26 +145,53 @@ async function start(node: NodeConfig): Promise<void> {
   const progress = new Progress(`cluster ${name}`, 6);
   await progress.step('check this machine', (note) => prepareMachine(note));
   const programs = await progress.step('programs', (note) => ensurePrograms(NODE_PROGRAMS, note));
-  await progress.step('certificates, configuration', async () => {
-    await down({ name });
-    await writeState(node, programs);
+  await undoneOnSignal(name, async (signal) => {
+    await progress.step('certificates, configuration', async () => {
+      await down({ name });
+      await writeState(node, programs);
+    });
+    signal.throwIfAborted();
+    await startNode(node, progress);
   });
+}
+
+async function startNode(node: NodeConfig, progress: Progress): Promise<void> {
   const events = startAgent(node);
   try {
     await progress.step('etcd, API server, containerd', () => events.until('api'));
     await progress.step('node Ready', () => events.until('kubelet'));
     await progress.step('DNS, Services, scheduler, accounts', () => events.until('ready'));
-  } catch (error) {
-    await endAgents(name);
-    throw error;
   } finally {
     events.release();
   }
 }
 
+/** Ctrl-C and SIGTERM remove what was begun before they end this process; so does an error. */
+async function undoneOnSignal(name: string, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  const stop = new AbortController();
+  const onSignal = (signal: NodeJS.Signals): void => {
+    process.exitCode = signal === 'SIGINT' ? 130 : 143;
+    stop.abort();
+    // The work fails when its agent ends.
+    void endAgents(name);
+  };
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  try {
+    await work(stop.signal);
+  } catch (error) {
+    await down({ name });
+    if (stop.signal.aborted) process.exit();
+    throw error;
+  } finally {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  }
+}
+
 async function writeState(node: NodeConfig, programs: Readonly<Record<string, string>>): Promise<void> {
   const { paths } = node;
-  for (const folder of [paths.run, paths.logs, node.bin, join(paths.state, 'volumes')]) await mkdir(folder, { recursive: true });
+  await withLock(SHARED_FOLDERS, () => mkdir(paths.run, { recursive: true }));
+  await withLock(SHARED_FOLDERS, () => mkdir(paths.state, { recursive: true }));
+  for (const folder of [paths.logs, node.bin, join(paths.state, 'volumes')]) await mkdir(folder, { recursive: true });
   for (const [program, file] of Object.entries(programs)) await symlink(file, join(node.bin, program));
   for (const [file, content] of Object.entries(configFiles(node))) {
     await mkdir(dirname(join(paths.config, file)), { recursive: true });
@@ -189,21 +221,18 @@ function startAgent(node: NodeConfig): StartEvents {
   if (agent.stdout === null) throw new Failure('the agent has no standard output');
   closeSync(errors);
   const { until, fail, reach } = stageWaiter();
-  const onSignal = (signal: NodeJS.Signals): void => void endAgents(name).then(() => process.exit(signal === 'SIGINT' ? 130 : 143));
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
   let failed: NodeEvent | undefined;
   createInterface({ input: agent.stdout }).on('line', (line) => {
-    const event = JSON.parse(line) as NodeEvent;
+    const event: NodeEvent = JSON.parse(line);
     if (event.stage === 'failed') failed = event;
     else reach(event.stage);
   });
   agent.on('error', (error) => fail(error));
   agent.on('exit', () => void startFailure(name, failed).then(fail));
-  return { until, release: () => release(agent, onSignal) };
+  return { until, release: () => release(agent) };
 }
 
-function release(agent: ChildProcess, onSignal: (signal: NodeJS.Signals) => void): void {
-  process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+function release(agent: ChildProcess): void {
   agent.removeAllListeners('exit');
   agent.stdin?.destroy();
   agent.stdout?.destroy();

@@ -29,11 +29,11 @@ export function readLine(socket: Socket, limitMs = 10_000): Promise<string> {
 }
 
 /** Serves each connection to a Unix socket with `handle`; an error of it is passed to the client as `{"error": ...}`. */
-export function serveLines(path: string, handle: (request: unknown, socket: Socket) => Promise<void>): Promise<Server> {
+export function serveLines(path: string, handle: (line: string, socket: Socket) => Promise<void>): Promise<Server> {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.on('error', () => socket.destroy());
     readLine(socket)
-      .then((line) => handle(JSON.parse(line), socket))
+      .then((line) => handle(line, socket))
       .catch((error: unknown) => socket.end(`${JSON.stringify({ error: String(error) })}\n`));
   });
   return new Promise((resolve, reject) => {
@@ -48,7 +48,7 @@ export async function ask<T>(path: string, request: object, limitMs = 10_000): P
   try {
     await connected(socket);
     socket.write(`${JSON.stringify(request)}\n`);
-    const answer = JSON.parse(await readLine(socket, limitMs)) as T & { error?: string };
+    const answer: T & { error?: string } = JSON.parse(await readLine(socket, limitMs));
     if (answer.error !== undefined) throw new Error(answer.error);
     return answer;
   } finally {

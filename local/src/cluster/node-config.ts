@@ -35,7 +35,8 @@ export function nodeConfigFile(paths: ClusterPaths): string {
 }
 
 export function readNodeConfig(file: string): NodeConfig {
-  return JSON.parse(readFileSync(file, 'utf8')) as NodeConfig;
+  const config: NodeConfig = JSON.parse(readFileSync(file, 'utf8'));
+  return config;
 }
 
 /** The programs that run on a node; kubectl and helm are for its user. */

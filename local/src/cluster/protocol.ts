@@ -28,6 +28,13 @@ export interface Forward {
   readonly localPort: number;
 }
 
+/** To the supervisor: `status` is answered with a line; anything else opens a connection to that host and port. */
+export interface TunnelRequest {
+  readonly op?: 'status';
+  readonly host?: string;
+  readonly port?: number;
+}
+
 export type AgentRequest = { readonly op: 'status' } | { readonly op: 'forward'; readonly host: string; readonly port: number };
 
 export interface AgentStatus {

@@ -78,12 +78,11 @@ export class Provisioner {
 
   /** Serves claims and released volumes for as long as the process lives. */
   start(): void {
-    void this.#follow<Claim>('/api/v1/persistentvolumeclaims', (claim) => this.#provision(claim));
-    void this.#follow<Volume>('/api/v1/persistentvolumes', (volume) => this.#reclaim(volume));
+    void this.#follow<Claim>('/api/v1/persistentvolumeclaims', wantsVolume, (claim) => this.#provision(claim));
+    void this.#follow<Volume>('/api/v1/persistentvolumes', isReleased, (volume) => this.#reclaim(volume));
   }
 
   async #provision(claim: Claim): Promise<void> {
-    if (!wantsVolume(claim)) return;
     const folder = join(this.#folder, volumeName(claim));
     await mkdir(folder, { recursive: true });
     // A pod that names no fsGroup may write too, as with the provisioners of other local clusters.
@@ -92,20 +91,20 @@ export class Provisioner {
   }
 
   async #reclaim(volume: Volume): Promise<void> {
-    if (!isReleased(volume) || volume.spec.local === undefined) return;
-    await rm(volume.spec.local.path, { recursive: true, force: true });
+    const folder = volume.spec.local?.path;
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
     await this.#api.delete(`/api/v1/persistentvolumes/${volume.metadata.name}`);
   }
 
   /** Lists, then watches; begins again when the watch ends or fails. */
-  async #follow<T extends KubernetesObject>(path: string, handle: (object: T) => Promise<void>): Promise<never> {
+  async #follow<T>(path: string, concerns: (object: T) => boolean, handle: (object: T) => Promise<void>): Promise<never> {
     for (;;) {
       try {
         const list = await this.#api.get<List<T>>(path);
-        for (const object of list.items) await handle(object);
+        for (const object of list.items.filter(concerns)) await handle(object);
         for await (const { type, object } of this.#api.watch<T>(path, list.metadata.resourceVersion)) {
           if (type === 'ERROR') break;
-          if (type !== 'DELETED') await handle(object);
+          if (type !== 'DELETED' && concerns(object)) await handle(object);
         }
       } catch (error) {
         console.error(`volumes: ${String(error)}`);

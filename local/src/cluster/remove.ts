@@ -3,8 +3,9 @@ import { cp, mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
-import { cachePath, RUN_ROOT, STATE_ROOT, type ClusterPaths } from '../paths.ts';
-import { removeCgroups } from './cgroups.ts';
+import { withLock } from '../lock.ts';
+import { cachePath, CGROUP_ROOT, RUN_ROOT, SHARED_FOLDERS, STATE_ROOT, type ClusterPaths } from '../paths.ts';
+import { hierarchies, removeCgroups } from './cgroups.ts';
 import { eventually } from './wait.ts';
 
 /** Where the logs of a cluster are kept that failed or died. */
@@ -32,7 +33,10 @@ export async function removeCluster(paths: ClusterPaths, options: { readonly kee
   if (options.keepLogs) await keepLogs(paths);
   await rm(paths.state, { recursive: true, force: true });
   await rm(paths.run, { recursive: true, force: true });
-  for (const folder of [STATE_ROOT, RUN_ROOT]) await rmdir(folder).catch(() => undefined);
+  const parents = [STATE_ROOT, RUN_ROOT, ...(await hierarchies()).map(({ mountPoint }) => join(mountPoint, CGROUP_ROOT))];
+  await withLock(SHARED_FOLDERS, async () => {
+    for (const folder of parents) await rmdir(folder).catch(() => undefined);
+  });
 }
 
 async function keepLogs({ name, logs }: ClusterPaths): Promise<void> {

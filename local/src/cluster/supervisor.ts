@@ -18,7 +18,7 @@ import { API_PORT, NODE_IP, readNodeConfig, type NodeConfig } from './node-confi
 import { Provisioner } from './provisioner.ts';
 import { ManagedProcess } from './managed-process.ts';
 import { eventually } from './wait.ts';
-import { type ComponentStatus, type NodeEvent, type Stage } from './protocol.ts';
+import { type ComponentStatus, type NodeEvent, type Stage, type TunnelRequest } from './protocol.ts';
 
 /** Longest wait for one component; a busy machine may take several times what an idle one does. */
 const LIMIT_MS = 90_000;
@@ -144,8 +144,8 @@ async function dial(host: string, port: number): Promise<Socket> {
 async function main(): Promise<void> {
   const node = readNodeConfig(process.argv[2] ?? '');
   const supervisor = new Supervisor(node);
-  await serveLines(node.paths.tunnelSocket, async (request, socket) => {
-    const { op, host, port } = request as { op?: string; host?: string; port?: number };
+  await serveLines(node.paths.tunnelSocket, async (line, socket) => {
+    const { op, host, port }: TunnelRequest = JSON.parse(line);
     if (op === 'status') socket.end(`${JSON.stringify({ components: supervisor.status() })}\n`);
     else join(socket, await dial(host ?? '127.0.0.1', port ?? API_PORT));
   });
