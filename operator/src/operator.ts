@@ -1,0 +1,125 @@
+/** The operator, put together: everything between its configuration and its end. */
+import { randomBytes } from 'node:crypto';
+import type { KubeConfig } from '@kubernetes/client-node';
+import { API_VERSION, FIELD_MANAGER, GROUP, KIND } from './api/index.ts';
+import { Autoscaler, scaleClient } from './autoscale/index.ts';
+import type { OperatorConfig } from './config.ts';
+import { Cache } from './reconcile/cache.ts';
+import { PlatformMetrics } from './reconcile/metrics.ts';
+import { Reconciler } from './reconcile/reconciler.ts';
+import { StatusWriter } from './reconcile/status-writer.ts';
+import { TopicKeeper } from './reconcile/topics.ts';
+import {
+  Applier,
+  Controller,
+  EventRecorder,
+  HealthServer,
+  KubeClient,
+  LeaderElector,
+  Metrics,
+  systemClock,
+  WorkQueue,
+} from './runtime/index.ts';
+import type { Logger, Shutdown } from './runtime/index.ts';
+
+const LEASE = 'bss-operator';
+/** A cache that has not filled by then never will. */
+const SYNC_TIMEOUT_MS = 120_000;
+/** How often the figures of consumer groups are compared with those in status. */
+const FIGURES_MS = 10_000;
+/** Platforms that are reconciled at the same time. */
+const WORKERS = 8;
+
+/**
+ * Serves health and metrics, fills the caches, waits until this replica leads, and reconciles from then on. Resolves once it leads; what was
+ * started is closed by `shutdown`.
+ */
+export async function runOperator(config: OperatorConfig, kubeConfig: KubeConfig, logger: Logger, shutdown: Shutdown): Promise<void> {
+  const metrics = new Metrics({ processMetrics: true });
+  const client = new KubeClient({ config: kubeConfig, metrics });
+  const health = new HealthServer({ metrics, logger, port: config.metricsPort });
+  let ready = false;
+  health.addReadiness('caches', () => (ready ? undefined : 'the caches are not filled yet'));
+  health.addReadiness('shutdown', () => (shutdown.started ? 'shutting down' : undefined));
+  const port = await health.start();
+  shutdown.add('health server', () => health.stop());
+  logger.info({ port }, 'serving /metrics, /livez and /readyz');
+
+  await requireDefinition(client);
+  const cache = await Cache.create({ client, metrics, logger });
+  const queue = new WorkQueue({ name: 'platforms', metrics });
+  cache.onChange((key) => queue.add(key));
+  cache.start();
+  shutdown.add('caches', () => cache.stop());
+  await cache.waitForSync(SYNC_TIMEOUT_MS);
+  ready = true;
+
+  const identity = `${config.podName}_${randomBytes(4).toString('hex')}`;
+  const elector = new LeaderElector({ client, metrics, logger, namespace: config.namespace, name: LEASE, identity });
+  elector.start();
+  shutdown.add('leader election', () => elector.stop());
+  elector.lost.addEventListener('abort', () => void shutdown.begin('leadership lost', 1));
+  await elector.waitForLeadership();
+  logger.info({ identity }, 'leading');
+  lead({ config, client: client.fenced(elector.fence), cache, queue, metrics, logger, shutdown });
+}
+
+interface Leading {
+  config: OperatorConfig;
+  client: KubeClient;
+  cache: Cache;
+  queue: WorkQueue;
+  metrics: Metrics;
+  logger: Logger;
+  shutdown: Shutdown;
+}
+
+/** Everything that writes. */
+function lead({ config, client, cache, queue, metrics, logger, shutdown }: Leading): void {
+  const clock = systemClock;
+  const recorder = new EventRecorder({ client, component: `${GROUP}/operator`, instance: config.podName, metrics, logger });
+  shutdown.add('events', () => recorder.stop());
+  const record = (key: string, type: 'Normal' | 'Warning', reason: string, message: string) => {
+    const platform = cache.platforms.store.get(key);
+    if (platform !== undefined) recorder.record(platform, { type, reason, message });
+  };
+  const autoscaler = new Autoscaler({
+    scale: scaleClient(client.raw),
+    onChange: (key) => queue.add(key),
+    onEvent: (key, { type, reason, message }) => record(key, type, reason, message),
+    log: (level, message, fields) => logger[level](fields, message),
+  });
+  const platformMetrics = new PlatformMetrics(metrics, autoscaler, () => cache.platforms.store.keys());
+  const topics = new TopicKeeper({
+    clock,
+    logger,
+    onChange: (key) => queue.add(key),
+    onEvent: (key, message) => record(key, 'Normal', 'TopicsChanged', message),
+  });
+  const reconciler = new Reconciler({
+    cache,
+    client,
+    applier: new Applier({ client, fieldManager: FIELD_MANAGER, metrics }),
+    recorder,
+    autoscaler,
+    topics,
+    status: new StatusWriter((key, isReady) => platformMetrics.setReady(key, isReady)),
+    clock,
+    operatorNamespace: config.namespace,
+  });
+  const controller = new Controller({ name: 'platform', queue, reconcile: reconciler.reconcile, metrics, logger, workers: WORKERS });
+  autoscaler.start();
+  shutdown.add('autoscaler', () => autoscaler.stop());
+  const figures = setInterval(() => {
+    for (const key of cache.platforms.store.keys()) if (reconciler.figuresMoved(key)) queue.add(key);
+  }, FIGURES_MS);
+  shutdown.add('figures', () => clearInterval(figures));
+  controller.start();
+  shutdown.add('controller', () => controller.stop());
+}
+
+/** A cluster without the definition is the most common mistake of an installation by hand: better one clear line than a watch that fails. */
+async function requireDefinition(client: KubeClient): Promise<void> {
+  if (await client.serves({ apiVersion: API_VERSION, kind: KIND })) return;
+  throw new Error(`the cluster does not know ${KIND}: apply the CustomResourceDefinition (bss crd | kubectl apply -f -) and start again`);
+}

@@ -1,0 +1,20 @@
+/** What one pass carries along: who is reconciled, and by what means. */
+import type { Applier, KubeClient, Logger } from '../runtime/index.ts';
+import type { Cache } from './cache.ts';
+import type { Publish } from './events.ts';
+import type { PlatformObject } from './ownership.ts';
+
+export interface Pass {
+  /** `namespace/name`. */
+  key: string;
+  platform: PlatformObject;
+  cache: Cache;
+  /** Fenced: writes only while this replica leads. */
+  client: KubeClient;
+  applier: Applier;
+  publish: Publish;
+  logger: Logger;
+  signal: AbortSignal;
+  /** Epoch milliseconds. */
+  now: number;
+}

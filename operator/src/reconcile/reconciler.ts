@@ -1,0 +1,265 @@
+/**
+ * One pass over one platform: whatever woke it, it compares the whole of what is wanted with the whole of what is there, and takes the next step.
+ * Running it again at any time does no harm; on a settled platform it writes nothing.
+ */
+import { adviseSpec, parseSpec, type BssPlatformSpec, type Problem } from '../api/index.ts';
+import type { Autoscaler } from '../autoscale/index.ts';
+import {
+  buildPlatform,
+  credentialsName,
+  endpoints,
+  kafkaAccess,
+  secretUses,
+  type Component,
+  type Credentials,
+  type PlatformInput,
+} from '../platform/index.ts';
+import type { Applier, Clock, EventRecorder, KubeClient, Reconcile, ReconcileContext, ReconcileResult } from '../runtime/index.ts';
+import type { Cache } from './cache.ts';
+import { CredentialsTakenError, decode, ensureCredentials, type SecretObject } from './credentials.ts';
+import type { EventReason } from './events.ts';
+import { ensureFinalizer, finalize } from './finalize.ts';
+import { nextGroups } from './groups.ts';
+import { entryOf, sortedInventory, unwanted, wantedEntries, type InventoryEntry } from './inventory.ts';
+import { kafkaConnection } from './kafka.ts';
+import type { ActedOutcome, ComponentState } from './outcome.ts';
+import { ownershipOf } from './ownership.ts';
+import type { Pass } from './pass.ts';
+import { prune } from './prune.ts';
+import { scale } from './scaling.ts';
+import { readSecrets, type SecretValues } from './secrets.ts';
+import { StatusWriter } from './status-writer.ts';
+import type { TopicKeeper, TopicsState } from './topics.ts';
+import { unstick } from './unstick.ts';
+import { look, walk, type Task } from './walk.ts';
+
+export interface ReconcilerOptions {
+  cache: Cache;
+  /** Fenced. */
+  client: KubeClient;
+  applier: Applier;
+  recorder: EventRecorder;
+  autoscaler: Autoscaler;
+  topics: TopicKeeper;
+  status: StatusWriter;
+  clock: Clock;
+  /** Where the operator runs: network policies let it in. */
+  operatorNamespace: string;
+}
+
+/** Everything is watched; this is for what watches cannot see. */
+const RESYNC_MS = 10 * 60_000;
+/** Secrets of the user are not watched: that they were changed is seen after this time. */
+const FOREIGN_SECRETS_MS = 60_000;
+/** Time makes a fault of a start, which no watch tells. */
+const PENDING_MS = 15_000;
+/** What the API server refused may be allowed later. */
+const REFUSED_MS = 30_000;
+const DELETING_MS = 1_000;
+
+export class Reconciler {
+  readonly #options: ReconcilerOptions;
+  /** Credentials of each platform as last seen: when somebody deletes one, the stores still use it. */
+  readonly #credentials = new Map<string, Credentials>();
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+  }
+
+  readonly reconcile: Reconcile = async (context) => {
+    const platform = this.#options.cache.platforms.store.get(context.key);
+    if (platform === undefined) return this.#forget(context.key);
+    const pass = this.#begin(context, this.#options.status.withStatus(platform));
+    if (platform.metadata.deletionTimestamp !== undefined) return this.#delete(pass);
+    await ensureFinalizer(pass);
+    const parsed = parseSpec(platform.spec);
+    if (!parsed.ok) return this.#reject(pass, parsed.problems);
+    const { spec } = parsed;
+    return spec.paused ? this.#pause(pass, spec) : this.#act(pass, spec);
+  };
+
+  /** True when the consumer groups of a platform have moved so far that its status should follow. */
+  figuresMoved(key: string): boolean {
+    const platform = this.#options.cache.platforms.store.get(key);
+    const seen = this.#options.autoscaler.snapshot(key);
+    const shown = platform?.status?.consumerGroups;
+    if (shown === undefined || seen.length === 0) return false;
+    return JSON.stringify(nextGroups(shown, seen)) !== JSON.stringify(shown);
+  }
+
+  #begin({ key, logger, signal }: ReconcileContext, platform: Pass['platform']): Pass {
+    const { cache, client, applier, recorder, clock } = this.#options;
+    const publish = (type: 'Normal' | 'Warning', reason: EventReason, message: string) =>
+      recorder.record(platform, { type, reason, message });
+    return { key, platform, cache, client, applier, publish, logger, signal, now: clock.now() };
+  }
+
+  #forget(key: string): void {
+    this.#options.autoscaler.remove(key);
+    this.#options.topics.remove(key);
+    this.#options.status.forget(key);
+    this.#credentials.delete(key);
+  }
+
+  async #delete(pass: Pass): Promise<ReconcileResult | void> {
+    this.#options.autoscaler.remove(pass.key);
+    const waitingFor = await finalize(pass);
+    if (waitingFor === undefined) return;
+    await this.#options.status.write(pass, { type: 'deleting', generation: generationOf(pass), message: `waits for ${waitingFor}` });
+    return { requeueAfterMs: DELETING_MS };
+  }
+
+  /** What runs goes on as it is: the last valid spec stays in force. */
+  async #reject(pass: Pass, problems: Problem[]): Promise<ReconcileResult> {
+    await this.#options.status.write(pass, { type: 'invalid', generation: generationOf(pass), problems });
+    return { requeueAfterMs: RESYNC_MS };
+  }
+
+  async #pause(pass: Pass, spec: BssPlatformSpec): Promise<ReconcileResult> {
+    this.#options.autoscaler.remove(pass.key);
+    const bare = this.#input(pass, spec);
+    const values = decode(this.#credentialsSecret(pass)?.data ?? {});
+    const secrets = await readSecrets(pass, usedSecrets(bare), { name: credentialsName(bare), values });
+    const input = { ...bare, secretHashes: secrets.hashes(secretUses(bare)) };
+    const components = build(pass, input);
+    if (!Array.isArray(components)) return this.#reject(pass, [components]);
+    const outcome = {
+      ...facts(input),
+      components: look(pass, components),
+      topicDifferences: undefined,
+      groups: undefined,
+      inventory: undefined,
+    };
+    await this.#options.status.write(pass, { ...outcome, type: 'paused', generation: generationOf(pass) });
+    return { requeueAfterMs: RESYNC_MS };
+  }
+
+  async #act(pass: Pass, spec: BssPlatformSpec): Promise<ReconcileResult> {
+    const secrets = await this.#secrets(pass, spec);
+    if (!('get' in secrets)) return this.#reject(pass, [secrets]);
+    const bare = this.#input(pass, spec);
+    const input = { ...bare, secretHashes: secrets.hashes(secretUses(bare)) };
+    const components = build(pass, input);
+    if (!Array.isArray(components)) return this.#reject(pass, [components]);
+
+    const made = [...(pass.platform.status?.inventory ?? []), ...ownObjects(pass)];
+    const wanted = wantedEntries(components);
+    const superfluous = unwanted(made, [...wanted, credentialsEntry(input)]);
+    const stubborn = await prune(pass, superfluous.first);
+
+    const kafka = kafkaConnection(kafkaAccess(input), (name, key) => secrets.get(name, key));
+    const topics = this.#topicsTask(pass, spec, kafka);
+    const { states, settled } = await walk(pass, components, spec.hibernate ? [] : [topics.task], spec.hibernate);
+    await unstick(pass, components, states);
+    const remaining = settled ? await prune(pass, superfluous.last) : superfluous.last;
+    const groups = scale(pass, this.#options.autoscaler, input, kafka.connection);
+
+    const inventory = sortedInventory([...wanted.filter((entry) => isMade(pass, entry, made)), ...stubborn, ...remaining]);
+    const outcome = { ...facts(input), components: states, topicDifferences: topics.state()?.differences, groups, inventory };
+    const throttledMs = await this.#options.status.write(pass, { ...outcome, type: 'acted', generation: generationOf(pass) });
+    return { requeueAfterMs: Math.min(throttledMs ?? RESYNC_MS, requeueMs(states, secrets.foreign), this.#topicsMs(pass, topics.state())) };
+  }
+
+  #input(pass: Pass, spec: BssPlatformSpec): PlatformInput {
+    const { name, namespace, uid } = pass.platform.metadata;
+    const base = { name, namespace, spec, operatorNamespace: this.#options.operatorNamespace, secretHashes: {} };
+    return uid === undefined ? base : { ...base, uid };
+  }
+
+  /** The values of all Secrets that the platform uses; a problem when its own one cannot be made. */
+  async #secrets(pass: Pass, spec: BssPlatformSpec): Promise<SecretValues | Problem> {
+    const input = this.#input(pass, spec);
+    try {
+      const values = await ensureCredentials(
+        pass.platform,
+        spec,
+        this.#credentialsSecret(pass),
+        this.#credentials.get(pass.key) ?? {},
+        pass,
+      );
+      this.#credentials.set(pass.key, values);
+      return await readSecrets(pass, usedSecrets(input), { name: credentialsName(input), values });
+    } catch (error) {
+      if (error instanceof CredentialsTakenError) return { path: 'metadata.name', message: `${error.message}: choose another name` };
+      throw error;
+    }
+  }
+
+  #credentialsSecret({ cache, platform: { metadata } }: Pass): SecretObject | undefined {
+    const { namespace } = metadata;
+    return cache.get({ apiVersion: 'v1', kind: 'Secret', name: credentialsName(metadata), namespace });
+  }
+
+  #topicsTask(
+    pass: Pass,
+    spec: BssPlatformSpec,
+    kafka: ReturnType<typeof kafkaConnection>,
+  ): { task: Task; state: () => TopicsState | undefined } {
+    let state: TopicsState | undefined;
+    const tend = () => {
+      if (kafka.connection === undefined)
+        return { healthy: false, failing: true, ready: 0, desired: spec.topics.length, message: kafka.missing.join('; ') };
+      state = this.#options.topics.ensure(pass.key, kafka.connection, spec.topics);
+      return state.health;
+    };
+    return { task: { name: 'topics', kind: 'KafkaTopics', stage: 'setup', tend }, state: () => state };
+  }
+
+  #topicsMs(pass: Pass, state: TopicsState | undefined): number {
+    return state === undefined ? RESYNC_MS : Math.max(1000, this.#options.topics.nextLookMs(pass.key));
+  }
+}
+
+function generationOf({ platform }: Pass): number {
+  return platform.metadata.generation ?? 0;
+}
+
+/** The components; a problem when the builders cannot make sense of a spec that the schema admits. */
+function build(pass: Pass, input: PlatformInput): Component[] | Problem {
+  try {
+    return buildPlatform(input);
+  } catch (error) {
+    pass.logger.error({ error }, 'the manifests cannot be built');
+    return { path: 'spec', message: `cannot be turned into manifests: ${error instanceof Error ? error.message : String(error)}` };
+  }
+}
+
+/** Names of the Secrets that the pods and the operator itself read. */
+function usedSecrets(input: PlatformInput): string[] {
+  const { sasl, caSecret } = kafkaAccess(input);
+  const own = [sasl?.secretName, caSecret?.name].filter((name) => name !== undefined);
+  return [...secretUses(input).map((use) => use.name), ...own];
+}
+
+function facts(input: PlatformInput): Pick<ActedOutcome, 'spec' | 'warnings' | 'endpoints' | 'secretName'> {
+  return {
+    spec: input.spec,
+    warnings: adviseSpec(input.spec).map(({ path, message }) => `${path}: ${message}`),
+    endpoints: endpoints(input),
+    secretName: credentialsName(input),
+  };
+}
+
+/** What the platform controls beyond its inventory: made just before a crash, when the status was not written yet. */
+function ownObjects(pass: Pass): InventoryEntry[] {
+  return pass.cache
+    .ofPlatform(pass.key)
+    .filter((object) => ownershipOf(pass.platform, object) === 'ours')
+    .map((object) => entryOf(object));
+}
+
+function credentialsEntry(input: PlatformInput): InventoryEntry {
+  return { apiVersion: 'v1', kind: 'Secret', name: credentialsName(input) };
+}
+
+/** What waits for its turn is not in the inventory yet. */
+function isMade({ cache, platform }: Pass, entry: InventoryEntry, made: InventoryEntry[]): boolean {
+  const known = made.some(({ kind, name, apiVersion }) => kind === entry.kind && name === entry.name && apiVersion === entry.apiVersion);
+  return known || cache.get({ ...entry, namespace: platform.metadata.namespace }) !== undefined;
+}
+
+function requeueMs(states: ComponentState[], foreignSecrets: boolean): number {
+  if (states.some(({ state }) => state === 'refused')) return REFUSED_MS;
+  if (states.some(({ state, health }) => state === 'held' || !health.healthy)) return PENDING_MS;
+  return foreignSecrets ? FOREIGN_SECRETS_MS : RESYNC_MS;
+}
