@@ -1,5 +1,5 @@
 /**
- * Writes the files that follow from the schemas: CRD, values schemas of the charts, reference pages.
+ * Writes the files that follow from the schemas and the builders: CRD, values schemas of the charts, reference pages.
  * `node operator/src/api/generate.ts` writes them; with `--check` it names those that differ and ends with 1.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -10,6 +10,7 @@ import { stringify } from 'yaml';
 import { customResourceDefinition } from './crd.ts';
 import { operatorValuesSchema, platformValuesSchema } from './helm.ts';
 import { messagesPage } from './messages.ts';
+import { objectsPage } from '../platform/reference.ts';
 import { referencePage } from './reference.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
@@ -27,6 +28,7 @@ export function generatedFiles(): Record<string, string> {
     'charts/bss-platform/values.schema.json': json(platformValuesSchema()),
     'docs/reference/bssplatform.md': referencePage(),
     'docs/reference/messages.md': messagesPage(),
+    'docs/reference/objects.md': objectsPage(),
   };
 }
 

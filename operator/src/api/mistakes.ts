@@ -43,6 +43,12 @@ export const MISTAKES: Mistake[] = [
     message: 'write a whole number and one unit (ms, s, m, h or d), such as 30s, 5m or 15d',
   },
   {
+    what: 'A time of zero',
+    spec: { prometheus: { scrapeInterval: '0s' } },
+    path: 'spec.prometheus.scrapeInterval',
+    message: 'a time of zero cannot work here: write a longer one, such as 5s',
+  },
+  {
     what: 'A quantity that is none',
     spec: { kafka: { managed: { storage: { size: 'ten gigabytes' } } } },
     path: 'spec.kafka.managed.storage.size',

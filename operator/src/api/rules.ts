@@ -68,6 +68,17 @@ export function duration(description: string) {
   });
 }
 
+const ZERO = '^0+(ms|s|m|h|d)$';
+
+/** A duration that must not be zero. */
+export function positiveDuration(description: string) {
+  return rule(duration(description), {
+    cel: `!self.matches('${ZERO}')`,
+    message: 'a time of zero cannot work here: write a longer one, such as 5s',
+    check: (value) => !new RegExp(ZERO).test(value),
+  });
+}
+
 const SUFFIX: Record<string, number> = {
   m: 1e-3,
   '': 1,

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { objectName, resources, placement, storage } from './common.ts';
 import { withProfile } from './profiles.ts';
-import { duration, quantity, rule } from './rules.ts';
+import { positiveDuration, quantity, rule } from './rules.ts';
 import { kafka, pgbouncer, postgres, redis, topics } from './stores.ts';
 import { workloads } from './workloads.ts';
 
@@ -56,9 +56,9 @@ const telemetry = z
 const prometheus = z
   .strictObject({
     enabled: z.boolean().default(true).describe('False: no Prometheus and no exporters; the pods still serve /metrics.'),
-    retention: duration('How long samples are kept.').default('15d'),
+    retention: positiveDuration('How long samples are kept.').default('15d'),
     retentionSize: quantity('Disk space after which the oldest samples go, retention or not. Keep it below storage.size.').prefault('3Gi'),
-    scrapeInterval: duration('Time between two scrapes.').default('5s'),
+    scrapeInterval: positiveDuration('Time between two scrapes.').default('5s'),
     storage: storage('the samples', '5Gi'),
     resources: resources('Prometheus'),
     ...placement(),

@@ -1,7 +1,7 @@
 /** The stores of a platform: each is run by the operator (`managed`) or belongs to the user (`external`). */
 import { z } from 'zod';
 import { host, managedXorExternal, objectName, placement, port, resources, secretKey, storage } from './common.ts';
-import { defaultText, duration, quantity, rule } from './rules.ts';
+import { defaultText, duration, positiveDuration, quantity, rule } from './rules.ts';
 
 const broker = rule(z.string().min(3).max(260).describe('Address of a broker: host:port.'), {
   cel: "self.matches('^[A-Za-z0-9_]([-A-Za-z0-9_.]*[A-Za-z0-9])?:[0-9]{1,5}$')",
@@ -203,7 +203,7 @@ export const topics = z
         z.int().min(1).max(7).optional().describe('Copies of each partition. Used when the topic is created.'),
         "1 on the managed Kafka, the cluster's own default on an external one",
       ),
-      retention: duration('How long events are kept (retention.ms).').default('7d'),
+      retention: positiveDuration('How long events are kept (retention.ms).').default('7d'),
       cleanupPolicy: z.enum(['delete', 'compact']).default('delete').describe('What happens to old events (cleanup.policy).'),
     }),
   )

@@ -38,7 +38,7 @@ export function labelsOf(platform: Pick<PlatformInput, 'name' | 'namespace' | 's
   return { ...podLabelsOf(platform, component), 'app.kubernetes.io/version': platform.spec.version };
 }
 
-/** Ports of the table in the reference. */
+/** Ports inside the cluster. PgBouncer's is a field of the spec. */
 export const PORTS = {
   http: 8080,
   metrics: 9464,
