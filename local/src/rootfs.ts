@@ -187,7 +187,7 @@ export async function copyTree(from: string, to: string): Promise<void> {
 }
 
 /** Runs a shell script as root with mounts and processes of its own, which end with this process at the latest. */
-async function runIsolated(script: string, args: readonly string[]): Promise<void> {
+export async function runIsolated(script: string, args: readonly string[]): Promise<void> {
   const namespaces = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
   await run('setpriv', ['--pdeathsig', 'KILL', ...namespaces, 'sh', '-euc', script, 'sh', ...args]);
 }

@@ -1,0 +1,209 @@
+/**
+ * The images of the platform. Ours are built from their Dockerfiles, without Docker by buildah on a Debian base made here, or by Docker for kind;
+ * those of other programs are one root file system under all of their names.
+ */
+import { existsSync } from 'node:fs';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import process from 'node:process';
+import { run } from './exec.ts';
+import { withLock } from './lock.ts';
+import { packFolder, packPushed, type ImageEntry } from './oci.ts';
+import { cachePath, PROJECT_DIR } from './paths.ts';
+import { contentHash } from './programs.ts';
+import type { Note } from './progress.ts';
+import { copyTree, ensureDebian, ensureFolder, ensureRootfs, ROOTFS_PATH, runIsolated } from './rootfs.ts';
+
+export interface ImageArchive {
+  /** Path of an OCI archive, for `ctr images import`. */
+  readonly archive: string;
+  /** Full names of the images in it. */
+  readonly refs: readonly string[];
+}
+
+/** Each has a Dockerfile in the folder of its name. */
+const OURS = ['operator', 'workloads'] as const;
+
+const VERSION = '0.1.0';
+const NPM_VERSION = '11.19.1';
+const BASE_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** Names as on Docker Hub. Stop signals are those of the public images: Postgres would otherwise wait for its clients. */
+export const THIRD_PARTY: readonly ImageEntry[] = [
+  { refs: ['docker.io/library/postgres:17'], settings: { Env: [`PATH=${ROOTFS_PATH}`], StopSignal: 'SIGINT' } },
+  {
+    refs: [
+      'docker.io/apache/kafka:4.3.1',
+      'docker.io/library/redis:8',
+      'docker.io/edoburu/pgbouncer:v1.24.1-p1',
+      'docker.io/prom/prometheus:v3.5.0',
+      'docker.io/prometheuscommunity/postgres-exporter:v0.18.1',
+      'docker.io/prometheuscommunity/pgbouncer-exporter:v0.11.0',
+      'docker.io/oliver006/redis_exporter:v1.74.0',
+    ],
+    settings: { Env: [`PATH=${ROOTFS_PATH}`] },
+  },
+];
+
+/** "$1": storage of buildah, "$2": work folder, "$3": base archive, "$4": its name, "$5": repository; then options of the build. */
+const BUILD_SCRIPT = `
+storage=$1 work=$2 archive=$3 base=$4 project=$5; shift 5
+export TMPDIR="$storage/tmp"; mkdir -p "$TMPDIR"
+engine() { buildah --root "$storage/images" --runroot "$work/run" "$@"; }
+build() {
+  image=$1; shift
+  engine bud --quiet --isolation chroot --layers --pull=false --build-arg "BASE_IMAGE=$base" "$@" \\
+    --tag "localhost/bss-$image" --file "$project/$image/Dockerfile" "$project"
+  engine push --quiet --disable-compression "localhost/bss-$image" "dir:$work/$image"
+}
+engine inspect --type image "$base" > /dev/null 2>&1 || engine pull --quiet "oci-archive:$archive"
+builds=
+for image in ${OURS.join(' ')}; do build "$image" "$@" & builds="$builds $!"; done
+for id in $builds; do wait "$id"; done
+engine rmi --prune > /dev/null
+`;
+
+/**
+ * Builds the archives that the local cluster imports. What is in the cache already is not built again.
+ * @throws Failure with the words of the build that failed
+ */
+export async function buildImages(note: Note = () => undefined): Promise<ImageArchive[]> {
+  return Promise.all([buildThirdParty(note), buildOurs(note)]);
+}
+
+async function buildThirdParty(note: Note): Promise<ImageArchive> {
+  const root = await ensureRootfs(note);
+  const archive = await ensureArchive('third-party', [root, JSON.stringify(THIRD_PARTY)], (target) => {
+    note('packing the third-party programs');
+    return packFolder(root, THIRD_PARTY, target);
+  });
+  return { archive, refs: THIRD_PARTY.flatMap(({ refs }) => refs) };
+}
+
+async function buildOurs(note: Note): Promise<ImageArchive> {
+  const base = await ensureBase(note);
+  const refs = OURS.map((image) => `docker.io/bss-platform/${image}:${VERSION}`);
+  const archive = await ensureArchive('platform', [base, BUILD_SCRIPT, ...(await buildContext())], async (target) => {
+    note(`building ${OURS.join(' and ')}`);
+    await mkdir(cachePath('buildah'), { recursive: true });
+    const work = await mkdtemp(cachePath('buildah', '.work-'));
+    try {
+      const options = secretOptions(await writeSecrets(work));
+      await runIsolated(BUILD_SCRIPT, [cachePath('buildah'), work, base, baseName(base), PROJECT_DIR, ...options]);
+      const pushed = OURS.map((image, index) => ({ ref: refs[index] ?? image, folder: join(work, image) }));
+      await packPushed(pushed, cachePath('images', 'layers'), target);
+    } finally {
+      await rm(work, { recursive: true, force: true });
+    }
+  });
+  return { archive, refs };
+}
+
+/** The archive with Debian, Node as it runs here, and npm: what the public Node image has too. */
+async function ensureBase(note: Note): Promise<string> {
+  const debian = await ensureDebian(note);
+  const nodeVersion = process.version;
+  const tree = await ensureFolder('base', [debian, nodeVersion, NPM_VERSION], async (draft) => {
+    note('making the base image');
+    await copyTree(debian, draft);
+    await copyFile(process.execPath, join(draft, 'usr', 'local', 'bin', 'node'));
+    await chmod(join(draft, 'usr', 'local', 'bin', 'node'), 0o755);
+    const options = ['--no-audit', '--no-fund', '--ignore-scripts', '--no-save'];
+    await run('npm', ['install', '--global', '--prefix', join(draft, 'usr', 'local'), ...options, `npm@${NPM_VERSION}`]);
+  });
+  return ensureArchive('base', [tree], (target) => {
+    const settings = { Env: [`PATH=${BASE_PATH}`] };
+    return packFolder(tree, [{ refs: [baseName(target)], settings }], target);
+  });
+}
+
+/** A name that changes with the content, so that a storage which has the name has the content. */
+function baseName(archive: string): string {
+  return `localhost/bss-base:${/base-(\w+)\.tar$/.exec(archive)?.[1] ?? 'unknown'}`;
+}
+
+/** An archive in the cache by the hash of its inputs; older ones of its kind are removed. */
+async function ensureArchive(
+  kind: string,
+  inputs: readonly (string | Buffer)[],
+  build: (target: string) => Promise<void>,
+): Promise<string> {
+  const target = cachePath('images', `${kind}-${contentHash(inputs)}.tar`);
+  if (existsSync(target)) return target;
+  await withLock(`images-${kind}`, async () => {
+    if (existsSync(target)) return;
+    await build(target);
+    const folder = dirname(target);
+    const older = (await readdir(folder)).filter((name) => name.startsWith(`${kind}-`) && join(folder, name) !== target);
+    await Promise.all(older.map((name) => rm(join(folder, name), { recursive: true, force: true })));
+  });
+  return target;
+}
+
+/** Every file that the Dockerfiles can see, with its path: .dockerignore leaves out the same. */
+async function buildContext(): Promise<(string | Buffer)[]> {
+  const listings = await Promise.all(
+    OURS.map(async (image) => {
+      const entries = await readdir(join(PROJECT_DIR, image), { recursive: true, withFileTypes: true });
+      return entries.filter((entry) => entry.isFile()).map((entry) => relative(PROJECT_DIR, join(entry.parentPath, entry.name)));
+    }),
+  );
+  const files = ['.dockerignore', 'package.json', 'package-lock.json', ...listings.flat().filter(isBuildInput).toSorted()];
+  const contents = await Promise.all(files.map((file) => readFile(join(PROJECT_DIR, file))));
+  return files.flatMap((file, index) => [file, contents[index] ?? '']);
+}
+
+/** Whether a change of this file of `operator/` or `workloads/` changes an image. */
+export function isBuildInput(file: string): boolean {
+  return !/(^|\/)(node_modules|golden|testdata)\//.test(file) && !file.endsWith('.test.ts');
+}
+
+interface Secrets {
+  readonly npmrc?: string;
+  readonly ca?: string;
+}
+
+/** What npm needs inside a build to reach the registry that it reaches outside: its settings, and certificates of a proxy. */
+async function writeSecrets(folder: string): Promise<Secrets> {
+  const userSettings = process.env['NPM_CONFIG_USERCONFIG'] ?? join(homedir(), '.npmrc');
+  const settings = existsSync(userSettings) ? await readFile(userSettings, 'utf8') : '';
+  const { stdout } = await run('npm', ['config', 'get', 'registry'], { cwd: PROJECT_DIR });
+  const npmrc = join(folder, 'npmrc');
+  await writeFile(npmrc, npmSettings(settings, stdout.trim()), { mode: 0o600 });
+  const ca = process.env['NODE_EXTRA_CA_CERTS'];
+  return ca !== undefined && existsSync(ca) ? { npmrc, ca } : { npmrc };
+}
+
+/** The user's npm settings with the registry that is in effect; paths of this machine mean nothing in an image. */
+export function npmSettings(user: string, registry: string): string {
+  const lines = user.split('\n').filter((line) => line.trim() !== '' && !/^\s*(cafile|cache|prefix|nodedir)\s*=/.test(line));
+  return [...lines, `registry=${registry}`, ''].join('\n');
+}
+
+function secretOptions(secrets: Secrets): string[] {
+  return Object.entries(secrets).flatMap(([id, file]) => ['--secret', `id=${id},src=${String(file)}`]);
+}
+
+/** Builds our images with Docker on the public base image. */
+export async function buildForKind(): Promise<void> {
+  const folder = await mkdtemp(cachePath('.docker-'));
+  try {
+    const options = secretOptions(await writeSecrets(folder));
+    for (const image of OURS) {
+      const tag = `bss-platform/${image}:${VERSION}`;
+      await run('docker', ['build', ...options, '--tag', tag, '--file', join(PROJECT_DIR, image, 'Dockerfile'), PROJECT_DIR]);
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Copies the images that `buildForKind` built into a kind cluster; third-party ones are public.
+ * @param cluster its name in kind
+ */
+export async function loadIntoKind(cluster: string): Promise<void> {
+  const tags = OURS.map((image) => `bss-platform/${image}:${VERSION}`);
+  await run('kind', ['load', 'docker-image', ...tags, '--name', cluster]);
+}
