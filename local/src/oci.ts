@@ -76,18 +76,19 @@ export interface PushedImage {
  */
 export async function packPushed(images: readonly PushedImage[], layerCache: string, target: string): Promise<void> {
   await mkdir(layerCache, { recursive: true });
-  await withLayout(target, (layout) =>
-    Promise.all(
-      images.map(async ({ ref, folder }) => {
-        const { config, layers } = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8')) as PushedManifest;
-        const packed: Layer[] = [];
-        for (const { digest } of layers) packed.push(await cachedLayer(join(folder, hex(digest)), digest, layerCache));
-        for (const { digest, diffId } of packed) await linkOnce(join(layerCache, hex(diffId)), blobPath(layout, digest));
-        const settings = JSON.parse(await readFile(join(folder, hex(config.digest)), 'utf8')) as object;
-        return { ref, manifest: await writeImage(layout, settings, packed) };
-      }),
-    ),
-  );
+  await withLayout(target, async (layout) => {
+    const manifests: NamedManifest[] = [];
+    // One after the other: what the first has compressed, the next finds.
+    for (const { ref, folder } of images) {
+      const { config, layers } = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8')) as PushedManifest;
+      const packed: Layer[] = [];
+      for (const { digest } of layers) packed.push(await cachedLayer(join(folder, hex(digest)), digest, layerCache));
+      for (const { digest, diffId } of packed) await linkOnce(join(layerCache, hex(diffId)), blobPath(layout, digest));
+      const settings = JSON.parse(await readFile(join(folder, hex(config.digest)), 'utf8')) as object;
+      manifests.push({ ref, manifest: await writeImage(layout, settings, packed) });
+    }
+    return manifests;
+  });
 }
 
 interface PushedManifest {

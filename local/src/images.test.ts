@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import process from 'node:process';
+import { test } from 'node:test';
+import { parseSpec } from '../../operator/src/api/spec.ts';
+import { imageOf } from '../../operator/src/platform/images.ts';
+import { isBuildInput, npmSettings, THIRD_PARTY } from './images.ts';
+import { PROJECT_DIR } from './paths.ts';
+
+const PROGRAMS = [
+  'kafka',
+  'postgres',
+  'pgbouncer',
+  'redis',
+  'prometheus',
+  'postgresExporter',
+  'pgbouncerExporter',
+  'redisExporter',
+] as const;
+
+test('every third-party image that the operator asks for is made locally, under the name that containerd gives it', () => {
+  const parsed = parseSpec({});
+  assert.ok(parsed.ok);
+  const wanted = PROGRAMS.map((program) => imageOf(parsed.spec, program)).map(
+    (name) => `docker.io/${name.includes('/') ? '' : 'library/'}${name}`,
+  );
+  assert.deepEqual(THIRD_PARTY.flatMap(({ refs }) => refs).toSorted(), wanted.toSorted());
+});
+
+test('tests and installed packages do not make an image stale, sources do', () => {
+  const inputs = ['operator/src/main.ts', 'operator/package.json', 'workloads/ledger/migrations/1-accounts.sql', 'operator/Dockerfile'];
+  const others = ['operator/src/api/spec.test.ts', 'workloads/node_modules/pg/index.js', 'operator/src/platform/golden/demo.yaml'];
+  assert.deepEqual([...inputs, ...others].filter(isBuildInput), inputs);
+});
+
+test('.dockerignore leaves out what does not make an image stale', async () => {
+  const patterns = (await readFile(join(PROJECT_DIR, '.dockerignore'), 'utf8')).split('\n');
+  for (const pattern of ['**/node_modules', '**/*.test.ts', '**/golden', '**/testdata']) assert.ok(patterns.includes(pattern), pattern);
+});
+
+test('npm in a build gets the registry in effect and no path of this machine', () => {
+  const user = 'fund=false\ncafile=/etc/ssl/ca.crt\n//registry.example.com/:_authToken=secret\n';
+  const expected = 'fund=false\n//registry.example.com/:_authToken=secret\nregistry=https://registry.example.com/\n';
+  assert.equal(npmSettings(user, 'https://registry.example.com/'), expected);
+});
+
+for (const image of ['operator', 'workloads']) {
+  test(`${image}: the public base image has the Node version line that runs here`, async () => {
+    const dockerfile = await readFile(join(PROJECT_DIR, image, 'Dockerfile'), 'utf8');
+    const line = /BASE_IMAGE=docker\.io\/library\/node:(\d+)-trixie-slim/.exec(dockerfile)?.[1];
+    assert.equal(line, process.versions.node.split('.')[0]);
+  });
+}
