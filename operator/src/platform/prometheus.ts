@@ -47,18 +47,24 @@ function config(input: PlatformInput): string {
   });
 }
 
-/** It may look at the pods of its own namespace, and at nothing else. */
-function access(input: PlatformInput): Draft[] {
+const RBAC = 'rbac.authorization.k8s.io';
+
+/** It may look at the pods of its own namespace, and at nothing else. The API server takes a binding only when the role is there already. */
+export function prometheusRole(input: PlatformInput): Draft | undefined {
+  if (!input.spec.prometheus.enabled) return undefined;
+  const rules = [{ apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] }];
+  return { apiVersion: `${RBAC}/v1`, kind: 'Role', name: nameOf(input, 'prometheus'), rules };
+}
+
+function identity(input: PlatformInput): Draft[] {
   const name = nameOf(input, 'prometheus');
-  const rbac = 'rbac.authorization.k8s.io';
   return [
     { apiVersion: 'v1', kind: 'ServiceAccount', name, automountServiceAccountToken: false },
-    { apiVersion: `${rbac}/v1`, kind: 'Role', name, rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] }] },
     {
-      apiVersion: `${rbac}/v1`,
+      apiVersion: `${RBAC}/v1`,
       kind: 'RoleBinding',
       name,
-      roleRef: { apiGroup: rbac, kind: 'Role', name },
+      roleRef: { apiGroup: RBAC, kind: 'Role', name },
       subjects: [{ kind: 'ServiceAccount', name, namespace: input.namespace }],
     },
   ];
@@ -99,7 +105,7 @@ export function prometheusComponent(input: PlatformInput): Blueprint | undefined
     volumes: [configVolume('config', name), claimVolume('data', claimName(input, 'prometheus'))],
   });
   return blueprint('prometheus', 'observability', [
-    ...access(input),
+    ...identity(input),
     configMap(input, 'prometheus', data),
     claim(input, 'prometheus', prometheus.storage),
     service(input, 'prometheus', { http: PORTS.prometheus }),
