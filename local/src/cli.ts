@@ -138,7 +138,7 @@ async function runStatus(args: readonly string[]): Promise<number> {
 async function runLoad(args: readonly string[]): Promise<number> {
   const { name, words } = parse(args);
   const archives = words.length > 0 ? words : await buildImages();
-  const progress = new Progress(`load into ${name}`, archives.length);
+  const progress = new Progress('load', archives.length);
   for (const archive of archives) await progress.step(archive.split('/').at(-1) ?? archive, () => loadImage(name, archive));
   return 0;
 }
@@ -208,7 +208,10 @@ async function buildPrograms(): Promise<void> {
 /** Paths of the project's image archives. Loaded late: the other commands need none of it. */
 async function buildImages(): Promise<string[]> {
   const images = await import('./images.ts');
-  return (await images.buildImages()).map((image) => image.archive);
+  const progress = new Progress('images', 2);
+  await progress.step('check this machine', (note) => prepareMachine(note, ['images']));
+  const built = await progress.step('build', (note) => images.buildImages(note));
+  return built.map((image) => image.archive);
 }
 
 async function runClean(args: readonly string[]): Promise<number> {

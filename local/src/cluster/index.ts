@@ -1,7 +1,7 @@
 /** The local cluster: a real Kubernetes control plane and node, in namespaces of its own on this machine. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, openSync, closeSync } from 'node:fs';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
@@ -11,7 +11,7 @@ import { Failure, tellingLines } from '../failure.ts';
 import { withLock } from '../lock.ts';
 import { clusterPaths, SHARED_FOLDERS, type ClusterPaths } from '../paths.ts';
 import { prepareMachine } from '../preflight.ts';
-import { ensurePrograms } from '../programs.ts';
+import { contentHash, ensurePrograms } from '../programs.ts';
 import { formatDuration, Progress } from '../progress.ts';
 import { memoryInUse } from './cgroups.ts';
 import { configFiles, type ComponentName } from './components.ts';
@@ -100,10 +100,15 @@ export function logFile(name: string, component: ComponentName | 'supervisor' | 
   return join(existsSync(logs) ? logs : keptLogs(name), `${component}.log`);
 }
 
-/** Imports an image archive (OCI or Docker, as a tar file) under the names that it carries. */
+/** Imports an image archive (OCI or Docker, as a tar file) under the names that it carries; one that this cluster has already is left alone. */
 export async function loadImage(name: string, archive: string): Promise<void> {
   await requireRunning(name);
+  const { size, mtimeMs } = await stat(archive);
+  const record = join(clusterPaths(name).state, 'loaded', contentHash([archive, String(size), String(mtimeMs)]));
+  if (existsSync(record)) return;
   await ctr(name, ['images', 'import', '--all-platforms=false', archive]);
+  await mkdir(dirname(record), { recursive: true });
+  await writeFile(record, '');
 }
 
 /** Names of the images that the node has. */
@@ -142,7 +147,7 @@ async function isReady(paths: ClusterPaths): Promise<boolean> {
 
 async function start(node: NodeConfig): Promise<void> {
   const { name } = node.paths;
-  const progress = new Progress(`cluster ${name}`, 6);
+  const progress = new Progress('cluster', 6);
   await progress.step('check this machine', (note) => prepareMachine(note));
   const programs = await progress.step('programs', (note) => ensurePrograms(NODE_PROGRAMS, note));
   await undoneOnSignal(name, async (signal) => {
