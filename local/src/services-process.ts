@@ -48,7 +48,7 @@ export interface ServerOptions {
   readonly stopSignal?: NodeJS.Signals;
 }
 
-const START_LIMIT_MS = 60_000;
+const START_LIMIT_MS = 120_000;
 const STOP_LIMIT_MS = 20_000;
 const POLL_MS = 20;
 
@@ -87,11 +87,13 @@ export class ServerProcess implements Service {
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...line], { stdio: ['ignore', log, log] });
     closeSync(log);
     this.#child = child;
-    this.#ended = new Promise<void>((resolve) => {
-      child.once('error', () => resolve());
-      child.once('exit', () => resolve());
-    }).then(() => {
-      this.#child = undefined;
+    this.#ended = new Promise((resolve) => {
+      const end = (): void => {
+        this.#child = undefined;
+        resolve();
+      };
+      child.once('error', end);
+      child.once('exit', end);
     });
     await this.#ready(logStart);
   }
