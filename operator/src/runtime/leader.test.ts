@@ -10,7 +10,7 @@ import { LeaderElector, NotLeadingError } from './leader.ts';
 import { Metrics } from './metrics.ts';
 import type { KubernetesObject } from './object.ts';
 import { FakeClock } from './testing/fake-clock.ts';
-import { quiet } from './testing/harness.ts';
+import { quiet, valueAt } from './testing/harness.ts';
 
 /** A Lease with the API server's compare-and-swap. */
 class LeaseServer {
@@ -18,6 +18,7 @@ class LeaseServer {
   away = false;
   #version = 0;
 
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the elector uses these three methods and no other
   readonly client = {
     find: async () => this.#answer(() => this.lease),
     create: async (lease: KubernetesObject) =>
@@ -34,7 +35,7 @@ class LeaseServer {
   } as unknown as KubeClient;
 
   get holder(): unknown {
-    return (this.lease?.['spec'] as { holderIdentity?: string } | undefined)?.holderIdentity;
+    return valueAt(this.lease, 'spec', 'holderIdentity');
   }
 
   #store(lease: KubernetesObject): KubernetesObject {
@@ -95,7 +96,7 @@ describe('leader election', () => {
     await pass([b], 20_000, (elapsed) => {
       if (tookOver === 0 && b.mayWrite()) tookOver = elapsed;
     });
-    assert.ok(tookOver > 13_000 && tookOver < 18_000, `took over after ${tookOver} ms`);
+    assert.ok(tookOver > 13_000 && tookOver < 16_500, `took over after ${tookOver} ms`);
   });
 
   test('a leader that cannot renew stops writing before another may start', async () => {
@@ -113,7 +114,7 @@ describe('leader election', () => {
     assert.ok(stopped > 7_000 && stopped <= 10_000, `stopped after ${stopped} ms`);
     assert.ok(a.elector.lost.aborted);
     server.away = false;
-    await pass([a, b], 10_000, () => assert.equal(a.mayWrite(), false, 'the lead does not come back'));
+    await pass([a, b], 20_000, () => assert.equal(a.mayWrite(), false, 'the lead does not come back'));
     assert.equal(b.mayWrite(), true);
   });
 

@@ -143,8 +143,18 @@ export class LeaderElector {
     await this.#try();
     if (this.#state === 'over') return;
     // Some spread keeps followers from asking in step; a leader must not be late.
-    const wait = this.#state === 'leading' ? Math.min(this.#retryMs, this.#leftMs()) : this.#retryMs * (1 + 0.2 * Math.random());
+    const wait =
+      this.#state === 'leading'
+        ? Math.min(this.#retryMs, this.#leftMs())
+        : Math.min(this.#retryMs, this.#untilFreeMs()) * (1 + 0.1 * Math.random());
     this.#cancelTimer = this.#clock.after(wait, () => this.#tick());
+  }
+
+  /** When the Lease will run out if nobody renews it; at least some milliseconds, so that failed attempts do not follow at once. */
+  #untilFreeMs(): number {
+    if (!this.#seen) return this.#retryMs;
+    const left = this.#seen.at + this.#patienceWith(this.#seen.lease) - this.#clock.monotonic();
+    return left < 0 ? this.#retryMs : left + 20;
   }
 
   /** One attempt to acquire or renew. Failures are logged; the deadline decides what they mean. */

@@ -79,8 +79,8 @@ export class Transport {
   async call(call: Call): Promise<Answer> {
     const limit = new Limit(call.timeoutMs, call.signal);
     try {
-      const answer = await this.#send(call, limit);
-      return { status: answer.statusCode, headers: answer.headers, body: parse(await answer.body.text()) };
+      const answer = await limit.race(this.#send(call, limit));
+      return { status: answer.statusCode, headers: answer.headers, body: parse(await limit.race(answer.body.text())) };
     } catch (error) {
       throw limit.explain(call.attempt, error);
     } finally {
@@ -95,7 +95,7 @@ export class Transport {
   async stream(call: Call): Promise<{ status: number; headers: Answer['headers']; body: Readable }> {
     const limit = new Limit(call.timeoutMs, call.signal);
     try {
-      const answer = await this.#send(call, limit);
+      const answer = await limit.race(this.#send(call, limit));
       limit.stopTimer();
       answer.body.once('close', () => limit.clear());
       return { status: answer.statusCode, headers: answer.headers, body: answer.body };
@@ -200,6 +200,7 @@ class Limit {
   readonly #caller: AbortSignal | undefined;
   readonly #timer: NodeJS.Timeout;
   readonly #abort = (): void => this.#controller.abort();
+  readonly #reached = Promise.withResolvers<never>();
   #timedOut = false;
 
   constructor(timeoutMs: number, caller: AbortSignal | undefined) {
@@ -208,12 +209,22 @@ class Limit {
       this.#timedOut = true;
       this.#controller.abort(new Error(`no answer within ${timeoutMs} ms`));
     }, timeoutMs);
+    this.#reached.promise.catch(() => undefined);
+    this.signal.addEventListener('abort', () => this.#reached.reject(this.signal.reason));
     if (caller?.aborted) this.#abort();
     else caller?.addEventListener('abort', this.#abort, { once: true });
   }
 
   get signal(): AbortSignal {
     return this.#controller.signal;
+  }
+
+  /**
+   * The promise, or the limit when that is reached first. Aborting alone is not enough: undici notices it only once a connection has been made,
+   * which a server that hangs puts off for ten seconds. The request is not written then any more.
+   */
+  race<T>(promise: Promise<T>): Promise<T> {
+    return Promise.race([promise, this.#reached.promise]);
   }
 
   stopTimer(): void {

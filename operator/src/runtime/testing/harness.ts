@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { pino } from 'pino';
+import { isRecord } from '../canonical.ts';
 import { KubeClient } from '../client.ts';
 import { loadKubeConfig } from '../kubeconfig.ts';
 import { Metrics } from '../metrics.ts';
@@ -60,6 +61,13 @@ export async function seriesValue(metrics: Metrics, series: string): Promise<num
   const { body } = await metrics.render();
   const line = body.split('\n').find((candidate) => candidate.startsWith(`${series} `));
   return line === undefined ? undefined : Number(line.slice(series.length + 1));
+}
+
+/** What lies below a path of fields; undefined where it ends early. */
+export function valueAt(value: unknown, ...path: string[]): unknown {
+  let here = value;
+  for (const field of path) here = isRecord(here) ? here[field] : undefined;
+  return here;
 }
 
 /** One finished request, as the API server's audit log has it. */

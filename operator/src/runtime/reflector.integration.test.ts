@@ -1,0 +1,292 @@
+/** The reflector against a real API server, which is restarted, cut off, overloaded and made to forget. After each fault the store must be equal to it. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { startApiServer } from '../../../local/src/services.ts';
+import type { ApiServer } from '../../../local/src/services.ts';
+import type { KubeClient } from './client.ts';
+import { Metrics } from './metrics.ts';
+import type { KubernetesObject } from './object.ts';
+import { Reflector } from './reflector.ts';
+import type { ReflectorOptions } from './reflector.ts';
+import type { Change } from './store.ts';
+import { FaultProxy } from './testing/fault-proxy.ts';
+import { clientFor, configMap, createNamespace, quiet, seriesValue, until } from './testing/harness.ts';
+
+const CONFIG_MAP = { apiVersion: 'v1', kind: 'ConfigMap' };
+const BACKOFF = { baseMs: 50, maxMs: 500 };
+
+describe('reflector', () => {
+  let api: ApiServer;
+  /** Past the proxy. */
+  let direct: KubeClient;
+  let namespaces = 0;
+
+  before(async () => {
+    api = await startApiServer();
+    direct = clientFor(api.kubeconfigPath).client;
+  });
+  after(() => api.stop());
+
+  /** A reflector of ConfigMaps in a namespace of its own, through a proxy of its own. */
+  async function build(t: TestContext, options: Partial<ReflectorOptions<KubernetesObject>> = {}) {
+    namespaces += 1;
+    const namespace = `reflected-${namespaces}`;
+    await createNamespace(direct, namespace);
+    const proxy = new FaultProxy(api);
+    const { client, metrics } = clientFor(await proxy.start());
+    const reflector = new Reflector({ client, kind: CONFIG_MAP, metrics, logger: quiet, namespace, backoff: BACKOFF, ...options });
+    const changes: Change<KubernetesObject>[] = [];
+    reflector.subscribe((change) => changes.push(change));
+    t.after(async () => {
+      await reflector.stop();
+      await proxy.stop();
+    });
+    return {
+      namespace,
+      proxy,
+      metrics,
+      reflector,
+      changes,
+      watches: () => proxy.seen.filter(({ query }) => query.get('watch') === 'true'),
+    };
+  }
+
+  const put = (namespace: string, name: string, labels: Record<string, string> = {}) =>
+    direct.create(configMap(namespace, name, {}, labels));
+  const remove = (namespace: string, name: string) => direct.delete({ ...CONFIG_MAP, namespace, name });
+  const restarts = (metrics: Metrics, reason: string) =>
+    seriesValue(metrics, `bss_operator_watch_restarts_total{kind="ConfigMap",reason="${reason}"}`);
+
+  /** Waits until the store has exactly what the server has, version by version; resolves to the milliseconds that took. */
+  async function equal(reflector: Reflector, namespace: string, limitMs = 20_000): Promise<number> {
+    const begun = performance.now();
+    const versions = (objects: Iterable<KubernetesObject>) =>
+      [...objects].map(({ metadata }) => `${metadata.name} ${metadata.resourceVersion}`).toSorted();
+    await until('the store to be equal to the server', limitMs, async () => {
+      const { items } = await direct.list(CONFIG_MAP, { namespace });
+      return versions(items).join() === versions(reflector.store.values()).join();
+    });
+    return Math.round(performance.now() - begun);
+  }
+
+  test('a list in pages, then every change', async (t) => {
+    const { namespace, reflector, proxy, changes } = await build(t, { pageSize: 500 });
+    const names = Array.from({ length: 1_200 }, (_, index) => `many-${index}`);
+    for (let start = 0; start < names.length; start += 50)
+      await Promise.all(names.slice(start, start + 50).map((name) => put(namespace, name)));
+    const begun = performance.now();
+    reflector.start();
+    await reflector.waitForSync(10_000);
+    t.diagnostic(`1,200 ConfigMaps listed in ${Math.round(performance.now() - begun)} ms`);
+    assert.equal(reflector.store.size, 1_200);
+    const lists = proxy.seen.filter(({ path, query }) => path.endsWith('/configmaps') && !query.has('watch'));
+    assert.deepEqual(
+      lists.map(({ query }) => [query.get('limit'), query.has('continue')]),
+      [
+        ['500', false],
+        ['500', true],
+        ['500', true],
+      ],
+    );
+    assert.deepEqual(
+      [...reflector.store.values()].every(({ apiVersion, kind }) => apiVersion === 'v1' && kind === 'ConfigMap'),
+      true,
+    );
+
+    changes.length = 0;
+    await put(namespace, 'new');
+    await direct.patch({ ...CONFIG_MAP, namespace, name: 'new' }, { data: { a: '1' } });
+    await remove(namespace, 'new');
+    await until('three changes', 5_000, () => changes.length === 3);
+    assert.deepEqual(
+      changes.map(({ type, key }) => [type, key]),
+      ['added', 'modified', 'deleted'].map((type) => [type, `${namespace}/new`]),
+    );
+    await equal(reflector, namespace);
+  });
+
+  test('only what the selector names; an object that no longer fits is gone', async (t) => {
+    const { namespace, reflector } = await build(t, { labelSelector: 'app=a' });
+    await put(namespace, 'mine', { app: 'a' });
+    await put(namespace, 'other', { app: 'b' });
+    reflector.start();
+    await reflector.waitForSync(5_000);
+    assert.deepEqual([...reflector.store.keys()], [`${namespace}/mine`]);
+    await direct.patch({ ...CONFIG_MAP, namespace, name: 'mine' }, { metadata: { labels: { app: 'b' } } });
+    await until('it to be gone', 5_000, () => reflector.store.size === 0);
+  });
+
+  test('a watch that the server ends in good order goes on from where it was', async (t) => {
+    const { namespace, reflector, metrics, watches, proxy } = await build(t, { watchSeconds: 1 });
+    reflector.start();
+    await reflector.waitForSync(5_000);
+    await until('three watches', 15_000, () => watches().length >= 3);
+    await put(namespace, 'later');
+    await equal(reflector, namespace);
+    assert.equal(proxy.seen.length - watches().length, 2, 'one discovery and one list');
+    assert.ok(((await restarts(metrics, 'ended')) ?? 0) >= 2);
+    assert.equal(await restarts(metrics, 'disconnected'), 0);
+  });
+
+  test('bookmarks carry the version forward where nothing changes', async (t) => {
+    const { reflector, watches } = await build(t, { watchSeconds: 3 });
+    reflector.start();
+    await reflector.waitForSync(5_000);
+    // Changes elsewhere; the server sends a bookmark about two seconds before it ends a watch.
+    for (let index = 0; index < 5; index += 1) await put('default', `elsewhere-${index}`);
+    await until('a second watch', 15_000, () => watches().length >= 2);
+    const [first, second] = watches().map(({ query }) => Number(query.get('resourceVersion')));
+    assert.ok(watches().every(({ query }) => query.get('allowWatchBookmarks') === 'true'));
+    assert.ok(second !== undefined && first !== undefined && second > first, `from ${first} to ${second}`);
+  });
+
+  test('connections that are cut', async (t) => {
+    const { namespace, reflector, proxy, metrics } = await build(t);
+    reflector.start();
+    await reflector.waitForSync(5_000);
+    for (let round = 0; round < 3; round += 1) {
+      proxy.cut();
+      await put(namespace, `while-cut-${round}`);
+      t.diagnostic(`watch cut: equal again after ${await equal(reflector, namespace)} ms`);
+    }
+    assert.ok(((await restarts(metrics, 'disconnected')) ?? 0) >= 3);
+    assert.equal(await seriesValue(metrics, 'bss_operator_lists_total{kind="ConfigMap"}'), 1, 'no list was needed');
+  });
+
+  test('a server that cannot be reached for a while', async (t) => {
+    const { namespace, reflector, proxy, watches } = await build(t);
+    await put(namespace, 'stays');
+    await put(namespace, 'goes');
+    reflector.start();
+    await reflector.waitForSync(5_000);
+    proxy.refuse();
+    await remove(namespace, 'goes');
+    await put(namespace, 'comes');
+    await until('some failures', 10_000, () => reflector.silentMs > 1_500);
+    assert.equal(reflector.store.size, 2, 'the store keeps what it had');
+    const before = watches().length;
+    proxy.accept();
+    t.diagnostic(`server back after 1.5 s: equal again after ${await equal(reflector, namespace)} ms`);
+    assert.ok(watches().length > before);
+  });
+
+  test('a connection that went dead without a word', async (t) => {
+    const { namespace, reflector, proxy, metrics } = await build(t, { inactivityMs: 1_000 });
+    reflector.start();
+    await reflector.waitForSync(5_000);
+    await put(namespace, 'seen');
+    await equal(reflector, namespace);
+    proxy.swallow();
+    await put(namespace, 'unseen');
+    t.diagnostic(`watch silent, with an inactivity limit of 1 s: equal again after ${await equal(reflector, namespace)} ms`);
+    assert.equal(await restarts(metrics, 'inactive'), 1);
+  });
+
+  test('a server that hangs from the first list on: waiting for it ends with an error that says so', async (t) => {
+    const { reflector, proxy } = await build(t);
+    proxy.hush();
+    reflector.start();
+    await assert.rejects(reflector.waitForSync(300), /no list of ConfigMap within 300 ms/);
+    assert.equal(reflector.store.synced, false);
+  });
+
+  for (const status of [429, 500, 503]) {
+    test(`answers of ${status}: waits, and does not list again`, async (t) => {
+      const { namespace, reflector, proxy, metrics, watches } = await build(t);
+      reflector.start();
+      await reflector.waitForSync(5_000);
+      await until('a watch', 5_000, () => watches().length === 1);
+      let left = 3;
+      const retryAfter: Record<string, string> = status === 429 ? { 'retry-after': '1' } : {};
+      proxy.fault = () => (left-- > 0 ? { status, headers: retryAfter } : undefined);
+      const begun = performance.now();
+      proxy.cut();
+      await put(namespace, 'meanwhile');
+      await equal(reflector, namespace);
+      const tookMs = Math.round(performance.now() - begun);
+      t.diagnostic(`three answers of ${status}: equal again after ${tookMs} ms`);
+      if (status === 429) assert.ok(tookMs >= 3_000, `the server asked for a second each time, it got ${tookMs} ms`);
+      assert.equal(await restarts(metrics, 'refused'), 3);
+      assert.equal(await seriesValue(metrics, 'bss_operator_lists_total{kind="ConfigMap"}'), 1);
+    });
+  }
+
+  test('an overloaded server is not asked in a tight loop', async (t) => {
+    const { reflector, proxy } = await build(t, { backoff: { baseMs: 100, maxMs: 10_000 } });
+    proxy.fault = () => ({ status: 503 });
+    reflector.start();
+    await until('a fifth attempt', 10_000, () => proxy.seen.length >= 5);
+    const gaps = proxy.seen.slice(1).map(({ at }, index) => at - (proxy.seen[index]?.at ?? 0));
+    for (const [index, gap] of gaps.slice(0, 4).entries()) assert.ok(gap >= 50 * 2 ** index, `wait ${index + 1} was ${gap} ms`);
+  });
+
+  test('something that cuts every watch at once is not asked in a tight loop either', async (t) => {
+    const { reflector, proxy, watches } = await build(t, { backoff: { baseMs: 200, maxMs: 10_000 } });
+    proxy.fault = ({ query }) => (query.get('watch') === 'true' ? { status: 200, body: '' } : undefined);
+    reflector.start();
+    await reflector.waitForSync(5_000);
+    await until('a fourth watch', 10_000, () => watches().length >= 4);
+    const [first, , , fourth] = watches();
+    assert.ok(first && fourth && fourth.at - first.at >= 100 + 200 + 400, 'each wait is longer');
+  });
+
+  test('a handler that throws stops nothing', async (t) => {
+    const { namespace, reflector, changes } = await build(t);
+    reflector.subscribe(() => {
+      throw new Error('a handler with a mistake');
+    });
+    reflector.start();
+    await reflector.waitForSync(5_000);
+    await put(namespace, 'a');
+    await put(namespace, 'b');
+    await until('both changes', 5_000, () => changes.length === 2);
+  });
+
+  test('the API server is restarted', async (t) => {
+    const { namespace, reflector } = await build(t);
+    await put(namespace, 'before');
+    reflector.start();
+    await reflector.waitForSync(5_000);
+    await api.restart();
+    const back = performance.now();
+    await put(namespace, 'after');
+    await equal(reflector, namespace);
+    t.diagnostic(`API server restarted: equal again ${Math.round(performance.now() - back)} ms after it was ready`);
+  });
+
+  test('410: the server has forgotten the version', async (t) => {
+    const { namespace, reflector, proxy, metrics, changes } = await build(t);
+    for (const name of ['stays', 'changes', 'goes']) await put(namespace, name);
+    reflector.start();
+    await reflector.waitForSync(5_000);
+    // A restarted server knows no version from before its start; while it is away from us, everything happens.
+    proxy.refuse();
+    await direct.patch({ ...CONFIG_MAP, namespace, name: 'changes' }, { data: { a: '1' } });
+    await remove(namespace, 'goes');
+    await put(namespace, 'comes');
+    changes.length = 0;
+    await api.restart();
+    const back = performance.now();
+    proxy.accept();
+    await equal(reflector, namespace);
+    t.diagnostic(`410: equal again ${Math.round(performance.now() - back)} ms after the server was back`);
+    assert.equal(await restarts(metrics, 'expired'), 1);
+    assert.equal(await seriesValue(metrics, 'bss_operator_lists_total{kind="ConfigMap"}'), 2);
+    assert.deepEqual(changes.map(({ type, key }) => `${type} ${key}`).toSorted(), [
+      `added ${namespace}/comes`,
+      `deleted ${namespace}/goes`,
+      `modified ${namespace}/changes`,
+    ]);
+  });
+
+  test('the age of the last word is a metric, for as long as the reflector runs', async (t) => {
+    const { reflector, metrics } = await build(t);
+    const silence = () => seriesValue(metrics, 'bss_operator_watch_silence_seconds{kind="ConfigMap"}');
+    reflector.start();
+    await reflector.waitForSync(5_000);
+    await until('some silence', 5_000, async () => ((await silence()) ?? 0) > 0.05);
+    await reflector.stop();
+    assert.equal(await silence(), undefined);
+  });
+});
