@@ -4,10 +4,10 @@ import { estimate } from './estimator.ts';
 import type { Estimate } from './estimator.ts';
 import { explain } from './explain.ts';
 import type { ScalePolicy } from './policy.ts';
-import { sizeUp } from './size.ts';
+import { sizeUp, TUNING } from './size.ts';
 import type { Size } from './size.ts';
 import { isSettled } from './state.ts';
-import type { State, Sufficed } from './state.ts';
+import type { Need, Patience, State } from './state.ts';
 import type { Decision, DecisionReason, Sample, UnusableSample, UsableSample } from './types.ts';
 
 /** A rollout or rebalance that takes longer than this no longer holds a scale-down, in seconds. */
@@ -15,13 +15,28 @@ const HOLD_LIMIT_SECONDS = 300;
 /** Weight of one observed start-up time in what is learnt of it. */
 const STARTUP_WEIGHT = 0.3;
 const MAX_STARTUP_SECONDS = 120;
+/** A scale-up that takes a scale-down back within so many windows doubles the time waited for the next one. */
+const REGRET_WINDOWS = 5;
+const LEAST_REGRET_SECONDS = 120;
+const MAX_PATIENCE = 16;
+/** The window is at least so many times what a replica takes to join. */
+const STARTUPS = 3;
+/** The longest window that this leads to, and the quiet time after which it is halved again, in seconds. */
+const MAX_PATIENT_SECONDS = 300;
+const CALM_SECONDS = 900;
+/** A scale-down waits this long for a much lower number that is about to be allowed, so that one rebalance does for two; in seconds. */
+const MERGE_SECONDS = 10;
+const MERGE_SHARE = 0.75;
+/** A group that processes nothing for this long is stuck, and more replicas of it would be too; in seconds. */
+const STUCK_SECONDS = 10;
 
 /** One step. With a usable sample the replicas lie within the policy's bounds; with an unusable one they are never lowered. */
 export function decide(state: State, sample: Sample, policy: ScalePolicy): { state: State; decision: Decision } {
   if (!sample.usable) return decideBlind(state, sample, policy);
   const seen = observe(state, sample, policy);
   const size = sizeUp(seen, sample, policy);
-  const known = { ...seen, sufficed: slide(seen.sufficed, sample.at, size.sufficient, policy.scaleDownWindowSeconds) };
+  const backlogSince = size.backlog > 0 ? (seen.backlogSince ?? sample.at) : null;
+  const known = { ...seen, backlogSince, needs: needsAfter(seen, sample.at, size, policy) };
   const { replicas, reason } =
     policy.mode === 'builtin'
       ? choose(known, size, sample, policy)
@@ -35,7 +50,7 @@ export function decide(state: State, sample: Sample, policy: ScalePolicy): { sta
     wanted: size.wanted,
   };
   const decision = { replicas, reason, inputs, message: explain(reason, replicas, size, sample, policy, known) };
-  return { state: acted(known, sample, replicas), decision };
+  return { state: acted(known, sample, replicas, policy), decision };
 }
 
 /** Without a usable sample nothing is known to suffice: hold, and after a while go up to the safe number if there is one. */
@@ -58,7 +73,7 @@ function decideBlind(state: State, sample: UnusableSample, policy: ScalePolicy):
     ? `the lag has been unknown for ${policy.lagUnknownSeconds} s: up to the safe number; ${sample.message}`
     : `holding at ${replicas}: ${sample.message}`;
   return {
-    state: { ...state, unknownSince, sufficed: [], coveredSince: null, idleSince: null, trial: null, expected: replicas },
+    state: { ...state, unknownSince, needs: [], coveredSince: null, idleSince: null, stuckSince: null, trial: null, expected: replicas },
     decision: { replicas, reason: safe ? 'SafeReplicas' : 'LagUnknown', message, inputs },
   };
 }
@@ -72,14 +87,17 @@ function observe(state: State, sample: UsableSample, policy: ScalePolicy): State
   const judged = state.trial === null ? { trial: null, ceiling: lifted } : judgeTrial(state.trial, now, sample, lifted);
   const changed = state.expected !== null && sample.deployment.replicas !== state.expected;
   const idle = sample.totalLag <= policy.activationLag && now.arrivalNow === 0 && now.throughput === 0;
+  const settled = isSettled(sample);
+  const stuck = settled && sample.group.members > 0 && sample.totalLag > 0 && now.throughput === 0 && sample.seconds > 0;
   return {
     ...state,
     ...judged,
     estimate: now,
     joining: joined || changed ? null : state.joining,
-    sufficed: changed ? [] : state.sufficed,
+    needs: changed ? [] : state.needs,
     coveredSince: changed ? sample.at : (state.coveredSince ?? sample.at),
-    unsettledSince: isSettled(sample) ? null : (state.unsettledSince ?? sample.at),
+    stuckSince: stuck ? (state.stuckSince ?? sample.at) : null,
+    unsettledSince: settled ? null : (state.unsettledSince ?? sample.at),
     unknownSince: null,
     idleSince: idle ? (state.idleSince ?? sample.at) : null,
   };
@@ -93,10 +111,30 @@ function withStartup(now: Estimate, seconds: number | null): Estimate {
   return { ...now, learned: { ...now.learned, startupSeconds: next } };
 }
 
-function slide(sufficed: readonly Sufficed[], at: number, replicas: number, windowSeconds: number): Sufficed[] {
-  const kept = sufficed.filter((one) => one.replicas > replicas && one.at > at - windowSeconds * 1000);
-  kept.push({ at, replicas });
-  return kept;
+/** Arrivals count for the whole window, a backlog only a little longer than it lasts: what it needed will not come back by itself. */
+function needsAfter(state: State, at: number, size: Size, policy: ScalePolicy): Need[] {
+  const byArrival = { until: at + windowSeconds(state, policy) * 1000, replicas: size.sufficient };
+  const patient = (state.patience.factor - 1) * policy.scaleDownWindowSeconds;
+  const byBacklog = { until: at + Math.max(TUNING.backlogHoldSeconds, patient) * 1000, replicas: size.wanted };
+  return withNeed(
+    withNeed(
+      state.needs.filter(({ until }) => until > at),
+      byArrival,
+    ),
+    byBacklog,
+  );
+}
+
+/** The policy's window, longer while scale-downs keep being taken back, and where it takes long to bring a replica back. */
+function windowSeconds(state: State, { scaleDownWindowSeconds }: ScalePolicy): number {
+  const patient = Math.min(MAX_PATIENT_SECONDS, scaleDownWindowSeconds * state.patience.factor);
+  return Math.max(scaleDownWindowSeconds, patient, STARTUPS * (state.estimate.learned?.startupSeconds ?? 0));
+}
+
+/** Drops what the new need outlasts and exceeds. */
+function withNeed(needs: readonly Need[], added: Need): Need[] {
+  if (needs.some(({ until, replicas }) => until >= added.until && replicas >= added.replicas)) return [...needs];
+  return [...needs.filter(({ until, replicas }) => until > added.until || replicas > added.replicas), added];
 }
 
 interface Choice {
@@ -110,10 +148,16 @@ function choose(state: State, size: Size, sample: UsableSample, policy: ScalePol
   if (current > policy.maxReplicas) return { replicas: policy.maxReplicas, reason: 'Bounds' };
   if (current < policy.minReplicas) return { replicas: policy.minReplicas, reason: 'Bounds' };
   if (current === 0) return wake(size, sample, policy);
+  if (isStuck(state, sample)) return { replicas: current, reason: 'NoProgress' };
+  if (state.stuckSince !== null) return { replicas: current, reason: 'Steady' };
   const limit = limitOf(state.ceiling, sample.at);
   const target = bounded(Math.min(size.wanted, limit), policy);
   if (target > current) return { replicas: Math.min(target, stepLimit(current, policy)), reason: size.reason };
   return down(state, size, sample, policy, limit);
+}
+
+function isStuck(state: State, sample: UsableSample): boolean {
+  return state.stuckSince !== null && sample.at - state.stuckSince >= STUCK_SECONDS * 1000;
 }
 
 function wake(size: Size, sample: UsableSample, policy: ScalePolicy): Choice {
@@ -124,18 +168,28 @@ function wake(size: Size, sample: UsableSample, policy: ScalePolicy): Choice {
 /** The smaller number must have sufficed over the whole window; zero only after the idle time. */
 function down(state: State, size: Size, sample: UsableSample, policy: ScalePolicy, limit: number): Choice {
   const current = sample.deployment.replicas;
-  const stayed: DecisionReason = limit < size.wanted ? 'Ineffective' : size.hot.length > 0 && size.backlog > 0 ? 'HotPartition' : 'Steady';
-  const most = Math.max(...state.sufficed.map(({ replicas }) => replicas));
+  const stayed = stayReason(size, limit);
   const floor = policy.scaleToZero && hasBeenIdle(state, sample, policy) ? 0 : Math.max(1, policy.minReplicas);
-  const target = Math.max(floor, Math.min(policy.maxReplicas, most, limit));
-  const lower = Math.max(floor, Math.min(size.sufficient, limit));
-  if (lower >= current && target >= current) return { replicas: current, reason: stayed };
+  const least = (replicas: number) => Math.max(floor, Math.min(policy.maxReplicas, replicas, limit));
+  if (least(Math.max(size.sufficient, size.wanted)) >= current) return { replicas: current, reason: stayed };
   if (state.unsettledSince !== null && sample.at - state.unsettledSince < HOLD_LIMIT_SECONDS * 1000) {
     return { replicas: current, reason: sample.deployment.rollingOut ? 'HeldRollout' : 'HeldRebalance' };
   }
+  const target = least(mostNeeded(state.needs, sample.at));
+  const soon = least(mostNeeded(state.needs, sample.at + MERGE_SECONDS * 1000));
   const covered = state.coveredSince !== null && sample.at - state.coveredSince >= policy.scaleDownWindowSeconds * 1000;
-  if (!covered || target >= current) return { replicas: current, reason: 'WaitingForWindow' };
+  if (!covered || target >= current || soon <= target * MERGE_SHARE) return { replicas: current, reason: 'WaitingForWindow' };
   return { replicas: target, reason: target === 0 ? 'Idle' : stayed === 'Ineffective' ? 'Ineffective' : 'ScaledDown' };
+}
+
+function stayReason(size: Size, limit: number): DecisionReason {
+  if (limit < size.wanted) return 'Ineffective';
+  return size.hot.length > 0 && size.backlog > 0 ? 'HotPartition' : 'Steady';
+}
+
+/** The most that is needed by what still counts after `at`. */
+function mostNeeded(needs: readonly Need[], at: number): number {
+  return needs.reduce((most, { until, replicas }) => (until > at ? Math.max(most, replicas) : most), 0);
 }
 
 function hasBeenIdle(state: State, sample: UsableSample, policy: ScalePolicy): boolean {
@@ -150,15 +204,29 @@ function stepLimit(current: number, policy: ScalePolicy): number {
   return Math.max(current + policy.stepUpReplicas, Math.floor(current * policy.stepUpFactor));
 }
 
-/** What acting changes: a scale-up is timed and judged, and every change begins a new window. */
-function acted(state: State, sample: UsableSample, replicas: number): State {
+/** What acting changes: a scale-up is timed and judged, and one that takes a scale-down back teaches patience. */
+function acted(state: State, sample: UsableSample, replicas: number, policy: ScalePolicy): State {
+  const { at } = sample;
   const current = sample.deployment.replicas;
-  if (replicas === current) return { ...state, expected: replicas };
-  if (replicas < current) return { ...state, expected: replicas, joining: null, trial: null };
+  const patience = calmer(state.patience, at);
+  if (replicas === current) return { ...state, patience, expected: replicas };
+  if (replicas < current) return { ...state, patience, expected: replicas, lastDown: { at, from: current }, joining: null, trial: null };
+  const regretted = state.lastDown !== null && replicas >= state.lastDown.from && at - state.lastDown.at <= regretSeconds(policy) * 1000;
   return {
     ...state,
+    patience: regretted ? { factor: Math.min(MAX_PATIENCE, patience.factor * 2), since: at } : patience,
+    lastDown: regretted ? null : state.lastDown,
     expected: replicas,
-    joining: { at: sample.at, replicas },
+    joining: { at, replicas },
     trial: startTrial(state.trial, state.estimate, sample, replicas),
   };
+}
+
+function regretSeconds({ scaleDownWindowSeconds }: ScalePolicy): number {
+  return Math.max(LEAST_REGRET_SECONDS, REGRET_WINDOWS * scaleDownWindowSeconds);
+}
+
+function calmer(patience: Patience, at: number): Patience {
+  const calm = patience.factor > 1 && at - patience.since > CALM_SECONDS * 1000;
+  return calm ? { factor: patience.factor / 2, since: at } : patience;
 }

@@ -17,6 +17,8 @@ export interface Estimate {
   /** Share of the members that had work waiting all the time since the last sample. */
   saturatedShare: number;
   learned: LearnedRate | null;
+  /** Seconds of arrivals that show as lag although the replicas keep up: what lies between two commits. */
+  usualSeconds: number;
   /** The last interval rates, newest last, for the trend. */
   readonly recent: readonly RatePoint[];
   /** The last rates of saturated replicas, newest last. */
@@ -34,10 +36,19 @@ interface RatePoint {
 const SMOOTHING_SECONDS = 20;
 /** Two intervals in a row this far from the smoothed rate, on the same side, are a step and not noise. */
 const STEP_SHARE = 0.25;
-/** A member counts as saturated when at both ends of the interval it had this many seconds of its own work waiting. */
-const SATURATED_SECONDS = 1.5;
+/**
+ * A member counts as saturated when it had this many seconds of its own work waiting at both ends of the interval: more than what lies
+ * between two commits of the usual consumers. Less will do when the work that waits also clearly grew or shrank.
+ */
+const SATURATED_SECONDS = 5;
+const CHANGING_SECONDS = 1.5;
+const CHANGED_SECONDS = 1;
+/** Replicas that do less than this share of what they can are not held up by their own rate. */
+const IDLE_SHARE = 0.85;
+const USUAL_WEIGHT = 0.05;
 const TREND_POINTS = 7;
-const TREND_T_VALUE = 4;
+/** A slope counts for what it exceeds its own uncertainty by: so many standard errors are taken off it. */
+const TREND_ERRORS = 4;
 const OBSERVED_RATES = 5;
 /** After a gap longer than this (brokers away) the interval says nothing about what a replica can do. */
 const LONGEST_INTERVAL_SECONDS = 20;
@@ -53,6 +64,7 @@ export function initialEstimate(learned: LearnedRate | null): Estimate {
     partitionArrival: [],
     saturatedShare: 0,
     learned,
+    usualSeconds: 0,
     recent: [],
     observed: [],
     owners: null,
@@ -64,17 +76,21 @@ export function estimate(before: Estimate, sample: UsableSample): Estimate {
   if (sample.seconds <= 0) return { ...before, at: sample.at, owners: sample.owners, recent: [] };
   const arrivalNow = sum(sample.arrived) / sample.seconds;
   const recent = [...before.recent.slice(1 - TREND_POINTS), { at: sample.at, rate: arrivalNow }];
-  const arrival = smoothed(before, recent, sample.seconds);
+  const trend = trendOf(recent);
+  // A smoothed rate limps behind a trend, the fitted line does not.
+  const arrival = trend === null ? smoothed(before, recent, sample.seconds) : Math.max(0, trend.now);
   const learnt = learn(before, sample);
+  const throughput = sum(sample.progress) / sample.seconds;
   return {
     at: sample.at,
     arrivalNow,
     arrival,
-    slope: slopeOf(recent),
-    throughput: sum(sample.progress) / sample.seconds,
+    slope: trend?.slope ?? 0,
+    throughput,
     partitionArrival: partitionRates(before, sample),
     saturatedShare: learnt.saturatedShare,
     learned: learnt.learned,
+    usualSeconds: usualLag(before, sample, arrivalNow, throughput),
     recent,
     observed: learnt.observed,
     owners: sample.owners,
@@ -92,19 +108,13 @@ function smoothed(before: Estimate, recent: readonly RatePoint[], seconds: numbe
   return before.arrival + (now - before.arrival) * (1 - Math.exp(-seconds / SMOOTHING_SECONDS));
 }
 
-/** Least-squares slope of the recent rates, or 0 when it does not stand out from their scatter. */
-function slopeOf(points: readonly RatePoint[]): number {
+/** The least-squares line through the recent rates, or null when its slope does not stand out from their scatter. */
+function trendOf(points: readonly RatePoint[]): { slope: number; now: number } | null {
   const count = points.length;
-  if (count < TREND_POINTS) return 0;
-  const origin = points[0]?.at ?? 0;
-  let sumT = 0;
-  let sumR = 0;
-  for (const { at, rate } of points) {
-    sumT += (at - origin) / 1000;
-    sumR += rate;
-  }
-  const meanT = sumT / count;
-  const meanR = sumR / count;
+  const origin = points.at(-1)?.at ?? 0;
+  if (count < TREND_POINTS) return null;
+  const meanT = sum(points.map(({ at }) => (at - origin) / 1000)) / count;
+  const meanR = sum(points.map(({ rate }) => rate)) / count;
   let tt = 0;
   let tr = 0;
   let rr = 0;
@@ -114,10 +124,11 @@ function slopeOf(points: readonly RatePoint[]): number {
     tr += t * (rate - meanR);
     rr += (rate - meanR) ** 2;
   }
-  if (tt === 0) return 0;
+  if (tt === 0) return null;
   const slope = tr / tt;
   const scatter = Math.sqrt(Math.max(0, rr - slope * tr) / (count - 2) / tt);
-  return Math.abs(slope) > TREND_T_VALUE * scatter ? slope : 0;
+  const certain = Math.abs(slope) - TREND_ERRORS * scatter;
+  return certain > 0 ? { slope: Math.sign(slope) * certain, now: meanR - slope * meanT } : null;
 }
 
 function partitionRates(before: Estimate, sample: UsableSample): number[] {
@@ -127,6 +138,16 @@ function partitionRates(before: Estimate, sample: UsableSample): number[] {
     const old = before.partitionArrival[index] ?? rate;
     return old + (rate - old) * weight;
   });
+}
+
+/** Replicas that do clearly less than they can, and yet keep up, show a lag that is no backlog. Remembered at its highest, and slowly forgotten. */
+function usualLag(before: Estimate, sample: UsableSample, arrival: number, throughput: number): number {
+  const { usualSeconds, learned } = before;
+  if (learned === null || arrival === 0 || sample.group.state !== 'Stable' || sample.deployment.rollingOut) return usualSeconds;
+  const idle = throughput < IDLE_SHARE * learned.ratePerReplica * Math.min(sample.group.members, sample.lag.length);
+  if (!idle || throughput < 0.9 * arrival) return usualSeconds;
+  const seen = sample.totalLag / arrival;
+  return seen > usualSeconds ? seen : usualSeconds + (seen - usualSeconds) * USUAL_WEIGHT;
 }
 
 type Learnt = Pick<Estimate, 'saturatedShare' | 'learned' | 'observed'>;
@@ -187,10 +208,16 @@ function saturatedRates(sample: UsableSample): number[] {
   return done
     .map((count, member) => {
       const rate = count / seconds;
-      const least = Math.min(waiting[member] ?? 0, waitingBefore[member] ?? 0);
-      return rate > 0 && least >= rate * SATURATED_SECONDS ? rate / share : 0;
+      return isSaturated((waitingBefore[member] ?? 0) / rate, (waiting[member] ?? 0) / rate) ? rate / share : 0;
     })
     .filter((rate) => rate > 0);
+}
+
+/** Both in seconds of the member's own work. One that did nothing has infinitely or undefinedly much, and teaches nothing. */
+function isSaturated(before: number, after: number): boolean {
+  if (!Number.isFinite(before) || !Number.isFinite(after)) return false;
+  const least = Math.min(before, after);
+  return least >= SATURATED_SECONDS || (least >= CHANGING_SECONDS && Math.abs(after - before) >= CHANGED_SECONDS);
 }
 
 function sameOwners(before: readonly number[] | null, now: readonly number[] | null): boolean {

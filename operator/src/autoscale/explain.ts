@@ -51,6 +51,8 @@ const SENTENCES: Record<DecisionReason, (facts: Facts) => string> = {
     `${ceiling?.tried ?? 0} replicas did no more than ${round(ceiling?.throughput ?? 0)}/s in all: something that they share is the limit, and more would not help`,
   HotPartition: ({ size, sample, each }) =>
     `${size.hot.map((index) => sample.partitions[index]).join(', ')} alone receives more than one replica can do (${each}); more replicas would not help`,
+  NoProgress: ({ sample }) =>
+    `${round(sample.totalLag)} wait and none of ${sample.group.members} members processes anything: more of them would not help`,
   HeldRollout: () => 'a new version is being rolled out',
   HeldRebalance: ({ sample: { group, deployment } }) =>
     `${group.members} of ${deployment.replicas} replicas are members and the group is ${group.state}`,

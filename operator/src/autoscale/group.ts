@@ -183,7 +183,8 @@ export class Group {
       });
     }
     const reason = this.#decision?.reason;
-    if (reason === 'Ineffective' || reason === 'HotPartition') problems.push({ type: reason, message: this.#decision?.message ?? '' });
+    if (reason === 'Ineffective' || reason === 'HotPartition' || reason === 'NoProgress')
+      problems.push({ type: reason, message: this.#decision?.message ?? '' });
     const { wanted, delaySeconds } = this.#decision?.inputs ?? { wanted: 0, delaySeconds: null };
     if (sample.usable && wanted > policy.maxReplicas && (delaySeconds ?? 0) > policy.maxDelaySeconds) {
       problems.push({

@@ -1,14 +1,16 @@
 /** From rates and backlog to replicas: what the group needs now, and what would have sufficed. Pure. */
 import type { State } from './state.ts';
+import { sum } from './estimator.ts';
+import type { Estimate } from './estimator.ts';
 import type { ScalePolicy } from './policy.ts';
-import { hotPartitions, needed, useful } from './sizing.ts';
+import { demandOf, hotPartitions, needed, useful, worth } from './sizing.ts';
 import type { DecisionReason, UsableSample } from './types.ts';
 
-/** What a sample asks for, before step limit and window. */
+/** What a sample asks for, before ceiling, bounds, step limit and window. */
 export interface Size {
   /** Replicas to go up to at once when they are more than there are. */
   wanted: number;
-  /** Replicas that suffice, with a margin: never above `wanted` by less than a step, so that the two do not chase each other. */
+  /** Replicas that carry the arrivals with a margin; a backlog does not count here. */
   sufficient: number;
   reason: DecisionReason;
   /** Messages waiting beyond those in flight. */
@@ -22,88 +24,92 @@ export interface Size {
 /** Tuned on all of the simulator's traces together. */
 export const TUNING = {
   /** Lag of up to this share of maxDelay is work in flight and no backlog. */
-  slackShare: 0.1,
+  slackShare: 0.05,
   /** A backlog is to be gone within this share of maxDelay. */
-  drainShare: 0.4,
+  drainShare: 0.3,
   /** Fewer replicas suffice when the arrivals keep them busy for no more than this share of the time. */
-  busyShare: 0.85,
+  busyShare: 0.92,
   /** A trend is followed this far beyond the replicas' start-up time, seconds. */
-  horizonSeconds: 5,
+  horizonSeconds: 10,
+  /** For how long what a backlog needed is kept once it is gone, seconds. */
+  backlogHoldSeconds: 5,
 };
 
 /** Start-up time assumed until one has been measured, seconds. */
 const ASSUMED_STARTUP_SECONDS = 5;
 /** With an unknown rate one step goes to at most this multiple. */
 const EXPLORE_FACTOR = 2;
+/** So far above the usual lag is a backlog. */
+const USUAL_MARGIN = 1.5;
 
+/** Sizes the group for one sample. */
 export function sizeUp(state: State, sample: UsableSample, policy: ScalePolicy): Size {
   const { estimate } = state;
-  const inFlight = estimate.arrival * policy.maxDelaySeconds * TUNING.slackShare;
-  const backlog = Math.max(0, sample.totalLag - inFlight);
-  const size =
-    estimate.learned === null ? explore(state, sample, backlog) : bySize(state, sample, policy, estimate.learned.ratePerReplica, backlog);
+  const rate = estimate.learned?.ratePerReplica;
+  const size = rate === undefined ? explore(state, sample, policy) : bySize(state, sample, policy, rate);
   return policy.lagPerReplica === undefined ? size : byLag(size, sample, policy.lagPerReplica);
 }
 
-/** The rate is not known yet: with a backlog that grows, what one member does now is taken for it, and one step at most doubles. */
-function explore(state: State, sample: UsableSample, backlog: number): Size {
+/**
+ * The rate is not known yet. The first backlog is looked at once more before anything is done: that look usually teaches the rate. If it does
+ * not, what one member does now is taken for its rate, and one step at most doubles.
+ */
+function explore(state: State, sample: UsableSample, policy: ScalePolicy): Size {
   const { estimate } = state;
+  const backlog = Math.max(0, sample.totalLag - inFlight(estimate, policy));
   const current = sample.deployment.replicas;
   const partitions = sample.partitions.length;
   const { members } = sample.group;
-  const growing = backlog > 0 && estimate.arrivalNow > estimate.throughput && estimate.throughput > 0 && members >= current;
-  const demand = estimate.arrivalNow;
-  const base = { backlog, demand, hot: [], reason: 'Exploring' as const };
+  const base = { backlog, demand: estimate.arrivalNow, hot: [], reason: 'Exploring' as const };
   if (current === 0) return { ...base, wanted: sample.totalLag > 0 ? 1 : 0, sufficient: 0 };
-  if (growing) {
-    const wanted = Math.min(
-      needed((demand * members) / estimate.throughput, partitions),
-      useful(Math.max(current + 1, current * EXPLORE_FACTOR), partitions),
-    );
-    return { ...base, wanted: Math.max(current, wanted), sufficient: current };
-  }
   // Never saturated: take away one useful step per window, which costs little and shows the rate.
-  return { ...base, wanted: current, sufficient: backlog > 0 ? current : Math.max(1, useful(current - 1, partitions)) };
+  if (backlog === 0) return { ...base, wanted: 0, sufficient: Math.max(1, useful(current - 1, partitions)) };
+  const growing = estimate.arrivalNow > estimate.throughput && estimate.throughput > 0 && members >= current;
+  const pressing = (sample.delaySeconds ?? 0) > policy.maxDelaySeconds / 2;
+  const seenBefore = state.backlogSince !== null && state.backlogSince < sample.at;
+  if (!growing || !(seenBefore || pressing)) return { ...base, wanted: current, sufficient: current };
+  const byRate = needed((estimate.arrivalNow * members) / estimate.throughput, partitions);
+  const byStep = useful(Math.max(current + 1, current * EXPLORE_FACTOR), partitions);
+  return { ...base, wanted: Math.max(current, Math.min(byRate, byStep)), sufficient: current };
 }
 
-function bySize(state: State, sample: UsableSample, policy: ScalePolicy, rate: number, backlog: number): Size {
+/** Lag that is no backlog, messages. */
+function inFlight({ arrival, usualSeconds }: Estimate, { maxDelaySeconds }: ScalePolicy): number {
+  const usual = Math.min(usualSeconds * USUAL_MARGIN, maxDelaySeconds / 2);
+  return arrival * Math.max(usual, maxDelaySeconds * TUNING.slackShare);
+}
+
+function bySize(state: State, sample: UsableSample, policy: ScalePolicy, rate: number): Size {
   const { estimate } = state;
+  const partitions = sample.partitions.length;
   const hot = hotPartitions(estimate.partitionArrival, rate);
-  const hotArrival = hot.reduce((sum, index) => sum + (estimate.partitionArrival[index] ?? 0), 0);
-  const hotLag = hot.reduce((sum, index) => sum + (sample.lag[index] ?? 0), 0);
-  const partitions = sample.partitions.length - hot.length;
-  const waiting = Math.max(0, backlog - hotLag);
-  const latest = backlog > 0 ? Math.max(estimate.arrival, estimate.arrivalNow) : estimate.arrival;
-  const arrival = Math.max(0, latest - hotArrival);
+  const lag = sample.lag.map((waiting, index) => (hot.includes(index) ? 0 : waiting));
+  const backlog = Math.max(0, sum(lag) - inFlight(estimate, policy));
+  const arrival = backlog > 0 ? Math.max(estimate.arrival, estimate.arrivalNow) : estimate.arrival;
   const ahead = Math.max(0, estimate.slope) * (startup(state) + TUNING.horizonSeconds);
-  const drain = drainRate(state, sample, policy, waiting, arrival);
-  const demand = arrival + ahead + drain;
-  const sized = (load: number) => (hot.length === 0 ? needed(load / rate, partitions) : hot.length + needed(load / rate, partitions));
-  const evidence = waiting > 0 || ahead > 0;
-  const wanted = evidence ? sized(demand) : Math.min(sized(demand), sample.deployment.replicas);
-  const sufficient = Math.max(
-    sized(estimate.arrival - hotArrival > 0 ? (estimate.arrival - hotArrival) / TUNING.busyShare + ahead : 0),
-    evidence ? wanted : 0,
-  );
-  const reason: DecisionReason =
-    drain > 0 && sized(arrival + ahead) <= sample.deployment.replicas
-      ? 'Backlog'
-      : ahead > 0 && sized(arrival) <= sample.deployment.replicas
-        ? 'Trend'
-        : 'ArrivalRate';
+  const pressing = hot.length === 0 && (sample.delaySeconds ?? 0) > policy.maxDelaySeconds / 2;
+  // While replicas start or the group rebalances, the backlog grows however many are asked for.
+  const mayDrain = state.unsettledSince === null || pressing;
+  const drain = mayDrain ? drainRate(state, sample, policy, backlog, arrival, rate) : 0;
+  const load = { partitionArrival: estimate.partitionArrival, lag, rate };
+  const sized = (perSecond: number, drained: number) => needed(demandOf(load, perSecond, drained) / rate, partitions);
+  const demand = demandOf(load, arrival + ahead, drain);
+  const wanted = backlog > 0 || ahead > 0 ? needed(demand / rate, partitions) : 0;
+  const reason = reasonOf(sample.deployment.replicas, sized(arrival, 0), sized(arrival + ahead, 0));
+  const sufficient = sized((estimate.arrival + ahead) / TUNING.busyShare, 0);
   return { wanted, sufficient, reason, backlog, demand, hot };
 }
 
-/**
- * Messages per second on top of the arrivals, for the backlog to be gone in time. While replicas start or the group rebalances the backlog
- * grows however many are asked for, so then it does not count, until half of the time allowed is over.
- */
-function drainRate(state: State, sample: UsableSample, policy: ScalePolicy, backlog: number, arrival: number): number {
+function reasonOf(current: number, forArrivals: number, forTrend: number): DecisionReason {
+  if (forArrivals > current) return 'ArrivalRate';
+  return forTrend > current ? 'Trend' : 'Backlog';
+}
+
+/** Messages per second on top of the arrivals, for the backlog, and what it grows by until new replicas work, to be gone in time. */
+function drainRate(state: State, sample: UsableSample, policy: ScalePolicy, backlog: number, arrival: number, rate: number): number {
   if (backlog <= 0) return 0;
-  const pressing = (sample.delaySeconds ?? 0) > policy.maxDelaySeconds / 2;
-  if (state.unsettledSince !== null && !pressing) return 0;
-  const growth = Math.max(0, arrival - state.estimate.throughput) * startup(state);
-  return (backlog + growth) / (policy.maxDelaySeconds * TUNING.drainShare);
+  const missing = Math.max(0, arrival - worth(sample.deployment.replicas, sample.partitions.length) * rate);
+  return (backlog + missing * startup(state)) / (policy.maxDelaySeconds * TUNING.drainShare);
 }
 
 function startup(state: State): number {

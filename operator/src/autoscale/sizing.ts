@@ -25,9 +25,38 @@ export function needed(load: number, partitions: number): number {
   return perMember < 1 ? partitions : Math.ceil(partitions / perMember);
 }
 
+/** How arrivals and backlog lie in the partitions, and what one replica does with them. */
+export interface Load {
+  /** Messages per second; only the proportions count. */
+  partitionArrival: readonly number[];
+  /** Messages; only the proportions count. */
+  lag: readonly number[];
+  /** Messages per second of one replica. */
+  rate: number;
+}
+
+/**
+ * Messages per second that can be worked on when `arrival` and `drain` (messages per second) come as they are spread now. A partition counts
+ * for one replica's rate at most, since it has one owner: a backlog in one partition is not drained faster by twelve replicas.
+ */
+export function demandOf({ partitionArrival, lag, rate }: Load, arrival: number, drain: number): number {
+  const byArrival = arrival / Math.max(1e-9, total(partitionArrival));
+  const byLag = drain / Math.max(1e-9, total(lag));
+  let demand = 0;
+  for (let index = 0; index < lag.length; index++) {
+    demand += Math.min(rate, (partitionArrival[index] ?? 0) * byArrival + (lag[index] ?? 0) * byLag);
+  }
+  return demand;
+}
+
 /** Partitions whose own arrivals keep, or nearly keep, one whole replica busy while the others are far from it. */
 export function hotPartitions(partitionArrival: readonly number[], ratePerReplica: number): number[] {
-  const total = partitionArrival.reduce((sum, rate) => sum + rate, 0);
-  const mean = total / Math.max(1, partitionArrival.length);
+  const mean = total(partitionArrival) / Math.max(1, partitionArrival.length);
   return partitionArrival.flatMap((rate, index) => (rate > HOT_SHARE * ratePerReplica && rate > 2 * mean ? [index] : []));
+}
+
+function total(values: readonly number[]): number {
+  let sum = 0;
+  for (const value of values) sum += value;
+  return sum;
 }

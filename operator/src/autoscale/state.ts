@@ -6,26 +6,39 @@ import type { LearnedRate, UsableSample } from './types.ts';
 
 export interface State {
   readonly estimate: Estimate;
-  /** What would have sufficed at each moment of the window, in falling order: an entry goes when a later one is as large. */
-  readonly sufficed: readonly Sufficed[];
+  /** What was needed, and until when it counts against a smaller number. */
+  readonly needs: readonly Need[];
   /** Since when the window is whole: samples usable, replicas those that were decided. */
   readonly coveredSince: number | null;
   /** The last number decided; another one in the Deployment is somebody else's change. */
   readonly expected: number | null;
+  /** The last scale-down, and how many times over the window is waited for since scale-downs had to be taken back. */
+  readonly lastDown: { at: number; from: number } | null;
+  readonly patience: Patience;
   /** The last scale-up, until its replicas have joined. */
   readonly joining: { at: number; replicas: number } | null;
   /** Since when the group has been rolled out or rebalanced. */
   readonly unsettledSince: number | null;
   readonly trial: Trial | null;
   readonly ceiling: Ceiling | null;
+  /** Since when more has been waiting than what is in flight. */
+  readonly backlogSince: number | null;
+  /** Since when a settled group with lag has processed nothing. */
+  readonly stuckSince: number | null;
   readonly unknownSince: number | null;
   /** Since when there has been neither lag nor an arrival. */
   readonly idleSince: number | null;
 }
 
-/** So many replicas would have been enough at that moment. */
-export interface Sufficed {
-  at: number;
+/** `factor` windows are waited for; `since` is when it was last changed. */
+export interface Patience {
+  factor: number;
+  since: number;
+}
+
+/** So many replicas were needed; no fewer until then (epoch milliseconds). */
+export interface Need {
+  until: number;
   replicas: number;
 }
 
@@ -33,13 +46,17 @@ export interface Sufficed {
 export function initialState(learned: LearnedRate | null): State {
   return {
     estimate: initialEstimate(learned),
-    sufficed: [],
+    needs: [],
     coveredSince: null,
     expected: null,
+    lastDown: null,
+    patience: { factor: 1, since: 0 },
     joining: null,
     unsettledSince: null,
     trial: null,
     ceiling: null,
+    backlogSince: null,
+    stuckSince: null,
     unknownSince: null,
     idleSince: null,
   };

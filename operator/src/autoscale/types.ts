@@ -124,6 +124,7 @@ export type DecisionReason =
   | 'LagUnknown'
   | 'SafeReplicas'
   | 'Ineffective'
+  | 'NoProgress'
   | 'HotPartition'
   | 'ForeignScaler'
   | 'NotManaged';
@@ -158,6 +159,7 @@ export interface Problem {
     | 'ForeignScaler'
     | 'ManualChange'
     | 'Ineffective'
+    | 'NoProgress'
     | 'HotPartition'
     | 'PolicyInvalid'
     | 'ScaleFailed'

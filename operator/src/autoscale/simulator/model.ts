@@ -12,13 +12,15 @@ export interface GroupOptions {
   startup: readonly [number, number];
   /** How long a change of members stops the whole group: uniform between the two. */
   pause: readonly [number, number];
+  /** Mean time between arrival and commit: all the lag that an unsaturated consumer shows. */
+  inFlight: number;
 }
 
 /** The values that reproduce the measured run. */
-export const CALIBRATED: GroupOptions = { startup: [2, 4], pause: [0.5, 1] };
+export const CALIBRATED: GroupOptions = { startup: [2, 4], pause: [0.5, 1], inFlight: 0.05 };
 
-/** Work in flight between fetch and commit, seconds of arrivals: all the lag that an unsaturated consumer shows. */
-const IN_FLIGHT_SECONDS = 0.1;
+/** The work in flight comes and goes with the batches: deviation from one second to the next, as a share of its mean. */
+const IN_FLIGHT_SCATTER = 0.5;
 /** A pod that was told to go still costs for this long, seconds. */
 const TERMINATION_SECONDS = 1;
 /** After the brokers return the group has to find its coordinator and form anew, seconds. */
@@ -81,7 +83,6 @@ export class GroupModel {
   /** Ends of every partition at the end of every second, for delay and retention. */
   readonly #ends: Float64Array;
   readonly #oldest: Int32Array;
-  readonly #retained: Int32Array;
   #pods: Pod[] = [];
   #leaving: number[] = [];
   #members = 0;
@@ -89,12 +90,14 @@ export class GroupModel {
   #version = 0;
   #held = 0;
   #jitter = 1;
+  #inFlight: number;
 
   constructor(trace: Trace, options: GroupOptions, seed: number) {
     const { partitions } = trace;
     this.#trace = trace;
     this.#options = options;
     this.#random = randomFrom(seed);
+    this.#inFlight = options.inFlight;
     this.#share = shares(trace);
     this.end = new Float64Array(partitions).fill((trace.logStart ?? 0) + (trace.backlog ?? 0) / partitions);
     this.logStart = new Float64Array(partitions).fill(trace.logStart ?? 0);
@@ -104,7 +107,6 @@ export class GroupModel {
     this.#ends = new Float64Array(partitions * (trace.seconds + 1));
     this.#ends.set(this.end);
     this.#oldest = new Int32Array(partitions);
-    this.#retained = new Int32Array(partitions);
     this.replicas = trace.minReplicas;
     for (let pod = 0; pod < this.replicas; pod++) this.#pods.push({ joinsAt: 0, member: true, version: 0 });
     this.#members = this.replicas;
@@ -144,6 +146,7 @@ export class GroupModel {
     this.#rollout();
     this.#join();
     this.#arrive();
+    this.#inFlight = this.#options.inFlight * Math.max(0, 1 + IN_FLIGHT_SCATTER * this.#random.normal());
     if (!this.brokerDown && this.time > this.#pauseUntil) this.#process();
     this.#retain();
     this.#account();
@@ -248,7 +251,7 @@ export class GroupModel {
   }
 
   #available(partition: number): number {
-    const end = (this.end[partition] ?? 0) - (this.#arrived[partition] ?? 0) * IN_FLIGHT_SECONDS;
+    const end = (this.end[partition] ?? 0) - (this.#arrived[partition] ?? 0) * this.#inFlight;
     return Math.max(0, end - (this.#position[partition] ?? 0));
   }
 
