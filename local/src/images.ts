@@ -3,7 +3,7 @@
  * those of other programs are one root file system under all of their names.
  */
 import { existsSync } from 'node:fs';
-import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import process from 'node:process';
@@ -86,8 +86,10 @@ async function buildOurs(note: Note): Promise<ImageArchive> {
   const refs = OURS.map((image) => `docker.io/bss-platform/${image}:${VERSION}`);
   const archive = await ensureArchive('platform', [base, BUILD_SCRIPT, ...(await buildContext())], async (target) => {
     note(`building ${OURS.join(' and ')}`);
-    await mkdir(cachePath('buildah'), { recursive: true });
-    const work = await mkdtemp(cachePath('buildah', '.work-'));
+    // One process builds at a time: what is in this folder was left by one that was killed.
+    const work = cachePath('buildah', 'work');
+    await rm(work, { recursive: true, force: true });
+    await mkdir(work, { recursive: true });
     try {
       const options = secretOptions(await writeSecrets(work));
       await runIsolated(BUILD_SCRIPT, [cachePath('buildah'), work, base, baseName(base), PROJECT_DIR, ...options]);
@@ -123,7 +125,10 @@ function baseName(archive: string): string {
   return `localhost/bss-base:${/base-(\w+)\.tar$/.exec(archive)?.[1] ?? 'unknown'}`;
 }
 
-/** An archive in the cache by the hash of its inputs; older ones of its kind are removed. */
+/** Older archives are kept for this long: another process may be about to import one. */
+const KEEP_MS = 3_600_000;
+
+/** An archive in the cache by the hash of its inputs. */
 async function ensureArchive(
   kind: string,
   inputs: readonly (string | Buffer)[],
@@ -134,11 +139,19 @@ async function ensureArchive(
   await withLock(`images-${kind}`, async () => {
     if (existsSync(target)) return;
     await build(target);
-    const folder = dirname(target);
-    const older = (await readdir(folder)).filter((name) => name.startsWith(`${kind}-`) && join(folder, name) !== target);
-    await Promise.all(older.map((name) => rm(join(folder, name), { recursive: true, force: true })));
+    await removeOlder(kind, target);
   });
   return target;
+}
+
+async function removeOlder(kind: string, current: string): Promise<void> {
+  const folder = dirname(current);
+  for (const name of await readdir(folder)) {
+    const file = join(folder, name);
+    if (!name.startsWith(`${kind}-`) || file === current) continue;
+    const { mtimeMs } = await stat(file);
+    if (Date.now() - mtimeMs > KEEP_MS) await rm(file, { recursive: true, force: true });
+  }
 }
 
 /** Every file that the Dockerfiles can see, with its path: .dockerignore leaves out the same. */
