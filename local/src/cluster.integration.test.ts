@@ -8,7 +8,7 @@ import process from 'node:process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { clusterEnvironment, down, forward, leftovers, loadImage, memory, status, up } from './cluster/index.ts';
-import { TEST_IMAGE, writeTestImage } from './cluster/test-image.ts';
+import { TEST_IMAGE, writeTestImage } from './cluster/small-images.ts';
 import { eventually } from './cluster/wait.ts';
 import { run } from './exec.ts';
 import { clusterPaths } from './paths.ts';

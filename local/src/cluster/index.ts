@@ -16,8 +16,8 @@ import { formatDuration, Progress } from '../progress.ts';
 import { memoryInUse } from './cgroups.ts';
 import { configFiles, type ComponentName } from './components.ts';
 import { ask } from './lines.ts';
-import { NODE_PROGRAMS, nodeConfig, nodeConfigFile, PAUSE_IMAGE, type NodeConfig } from './node-config.ts';
-import { writePauseImage } from './image-archive.ts';
+import { NODE_PROGRAMS, nodeConfig, nodeConfigFile, type NodeConfig } from './node-config.ts';
+import { pauseArchive } from './small-images.ts';
 import { makeCertificates } from './pki.ts';
 import type { AgentStatus, Forward, NodeEvent, Stage } from './protocol.ts';
 import { endAgents, keptLogs, removeCluster } from './remove.ts';
@@ -202,10 +202,8 @@ async function writeState(node: NodeConfig, programs: Readonly<Record<string, st
     await mkdir(dirname(join(paths.config, file)), { recursive: true });
     await writeFile(join(paths.config, file), content);
   }
-  await Promise.all([
-    makeCertificates(paths.pki, node.nodeName),
-    writePauseImage(PAUSE_IMAGE, programs['pause'] ?? '', join(paths.state, 'pause.tar')),
-  ]);
+  const linkPause = async (): Promise<void> => symlink(await pauseArchive(programs['pause'] ?? ''), join(paths.state, 'pause.tar'));
+  await Promise.all([makeCertificates(paths.pki, node.nodeName), linkPause()]);
 }
 
 interface StartEvents {

@@ -141,13 +141,22 @@ async function dial(host: string, port: number): Promise<Socket> {
   return socket;
 }
 
+/** A client whose target cannot be reached sees a closed connection, as it would without the tunnel. */
+async function carry(socket: Socket, host: string, port: number): Promise<void> {
+  try {
+    join(socket, await dial(host, port));
+  } catch {
+    socket.destroy();
+  }
+}
+
 async function main(): Promise<void> {
   const node = readNodeConfig(process.argv[2] ?? '');
   const supervisor = new Supervisor(node);
   await serveLines(node.paths.tunnelSocket, async (line, socket) => {
     const { op, host, port }: TunnelRequest = JSON.parse(line);
     if (op === 'status') socket.end(`${JSON.stringify({ components: supervisor.status() })}\n`);
-    else join(socket, await dial(host ?? '127.0.0.1', port ?? API_PORT));
+    else await carry(socket, host ?? '127.0.0.1', port ?? API_PORT);
   });
   try {
     await supervisor.start();
