@@ -44,8 +44,11 @@ function driftOf({ before, object, conflicts }: ApplyResult): string | undefined
     const managers = [...new Set(others.map(({ manager }) => manager))].toSorted().join(', ');
     return `${name}: took back ${others.map(({ field }) => field).join(', ')} from ${managers}`;
   }
-  const applied = (one: KubernetesObject | undefined) => one?.metadata.annotations?.[APPLIED_ANNOTATION];
-  return applied(before) === applied(object) ? `${name}: put back what had been removed` : undefined;
+  return appliedHash(before) === appliedHash(object) ? `${name}: put back what had been removed` : undefined;
+}
+
+function appliedHash(object: KubernetesObject | undefined): string | undefined {
+  return object?.metadata.annotations?.[APPLIED_ANNOTATION];
 }
 
 function announceRestart(pass: Pass, { before, object }: ApplyResult, configChanged: boolean): void {

@@ -153,9 +153,12 @@ function scalingFindings({ groups }: ActedOutcome): Finding[] {
   ];
 }
 
+function shape(text: string): string {
+  return text.replaceAll(/\d+([.,]\d+)*/g, '#');
+}
+
 /** The message as it was when only its numbers moved: they would change with every sample. */
 function withoutNewFigures(finding: Finding, old: Condition | undefined): Finding {
-  const shape = (text: string) => text.replaceAll(/\d+([.,]\d+)*/g, '#');
   const same = old?.status === finding.status && old.reason === finding.reason && shape(old.message) === shape(finding.message);
   return same ? { ...finding, message: old.message } : finding;
 }

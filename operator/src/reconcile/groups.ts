@@ -1,4 +1,5 @@
 /** Consumer groups as shown in status: figures are rounded and steady, so that a settled platform writes nothing. */
+import { isDeepStrictEqual } from 'node:util';
 import type { ConsumerGroupStatus, LearnedRate } from '../autoscale/index.ts';
 import type { StatusEntry } from './outcome.ts';
 
@@ -66,15 +67,18 @@ function rounded(value: number | null): number | null {
 }
 
 const FIGURES = ['lag', 'delaySeconds', 'arrivalRate', 'ratePerReplica'] as const;
+const VOLATILE = new Set<string>([...FIGURES, 'message', 'learned']);
 
 /** True when the two differ in nothing but figures (and the message, which repeats them). */
 export function onlyFiguresDiffer(old: GroupEntry, next: GroupEntry): boolean {
-  const rest = (entry: GroupEntry) => {
-    const { lag, delaySeconds, arrivalRate, ratePerReplica, message, learned, ...others } = entry;
-    const known = [lag, delaySeconds].map((figure) => figure !== undefined);
-    return JSON.stringify([known, others, Object.keys(others).toSorted()]);
-  };
-  return rest(old) === rest(next);
+  return isDeepStrictEqual(withoutFigures(old), withoutFigures(next));
+}
+
+/** That a figure has become known, or unknown, is more than a figure. */
+function withoutFigures(entry: GroupEntry) {
+  const known = FIGURES.slice(0, 2).map((figure) => entry[figure] !== undefined);
+  const others = Object.entries(entry).filter(([key]) => !VOLATILE.has(key));
+  return { known, others: Object.fromEntries(others) };
 }
 
 function figuresAreNear(old: GroupEntry, next: GroupEntry): boolean {

@@ -1,10 +1,13 @@
 /** Keeps topics as the specs want them. The work goes on beside the reconciling, which only asks how far it has come. */
-import { ConfigResourceTypes, KafkaJSError, type Admin } from 'kafkajs';
+import kafkajs, { type Admin } from 'kafkajs';
 import { hash } from '../platform/index.ts';
 import type { Clock, Logger } from '../runtime/index.ts';
 import type { Health } from './health.ts';
 import { kafkaClient, type Brokers } from './kafka.ts';
 import { describePlan, planTopics, type ExistingTopic, type TopicPlan, type WantedTopic } from './topic-plan.ts';
+
+// It is CommonJS, and not all of its names can be found by a look at its source.
+const { ConfigResourceTypes, KafkaJSError } = kafkajs;
 
 export interface TopicsState {
   health: Health;

@@ -13,8 +13,8 @@ export function transitions(old: BssPlatformStatus | undefined, next: BssPlatfor
   const became = (type: ConditionType, status: string) =>
     conditionOf(next, type)?.status === status && conditionOf(old, type)?.status !== status;
   const message = (type: ConditionType) => conditionOf(next, type)?.message ?? '';
-  const reason = (status: BssPlatformStatus | undefined) => conditionOf(status, 'Ready')?.reason;
-  const entered = (name: string) => reason(next) === name && reason(old) !== name;
+  const [before, after] = [conditionOf(old, 'Ready')?.reason, conditionOf(next, 'Ready')?.reason];
+  const entered = (name: string) => after === name && before !== name;
   const wasReady = conditionOf(old, 'Ready')?.status === 'True';
   const list: (Transition | false | undefined)[] = [
     became('SpecValid', 'False') && { type: 'Warning', reason: 'InvalidSpec', message: message('SpecValid') },
@@ -22,8 +22,7 @@ export function transitions(old: BssPlatformStatus | undefined, next: BssPlatfor
     conditionOf(old, 'Paused')?.status === 'True' &&
       became('Paused', 'False') && { type: 'Normal', reason: 'Resumed', message: 'changes are made again' },
     entered('Hibernating') && { type: 'Normal', reason: 'Hibernating', message: 'stopping every pod, workloads first' },
-    isAsleep(reason(old)) &&
-      !isAsleep(reason(next)) && { type: 'Normal', reason: 'Waking', message: 'starting the pods again, stores first' },
+    isAsleep(before) && !isAsleep(after) && { type: 'Normal', reason: 'Waking', message: 'starting the pods again, stores first' },
     entered('Upgrading') && { type: 'Normal', reason: 'Upgrading', message: `from ${old?.version ?? '?'}: ${message('Ready')}` },
     old?.version !== undefined &&
       next.version !== old.version && { type: 'Normal', reason: 'Upgraded', message: `runs ${next.version ?? '?'}` },

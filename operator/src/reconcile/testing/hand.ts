@@ -1,0 +1,96 @@
+/**
+ * A hand that plays the controllers and the nodes on an API server that has none: it sets the status of Deployments, StatefulSets and Jobs to
+ * healthy, unless it was told not to.
+ */
+import { MANAGED_SELECTOR } from '../ownership.ts';
+import { Metrics, Reflector, referenceOf, type KubeClient, type KubernetesObject } from '../../runtime/index.ts';
+import { quiet } from '../../runtime/testing/harness.ts';
+
+interface Workload extends KubernetesObject {
+  spec?: { replicas?: number; suspend?: boolean };
+  status?: Record<string, unknown>;
+}
+
+const KINDS = [
+  { apiVersion: 'apps/v1', kind: 'Deployment' },
+  { apiVersion: 'apps/v1', kind: 'StatefulSet' },
+  { apiVersion: 'batch/v1', kind: 'Job' },
+];
+
+export class Hand {
+  readonly #client: KubeClient;
+  readonly #reflectors: Reflector<Workload>[];
+  /** Names of objects that do not become healthy. */
+  readonly #withheld = new Set<string>();
+  readonly #busy = new Set<string>();
+
+  constructor(client: KubeClient) {
+    this.#client = client;
+    const options = { client, metrics: new Metrics(), logger: quiet, labelSelector: MANAGED_SELECTOR };
+    this.#reflectors = KINDS.map((kind) => new Reflector<Workload>({ ...options, kind }));
+    for (const reflector of this.#reflectors) reflector.subscribe(({ type, object }) => void (type !== 'deleted' && this.#tend(object)));
+  }
+
+  async start(): Promise<void> {
+    for (const reflector of this.#reflectors) reflector.start();
+    await Promise.all(this.#reflectors.map((reflector) => reflector.waitForSync(30_000)));
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#reflectors.map((reflector) => reflector.stop()));
+  }
+
+  /** Names of objects, such as `a-kafka`, that do not become healthy from now on; changes of those that are stay without effect. */
+  withhold(...names: string[]): void {
+    for (const name of names) this.#withheld.add(name);
+  }
+
+  async release(...names: string[]): Promise<void> {
+    for (const name of names) this.#withheld.delete(name);
+    const objects = this.#reflectors.flatMap((reflector) => [...reflector.store.values()]);
+    await Promise.all(objects.map((object) => this.#tend(object)));
+  }
+
+  /** Whatever the object says now: not ready, as after a crash. */
+  async fail(object: KubernetesObject): Promise<void> {
+    this.withhold(object.metadata.name);
+    await this.#client.patch(referenceOf(object), { status: { readyReplicas: 0, availableReplicas: 0 } }, { subresource: 'status' });
+  }
+
+  async #tend(object: Workload): Promise<void> {
+    const { name, uid = '' } = object.metadata;
+    const status = object.kind === 'Job' ? jobStatus(object) : replicaStatus(object);
+    if (this.#withheld.has(name) || this.#busy.has(uid) || !differs(object.status ?? {}, status)) return;
+    this.#busy.add(uid);
+    try {
+      await this.#client.patch(referenceOf(object), { status }, { subresource: 'status' });
+    } catch {
+      // Deleted or changed meanwhile: the watch tells.
+    } finally {
+      this.#busy.delete(uid);
+    }
+  }
+}
+
+function replicaStatus({ metadata, spec }: Workload): Record<string, unknown> {
+  const replicas = spec?.replicas ?? 1;
+  const counts = { replicas, readyReplicas: replicas, updatedReplicas: replicas, availableReplicas: replicas };
+  return { ...counts, observedGeneration: metadata.generation };
+}
+
+function jobStatus({ spec }: Workload): Record<string, unknown> {
+  if (spec?.suspend) return {};
+  const at = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
+  const conditions = ['SuccessCriteriaMet', 'Complete'].map((type) => ({
+    type,
+    status: 'True',
+    lastProbeTime: at,
+    lastTransitionTime: at,
+  }));
+  return { succeeded: 1, startTime: at, completionTime: at, uncountedTerminatedPods: {}, conditions };
+}
+
+function differs(have: Record<string, unknown>, want: Record<string, unknown>): boolean {
+  if ('succeeded' in want) return have['succeeded'] !== 1;
+  return Object.entries(want).some(([key, value]) => (have[key] ?? 0) !== value);
+}
