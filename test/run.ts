@@ -99,8 +99,8 @@ async function runChecks(): Promise<Counts> {
 }
 
 async function prepare(): Promise<Counts> {
-  const ok = await execute('build', 'node', ['local/src/cli.ts', 'build', '--all']);
-  return ok ? { passed: 1, failed: 0, failures: [] } : { passed: 0, failed: 1, failures: ['prepare: node local/src/cli.ts build --all'] };
+  const ok = await execute('build', 'node', ['local/src/cli.ts', 'build']);
+  return ok ? { passed: 1, failed: 0, failures: [] } : { passed: 0, failed: 1, failures: ['prepare: node local/src/cli.ts build'] };
 }
 
 function execute(name: string, command: string, args: readonly string[]): Promise<boolean> {

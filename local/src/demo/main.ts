@@ -41,7 +41,9 @@ async function demo(target: Target, started: number): Promise<boolean> {
   await progress.step('load images', () => target.loadImages());
   await progress.step('helm install bss-operator', () => installOperator(target));
   const platform = new PlatformResource(await target.kubectl(), NAMESPACE, PLATFORM);
-  const readySeconds = await progress.step('kubectl apply -f examples/demo.yaml, wait for Ready', () => applyAndWait(platform), { live: false });
+  const readySeconds = await progress.step('kubectl apply -f examples/demo.yaml, wait for Ready', () => applyAndWait(platform), {
+    live: false,
+  });
   const run = await progress.step('events, and the autoscaler at work', () => burst(target, platform), { live: false });
   const facts = { ...run, readySeconds, totalSeconds: (Date.now() - started) / 1000, hints: target.hints() };
   console.log(`\n${formatSummary(facts)}`);
@@ -111,6 +113,9 @@ class Watch {
   readonly #started = Date.now();
   #committedAtStart = 0;
   #minReplicas = 1;
+  /** Scale actions seen whose event has not been. */
+  #reasonsDue = 0;
+  readonly #explained = new Set<string>();
 
   constructor(platform: PlatformResource, exporterUrl: string) {
     this.#platform = platform;
@@ -119,6 +124,7 @@ class Watch {
 
   async begin(): Promise<void> {
     this.#committedAtStart = (await this.#offsets())?.committed ?? 0;
+    for (const { uid } of await this.#platform.scaleEvents()) this.#explained.add(uid);
     this.#minReplicas = Math.max(1, (await this.#platform.replicas('interest')).wanted);
   }
 
@@ -132,11 +138,16 @@ class Watch {
     const failed = new Promise<never>((_, reject) => {
       seeding.then(() => (sent = true), reject);
     });
-    const rest = until('the lag to drain and the consumers to be taken away', 600_000, async () => {
-      await this.#sample();
-      const last = this.samples.at(-1);
-      return sent && last?.lag === 0 && last.wanted <= this.#minReplicas && last.ready <= this.#minReplicas;
-    }, 2000);
+    const rest = until(
+      'the lag to drain and the consumers to be taken away',
+      600_000,
+      async () => {
+        await this.#sample();
+        const last = this.samples.at(-1);
+        return sent && last?.lag === 0 && last.wanted <= this.#minReplicas && last.ready <= this.#minReplicas;
+      },
+      2000,
+    );
     await Promise.race([rest, failed]);
   }
 
@@ -151,13 +162,18 @@ class Watch {
       ready: replicas.ready,
     });
     console.log(`    ${formatSample(this.samples, worstLag(this.samples))}`);
-    if (scaleActions(this.samples.slice(-2)).length > 0) this.note(await this.#reason());
+    if (scaleActions(this.samples.slice(-2)).length > 0) this.#reasonsDue += 1;
+    if (this.#reasonsDue > 0) await this.#explain();
   }
 
-  /** Why the autoscaler did what it just did, in its own words. */
-  async #reason(): Promise<string> {
-    const group = (await this.#platform.get())?.status?.consumerGroups?.find((candidate) => candidate.name === GROUP);
-    return `autoscaler: ${group?.message ?? group?.reason ?? 'no reason in status yet'}`;
+  /** Why the autoscaler did what it just did, in its own words: the events that it published since the last look. */
+  async #explain(): Promise<void> {
+    for (const { uid, text } of await this.#platform.scaleEvents()) {
+      if (this.#explained.has(uid)) continue;
+      this.#explained.add(uid);
+      this.#reasonsDue -= 1;
+      this.note(`autoscaler: ${text}`);
+    }
   }
 
   async #offsets() {

@@ -54,6 +54,15 @@ export interface Replicas {
   readonly ready: number;
 }
 
+interface ScaleEvent {
+  readonly metadata: { readonly uid: string };
+  readonly involvedObject: { readonly name: string };
+  readonly reason: string;
+  readonly message: string;
+  readonly eventTime?: string | null;
+  readonly series?: { readonly count: number };
+}
+
 /** Reads one platform through kubectl. */
 export class PlatformResource {
   readonly kubectl: Kubectl;
@@ -79,6 +88,15 @@ export class PlatformResource {
       this.namespace,
     ]);
     return { wanted: deployment?.spec.replicas ?? 0, ready: deployment?.status?.readyReplicas ?? 0 };
+  }
+
+  /** What the autoscaler said of its actions, oldest first. `uid` changes when an event is repeated. */
+  async scaleEvents(): Promise<{ uid: string; text: string }[]> {
+    const { items } = await this.kubectl.json<{ items: ScaleEvent[] }>(['get', 'events', '-n', this.namespace]);
+    return items
+      .filter((event) => event.involvedObject.name === this.name && (event.reason === 'ScaledUp' || event.reason === 'ScaledDown'))
+      .toSorted((a, b) => (a.eventTime ?? '').localeCompare(b.eventTime ?? ''))
+      .map((event) => ({ uid: `${event.metadata.uid}/${event.series?.count ?? 1}`, text: event.message }));
   }
 
   /** One value of the platform's generated credentials. Throws when the Secret or the key is missing. */

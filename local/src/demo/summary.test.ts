@@ -40,10 +40,22 @@ function failing(facts: DemoFacts): string[] {
 const CASES: { reason: string; facts: DemoFacts; fails: string[] }[] = [
   { reason: 'a good run', facts: GOOD, fails: [] },
   { reason: 'one event lost', facts: { ...GOOD, accepted: 1001 }, fails: ['every event applied exactly once'] },
-  { reason: 'one event twice', facts: { ...GOOD, after: { ...GOOD.after, duplicateEvents: 1 } }, fails: ['every event applied exactly once'] },
+  {
+    reason: 'one event twice',
+    facts: { ...GOOD, after: { ...GOOD.after, duplicateEvents: 1 } },
+    fails: ['every event applied exactly once'],
+  },
   { reason: 'money made from nothing', facts: { ...GOOD, after: { ...GOOD.after, sumMinor: '5' } }, fails: ['entries sum to zero'] },
-  { reason: 'a balance that drifted', facts: { ...GOOD, after: { ...GOOD.after, balanceMismatches: 1 } }, fails: ['balances equal their entries'] },
-  { reason: 'never scaled', facts: { ...GOOD, samples: GOOD.samples.slice(0, 1) }, fails: ['consumers were added', 'consumers were taken away'] },
+  {
+    reason: 'a balance that drifted',
+    facts: { ...GOOD, after: { ...GOOD.after, balanceMismatches: 1 } },
+    fails: ['balances equal their entries'],
+  },
+  {
+    reason: 'never scaled',
+    facts: { ...GOOD, samples: GOOD.samples.slice(0, 1) },
+    fails: ['consumers were added', 'consumers were taken away'],
+  },
 ];
 
 for (const { reason, facts, fails } of CASES) {

@@ -33,9 +33,21 @@ export function verdicts(facts: DemoFacts): Verdict[] {
   const ups = actions.filter((action) => action.to > action.from).length;
   const downs = actions.length - ups;
   return [
-    { name: 'every event applied exactly once', ok: applied === accepted && after.duplicateEvents === 0, detail: `${formatCount(accepted)} in, ${formatCount(applied)} applied, ${after.duplicateEvents} twice` },
-    { name: 'entries sum to zero', ok: after.sumMinor === '0' && after.unbalancedTransactions === 0, detail: `sum ${after.sumMinor} over ${formatCount(after.postings)} postings` },
-    { name: 'balances equal their entries', ok: after.balanceMismatches === 0, detail: `${after.balanceMismatches} of ${formatCount(after.accounts)} accounts differ` },
+    {
+      name: 'every event applied exactly once',
+      ok: applied === accepted && after.duplicateEvents === 0,
+      detail: `${formatCount(accepted)} in, ${formatCount(applied)} applied, ${after.duplicateEvents} twice`,
+    },
+    {
+      name: 'entries sum to zero',
+      ok: after.sumMinor === '0' && after.unbalancedTransactions === 0,
+      detail: `sum ${after.sumMinor} over ${formatCount(after.postings)} postings`,
+    },
+    {
+      name: 'balances equal their entries',
+      ok: after.balanceMismatches === 0,
+      detail: `${after.balanceMismatches} of ${formatCount(after.accounts)} accounts differ`,
+    },
     { name: 'consumers were added', ok: ups > 0, detail: `${ups} scale-ups` },
     { name: 'consumers were taken away', ok: downs > 0, detail: `${downs} scale-downs` },
   ];

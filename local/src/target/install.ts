@@ -10,5 +10,17 @@ export async function installOperator(target: Target, values: Readonly<Record<st
   // helm installs the CRDs of a chart once and never again, so an upgrade of the CRD is applied here, before the operator that needs it.
   await kubectl.run(['apply', '--server-side', '--force-conflicts', '-f', `${CHART}/crds`]);
   const sets = Object.entries(values).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
-  await target.helm(['upgrade', '--install', 'bss-operator', CHART, '--namespace', 'bss-system', '--create-namespace', '--wait', '--timeout', '120s', ...sets]);
+  await target.helm([
+    'upgrade',
+    '--install',
+    'bss-operator',
+    CHART,
+    '--namespace',
+    'bss-system',
+    '--create-namespace',
+    '--wait',
+    '--timeout',
+    '120s',
+    ...sets,
+  ]);
 }

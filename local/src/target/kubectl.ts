@@ -47,7 +47,11 @@ export class Kubectl {
   /** Runs kubectl and returns its standard output. Throws KubectlError. */
   run(args: readonly string[], options: KubectlOptions = {}): Promise<string> {
     return new Promise((resolve, reject) => {
-      const child = spawn(this.program, this.arguments(args), { env: this.environment(), timeout: options.timeoutMs, stdio: ['pipe', 'pipe', 'pipe'] });
+      const child = spawn(this.program, this.arguments(args), {
+        env: this.environment(),
+        timeout: options.timeoutMs,
+        stdio: ['pipe', 'pipe', 'pipe'],
+      });
       const out: Buffer[] = [];
       const err: Buffer[] = [];
       child.stdout.on('data', (chunk: Buffer) => out.push(chunk));

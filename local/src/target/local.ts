@@ -45,8 +45,8 @@ export class LocalTarget implements Target {
   }
 
   async forward(namespace: string, service: string, port: number): Promise<string> {
-    const { url } = await forward(this.name, `${service}.${namespace}`, port);
-    return url;
+    const { localPort } = await forward(this.name, `${service}.${namespace}`, port);
+    return `http://127.0.0.1:${localPort}`;
   }
 
   async memoryBytes(): Promise<number | undefined> {

@@ -2,6 +2,7 @@
 import { blueprint, type Blueprint } from './component.ts';
 import { kafkaClient } from './connections.ts';
 import { PORTS } from './names.ts';
+import { service } from './parts.ts';
 import type { PlatformInput } from './types.ts';
 import { workload } from './workload.ts';
 
@@ -10,6 +11,7 @@ export function kafkaExporterComponent(input: PlatformInput): Blueprint | undefi
   if (!kafkaExporter.enabled) return undefined;
   const { env, ...rest } = kafkaClient(input);
   return blueprint('kafka-exporter', 'observability', [
+    service(input, 'kafka-exporter', { metrics: PORTS.kafkaExporter }),
     workload(input, {
       name: 'kafka-exporter',
       spec: kafkaExporter,
