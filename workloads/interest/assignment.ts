@@ -15,10 +15,10 @@ export async function resumeFrom(
 ): Promise<Map<number, bigint>> {
   if (partitions.length === 0) return new Map();
   const positions = await parts.store.positions(partitions);
-  for (const placement of placements(partitions, positions, await parts.admin.extents(topic))) {
-    report(parts.log, placement);
-    await parts.store.place(placement.partition, placement.from, placement.to);
-  }
+  const wrong = placements(partitions, positions, await parts.admin.extents(topic));
+  if (wrong.length === 0) return positions;
+  for (const placement of wrong) report(parts.log, placement);
+  await parts.store.place(wrong);
   return parts.store.positions(partitions);
 }
 

@@ -3,6 +3,7 @@ import { isDuplicate } from '../src/kernel/postgres.ts';
 import type { Postgres, Queryable } from '../src/kernel/postgres.ts';
 import { calculate, contraAccounts } from './calculate.ts';
 import type { AccountState, Calculation, InterestEntry, RateLookup } from './calculate.ts';
+import type { Placement } from './positions.ts';
 import type { Slice } from './slice.ts';
 
 /** Call 1 of 2: locks the positions first (a second owner of a partition waits here), then the accounts in order of id, so that writers cannot deadlock. */
@@ -144,18 +145,23 @@ export class InterestStore {
     return new Map(rows.map(({ partition, next_offset }) => [partition, BigInt(next_offset)]));
   }
 
-  /** Puts a partition at `to`, if its position still is `from` (undefined: it has none). */
-  async place(partition: number, from: bigint | undefined, to: bigint): Promise<void> {
-    const key = [this.#group, this.#topic, partition, to];
-    if (from === undefined) {
-      const insert =
-        'INSERT INTO consumer_offset (consumer_group, topic, partition, next_offset) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING';
-      await this.#database.query('create position', insert, key);
-    } else {
-      const update = `UPDATE consumer_offset SET next_offset = $4, updated_at = now()
-                       WHERE consumer_group = $1 AND topic = $2 AND partition = $3 AND next_offset = $5`;
-      await this.#database.query('move position', update, [...key, from]);
-    }
+  /** Puts partitions where the placements say, unless their position is no longer `from` (undefined: they have none). */
+  async place(placements: Placement[]): Promise<void> {
+    if (placements.length === 0) return;
+    await this.#database.query(
+      'place positions',
+      `INSERT INTO consumer_offset AS o (consumer_group, topic, partition, next_offset)
+       SELECT $1, $2, partition, target FROM unnest($3::int[], $4::bigint[]) AS p (partition, target) ORDER BY partition
+       ON CONFLICT (consumer_group, topic, partition) DO UPDATE SET next_offset = excluded.next_offset, updated_at = now()
+       WHERE o.next_offset = (SELECT p.previous FROM unnest($3::int[], $5::bigint[]) AS p (partition, previous) WHERE p.partition = o.partition)`,
+      [
+        this.#group,
+        this.#topic,
+        placements.map(({ partition }) => partition),
+        placements.map(({ to }) => to),
+        placements.map(({ from }) => from ?? null),
+      ],
+    );
   }
 }
 

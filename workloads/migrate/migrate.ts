@@ -1,6 +1,7 @@
 import { Client } from 'pg';
 import { runner } from 'node-pg-migrate';
 import type { Logger } from '../src/kernel/log.ts';
+import { withPassword } from '../src/kernel/postgres.ts';
 import { ensureDatabase, ensureRole } from './roles.ts';
 import { seedAccounts } from './seed-accounts.ts';
 
@@ -53,13 +54,12 @@ export async function migrate(options: MigrateOptions, log: Logger): Promise<voi
 function ownerUrl(adminUrl: string): string {
   const url = new URL(adminUrl);
   url.username = OWNER;
-  url.password = '';
   url.pathname = `/${DATABASE}`;
   return url.href;
 }
 
-async function withClient<T>(connectionString: string, password: string, work: (client: Client) => Promise<T>): Promise<T> {
-  const client = new Client({ connectionString, password, application_name: 'migrate', connectionTimeoutMillis: 5_000 });
+async function withClient<T>(url: string, password: string, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = new Client({ connectionString: withPassword(url, password), application_name: 'migrate', connectionTimeoutMillis: 5_000 });
   await client.connect();
   try {
     return await work(client);

@@ -23,6 +23,8 @@ export async function ensureDatabase(client: Client, name: string, owner: string
   const database = client.escapeIdentifier(name);
   const { rowCount } = await client.query('SELECT FROM pg_database WHERE datname = $1', [name]);
   if (rowCount === 0) await client.query(`CREATE DATABASE ${database} OWNER ${client.escapeIdentifier(owner)}`);
+  // Compiling a statement takes longer than the short ones here run, and not every build of Postgres has the compiler.
+  await client.query(`ALTER DATABASE ${database} SET jit = off`);
   await client.query(`REVOKE ALL ON DATABASE ${database} FROM PUBLIC`);
   for (const user of users) await client.query(`GRANT CONNECT ON DATABASE ${database} TO ${client.escapeIdentifier(user)}`);
 }

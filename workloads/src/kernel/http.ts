@@ -1,6 +1,6 @@
 import { SpanKind, trace } from '@opentelemetry/api';
 import type { Span } from '@opentelemetry/api';
-import { fastify } from 'fastify';
+import { fastify, LogController } from 'fastify';
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Logger } from './log.ts';
@@ -41,7 +41,7 @@ export class HttpApi {
     const loggerInstance: FastifyBaseLogger = service.log;
     this.app = fastify({
       loggerInstance,
-      disableRequestLogging: true,
+      logController: new LogController({ disableRequestLogging: true }),
       bodyLimit: 65_536,
       routerOptions: { ignoreTrailingSlash: true },
     });

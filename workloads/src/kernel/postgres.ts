@@ -36,8 +36,7 @@ export class Postgres implements Queryable {
 
   constructor(options: PostgresOptions, log: Logger, metrics: Metrics) {
     this.#pool = new Pool({
-      connectionString: options.url,
-      password: options.password,
+      connectionString: withPassword(options.url, options.password),
       max: options.max,
       application_name: options.applicationName,
       connectionTimeoutMillis: CONNECT_LIMIT_MS,
@@ -113,6 +112,13 @@ export class Postgres implements Queryable {
   async close(): Promise<void> {
     await this.#pool.end();
   }
+}
+
+/** A connection URL with a password put in: the driver prefers the URL's, even an empty one, to a password given beside it. */
+export function withPassword(url: string, password: string): string {
+  const complete = new URL(url);
+  complete.password = encodeURIComponent(password);
+  return complete.href;
 }
 
 /** What was thrown, as an Error. */

@@ -129,7 +129,7 @@ export class BatchConsumer {
       this.#state = 'away';
       failures = Date.now() - startedAt > 60_000 ? 0 : failures + 1;
       const delay = backOff(failures);
-      this.#log.error({ error, delay_ms: delay }, 'the Kafka client stopped; a new one starts after a pause');
+      this.#log.warn({ error, delay_ms: delay }, 'the Kafka client stopped; a new one starts after a pause');
       await this.#pause(delay);
     }
   }

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { TestPlatform } from '../src/testing/platform.ts';
+import { Traffic } from '../src/testing/traffic.ts';
+import { waitFor } from '../src/testing/wait.ts';
+import type { Workload } from '../src/testing/workload.ts';
+
+/** Small batches: many of them, so that a fault always hits one. */
+const SMALL_BATCHES = { INTEREST_BATCH_MAX_RECORDS: '250', INTEREST_FETCH_MIN_BYTES: '1' };
+const RATE = 2_000;
+const LIMIT = { timeout: 400_000 };
+
+// Whatever is killed, stopped or frozen in the middle: every accepted event is applied exactly once, and the ledger adds up.
+
+const platform = await TestPlatform.start();
+const traffic = new Traffic(platform);
+const consumers = new Set<Workload>();
+
+async function join(): Promise<Workload> {
+  const consumer = await platform.consumer(SMALL_BATCHES);
+  consumers.add(consumer);
+  return consumer;
+}
+
+async function leave(consumer: Workload, signal: NodeJS.Signals): Promise<number | string> {
+  consumers.delete(consumer);
+  return consumer.end(signal);
+}
+
+async function applied(): Promise<number> {
+  const [row] = await platform.sql<{ count: number }>(`SELECT count(*)::int AS count FROM journal_transaction WHERE kind = 'interest'`);
+  return row?.count ?? 0;
+}
+
+/** Waits until at least `more` events have been applied since the call. */
+async function progress(more: number): Promise<void> {
+  const target = (await applied()) + more;
+  await waitFor(`${target} events to be applied`, async () => (await applied()) >= target);
+}
+
+/** Runs a fault under traffic, then lets the topic drain and checks the books. */
+async function survives(fault: () => Promise<void>): Promise<void> {
+  if (consumers.size === 0) await (await join()).ready();
+  traffic.start(RATE);
+  await progress(500);
+  await fault();
+  await progress(500);
+  await traffic.stop();
+  await platform.drained();
+  await settled();
+}
+
+async function settled(): Promise<void> {
+  const ids = await platform.appliedIds();
+  const missing = [...traffic.accepted].filter((id) => !ids.has(id));
+  const unknown = [...ids].filter((id) => !traffic.sent.has(id));
+  assert.deepEqual(missing, [], 'every accepted event is applied');
+  assert.deepEqual(unknown, [], 'nothing is applied that was not sent');
+  const check = await platform.check();
+  assert.equal(check.interestTransactions, ids.size);
+  assert.equal(check.ok, true, JSON.stringify(check));
+  const dead = await platform.admin.extents('interest.transaction.v1.dlq');
+  assert.equal(dead[0]?.high, 0n, 'no fault sends a good event to the dead-letter topic');
+  for (const consumer of consumers) assert.equal(consumer.exitCode, null, consumer.log.slice(-2000));
+}
+
+await test('kill -9 of the consumer, three times in the middle of batches', LIMIT, () =>
+  survives(async () => {
+    for (let round = 0; round < 3; round++) {
+      await progress(300);
+      for (const consumer of consumers) await leave(consumer, 'SIGKILL');
+      await (await join()).ready();
+    }
+  }),
+);
+
+await test('members join and leave under load', LIMIT, () =>
+  survives(async () => {
+    const second = await (await join()).ready();
+    await progress(500);
+    const third = await (await join()).ready();
+    await progress(500);
+    assert.equal(await leave(second, 'SIGTERM'), 0);
+    await progress(500);
+    assert.equal(await leave(third, 'SIGTERM'), 0);
+  }),
+);
+
+await test('a member that freezes past its session, and thaws when another owns its partitions', LIMIT, () =>
+  survives(async () => {
+    const [frozen] = consumers;
+    frozen?.signal('SIGSTOP');
+    await (await join()).ready();
+    await progress(2_000);
+    frozen?.signal('SIGCONT');
+    await progress(2_000);
+    if (frozen) await leave(frozen, 'SIGTERM');
+  }),
+);
+
+await test('SIGTERM drains: the batch under way is committed, the group is left at once, exit code 0', LIMIT, async () => {
+  for (const consumer of consumers) await leave(consumer, 'SIGKILL');
+  const first = await (await join()).ready();
+  await survives(async () => {
+    const startedAt = Date.now();
+    assert.equal(await leave(first, 'SIGTERM'), 0);
+    assert.ok(Date.now() - startedAt < 5_000, `drained within ${Date.now() - startedAt} ms`);
+    const rejoinedAt = Date.now();
+    await (await join()).ready();
+    assert.ok(Date.now() - rejoinedAt < 8_000, 'a member that left keeps nobody waiting for its session to end');
+  });
+});
+
+await test('PgBouncer is killed and comes back', LIMIT, () =>
+  survives(async () => {
+    await platform.services.pgbouncer.kill();
+    await platform.services.pgbouncer.start();
+  }),
+);
+
+await test('Postgres is killed and comes back', LIMIT, () =>
+  survives(async () => {
+    await platform.services.postgres.kill();
+    await platform.services.postgres.start();
+  }),
+);
+
+await test('Kafka is killed and comes back', LIMIT, () =>
+  survives(async () => {
+    await platform.services.kafka.kill();
+    await platform.services.kafka.start();
+  }),
+);
+
+await platform.stop();

@@ -1,0 +1,172 @@
+import { randomUUIDv7 } from 'node:crypto';
+import { Pool } from 'pg';
+import { startServices } from '../../../local/src/services.ts';
+import type { ServiceSet } from '../../../local/src/services.ts';
+import { LedgerStore } from '../../ledger/store.ts';
+import type { LedgerCheck } from '../../ledger/store.ts';
+import { migrate } from '../../migrate/migrate.ts';
+import type { InterestTransaction } from '../events/interest-transaction.ts';
+import { KafkaAdmin } from '../kernel/kafka/admin.ts';
+import { KafkaProducer } from '../kernel/kafka/producer.ts';
+import type { OutgoingRecord } from '../kernel/kafka/producer.ts';
+import { createLogger } from '../kernel/log.ts';
+import { Metrics } from '../kernel/metrics.ts';
+import { waitFor } from './wait.ts';
+import { Workload } from './workload.ts';
+
+export const TOPIC = 'interest.transaction.v1';
+export const DLQ_TOPIC = 'interest.transaction.v1.dlq';
+export const GROUP = 'interest-batch';
+const PARTITIONS = 12;
+const PASSWORD = 'test-password';
+
+type Services = Pick<ServiceSet, 'kafka' | 'postgres' | 'pgbouncer'> & { stop(): Promise<void> };
+
+/** Real servers with the ledger's schema, demo accounts and topics, and the workloads as processes beside them. */
+export class TestPlatform {
+  readonly services: Services;
+  readonly producer: KafkaProducer;
+  readonly admin: KafkaAdmin;
+  /** Ids and currencies of the customer accounts. */
+  readonly accounts: { id: string; currency: string }[] = [];
+  readonly #database: Pool;
+  readonly #workloads: Workload[] = [];
+
+  private constructor(services: Services) {
+    this.services = services;
+    const log = createLogger(
+      { service: 'test', platform: 'test', namespace: 'test', pod: 'test' },
+      process.env['TEST_LOG_LEVEL'] ?? 'silent',
+    );
+    this.producer = new KafkaProducer(this.#connection(), 'test', log, new Metrics({}));
+    this.admin = new KafkaAdmin(this.#connection(), 'test', log);
+    this.#database = new Pool({ connectionString: services.postgres.url('ledger'), max: 2, connectionTimeoutMillis: 2_000 });
+    this.#database.on('error', () => undefined);
+  }
+
+  /** Starts everything up to the point where workloads can run. */
+  static async start(accounts = 1_000): Promise<TestPlatform> {
+    const services = await startServices({ kafka: true, postgres: true, pgbouncer: true });
+    const platform = new TestPlatform(services);
+    try {
+      await platform.#prepare(accounts);
+    } catch (error) {
+      await platform.stop();
+      throw error;
+    }
+    return platform;
+  }
+
+  async #prepare(accounts: number): Promise<void> {
+    const { postgres } = this.services;
+    const options = { adminUrl: postgres.url(), adminPassword: postgres.password, ledgerPassword: PASSWORD, interestPassword: PASSWORD };
+    const log = createLogger({ service: 'migrate', platform: 'test', namespace: 'test', pod: 'test' }, 'silent');
+    await Promise.all([
+      migrate({ ...options, seedAccounts: accounts }, log),
+      this.admin.createTopics([
+        { topic: TOPIC, partitions: PARTITIONS },
+        { topic: DLQ_TOPIC, partitions: 1 },
+      ]),
+    ]);
+    this.accounts.push(
+      ...(await this.sql<{ id: string; currency: string }>(`SELECT id, currency FROM account WHERE kind = 'customer' ORDER BY id`)),
+    );
+  }
+
+  #connection() {
+    return { KAFKA_BROKERS: this.services.kafka.brokers, KAFKA_SSL: false };
+  }
+
+  /** Runs a statement as the administrator, past PgBouncer. */
+  async sql<R extends object>(text: string, values: unknown[] = []): Promise<R[]> {
+    return (await this.#database.query<R>(text, values)).rows;
+  }
+
+  /** Environment of a workload: every variable that the operator would set. */
+  env(database: 'ledger' | 'interest'): Record<string, string> {
+    const { host, port } = this.services.pgbouncer;
+    return {
+      PLATFORM: 'test',
+      KAFKA_BROKERS: this.services.kafka.brokers.join(','),
+      DATABASE_URL: `postgresql://${database}@${host}:${port}/ledger`,
+      PGPASSWORD: PASSWORD,
+      INTEREST_TOPIC: TOPIC,
+      INTEREST_DLQ_TOPIC: DLQ_TOPIC,
+      INTEREST_GROUP: GROUP,
+      INTEREST_FETCH_MAX_WAIT_MS: '100',
+    };
+  }
+
+  /** Starts a workload; it is killed by {@link stop} at the latest. */
+  async run(name: string, env: Record<string, string>): Promise<Workload> {
+    const workload = await Workload.start(name, env);
+    this.#workloads.push(workload);
+    return workload;
+  }
+
+  /** Starts an interest consumer. */
+  consumer(env: Record<string, string> = {}): Promise<Workload> {
+    return this.run('interest', { ...this.env('interest'), ...env });
+  }
+
+  /** Adds up the ledger. */
+  check(): Promise<LedgerCheck> {
+    return new LedgerStore({ query: async (_name, text, values) => (await this.#database.query(text, values)).rows }).check();
+  }
+
+  /** Ids of the interest events in the journal. */
+  async appliedIds(): Promise<Set<string>> {
+    const rows = await this.sql<{ id: string }>(`SELECT id::text FROM journal_transaction WHERE kind = 'interest'`);
+    return new Set(rows.map(({ id }) => id));
+  }
+
+  /** Waits until positions of the database and commits of Kafka are at the end of every partition. */
+  async drained(limitMs = 150_000): Promise<void> {
+    await waitFor(
+      'the topic to be applied up to its end',
+      async () => {
+        const ends = await this.admin.extents(TOPIC);
+        const positions = new Map(
+          (await this.sql<{ partition: number; next: string }>('SELECT partition, next_offset::text AS next FROM consumer_offset')).map(
+            ({ partition, next }) => [partition, BigInt(next)],
+          ),
+        );
+        const [group] = await this.admin.positions(GROUP, [TOPIC]);
+        return ends.every(
+          ({ partition, high }) => high === 0n || (positions.get(partition) === high && group?.committed.get(partition) === high),
+        );
+      },
+      limitMs,
+    );
+  }
+
+  /** A valid event for account number `index`. */
+  event(index: number, change: Partial<InterestTransaction> = {}): InterestTransaction {
+    const account = this.accounts[index % this.accounts.length];
+    if (!account) throw new Error('no accounts');
+    return {
+      id: randomUUIDv7(),
+      accountId: account.id,
+      currency: account.currency,
+      days: 1 + (index % 31),
+      valueDate: '2026-01-31',
+      ...change,
+    };
+  }
+
+  /** Produces records to the interest topic; resolves when Kafka has acknowledged them. */
+  async produce(records: OutgoingRecord[]): Promise<void> {
+    await this.producer.send(TOPIC, () => records);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.allSettled(this.#workloads.map((workload) => workload.end('SIGKILL')));
+    await Promise.allSettled([this.producer.close(), this.admin.close(), this.#database.end()]);
+    await this.services.stop();
+  }
+}
+
+/** The record of an event. */
+export function recordOf(event: InterestTransaction, headers: Record<string, string> = {}): OutgoingRecord {
+  return { key: event.accountId, value: JSON.stringify(event), headers };
+}
