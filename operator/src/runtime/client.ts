@@ -5,7 +5,7 @@ import { systemClock } from './clock.ts';
 import type { Clock } from './clock.ts';
 import { Discovery, resourcePath } from './discovery.ts';
 import type { ResourceInfo } from './discovery.ts';
-import { isExpired, isNotFound, KubeError, refusal } from './errors.ts';
+import { isExpired, isNotFound, KubeError, refusal, unanswered } from './errors.ts';
 import type { Counter, Histogram, Metrics } from './metrics.ts';
 import { referenceOf } from './object.ts';
 import type { Kind, KubernetesObject, ObjectReference } from './object.ts';
@@ -127,7 +127,7 @@ export class KubeClient {
   }
 
   async get<T extends KubernetesObject = KubernetesObject>(reference: ObjectReference, options: CallOptions = {}): Promise<T> {
-    return this.#object<T>({ ...options, verb: 'get', method: 'GET', ...(await this.#target('get', reference)) });
+    return this.#object<T>({ ...options, verb: 'get', method: 'GET', ...(await this.#target('get', { ...reference, ...options })) });
   }
 
   /** Undefined when there is no such object; a kind that the cluster does not serve has no objects. */
@@ -170,7 +170,7 @@ export class KubeClient {
   async *watch<T extends KubernetesObject = KubernetesObject>(kind: Kind, options: WatchOptions): AsyncGenerator<WatchEvent<T>> {
     const { signal, resourceVersion, timeoutSeconds } = options;
     const attempt = `watch ${kind.kind}`;
-    const path = resourcePath(await this.discover(kind), options);
+    const path = resourcePath(await this.#located(kind, options.signal), options);
     const query = { ...selectors(options), watch: true, allowWatchBookmarks: true, resourceVersion, timeoutSeconds };
     const { timeoutMs, transport } = this.#shared;
     const started = transport.stream({ method: 'GET', path, query, attempt, timeoutMs, signal });
@@ -181,7 +181,7 @@ export class KubeClient {
 
   async create<T extends KubernetesObject>(object: T, options: WriteOptions = {}): Promise<T> {
     const { name, ...place } = referenceOf(object);
-    const target = await this.#target('create', place, name);
+    const target = await this.#target('create', { ...place, ...options }, name);
     return this.#object<T>({ ...options, verb: 'create', method: 'POST', ...target, query: writeQuery(options), body: json(object) });
   }
 
@@ -218,10 +218,13 @@ export class KubeClient {
   /** False when there was nothing to delete. True means accepted: finalizers may hold the object for longer. */
   async delete(reference: ObjectReference, options: DeleteOptions = {}): Promise<boolean> {
     const { propagation = 'Background', gracePeriodSeconds, preconditions } = options;
-    const body = json({ kind: 'DeleteOptions', apiVersion: 'v1', propagationPolicy: propagation, gracePeriodSeconds, preconditions });
+    // Where there is a body the server takes no options from the query: a dry run named there only would delete.
+    const dryRun = options.dryRun === true ? ['All'] : undefined;
+    const wishes = { propagationPolicy: propagation, gracePeriodSeconds, preconditions, dryRun };
+    const body = json({ kind: 'DeleteOptions', apiVersion: 'v1', ...wishes });
     const deleted = async (): Promise<KubernetesObject> => {
-      const target = await this.#target('delete', reference);
-      return this.#object({ ...options, verb: 'delete', method: 'DELETE', ...target, query: writeQuery(options), body });
+      const target = await this.#target('delete', { ...reference, ...options });
+      return this.#object({ ...options, verb: 'delete', method: 'DELETE', ...target, body });
     };
     return (await absentAsUndefined(deleted())) !== undefined;
   }
@@ -251,12 +254,17 @@ export class KubeClient {
     return this.#shared.transport.close();
   }
 
+  /** Discovery is shared by all who wait for it: whoever gives up leaves it running. */
+  #located(kind: Kind, signal: AbortSignal | undefined): Promise<ResourceInfo> {
+    return signal ? abortable(this.discover(kind), signal, `discover ${kind.kind}`) : this.discover(kind);
+  }
+
   async #discover(path: string): Promise<Json> {
     return this.#body({ verb: 'discover', kind: '', attempt: `discover ${path}`, method: 'GET', path });
   }
 
   async #page<T>(kind: Kind, options: ListOptions, limit: number, token: string | undefined): Promise<ListPage<T>> {
-    const path = resourcePath(await this.discover(kind), options);
+    const path = resourcePath(await this.#located(kind, options.signal), options);
     const query = { ...selectors(options), limit, continue: token };
     const request = { ...options, verb: 'list', kind: kind.kind, attempt: `list ${kind.kind}`, method: 'GET', path, query } as const;
     return this.#body(request);
@@ -265,12 +273,12 @@ export class KubeClient {
   /** Path of an object (or, without name, of its collection), and how messages call it. */
   async #target(
     verb: Verb,
-    place: Omit<ObjectReference, 'name'> & { name?: string } & SubresourceOptions,
+    place: Omit<ObjectReference, 'name'> & { name?: string } & SubresourceOptions & CallOptions,
     named = place.name,
   ): Promise<{ path: string; kind: string; attempt: string }> {
     const where = place.namespace === undefined ? '' : `${place.namespace}/`;
     const attempt = `${verb} ${place.kind} ${where}${named ?? ''}`;
-    return { path: resourcePath(await this.discover(place), place), kind: place.kind, attempt };
+    return { path: resourcePath(await this.#located(place, place.signal), place), kind: place.kind, attempt };
   }
 
   async #object<T extends KubernetesObject>(request: Request): Promise<T> {
@@ -340,6 +348,14 @@ function json(body: unknown): { body: unknown; contentType: string } {
 
 function refused(attempt: string, { status, headers, body }: Answer): KubeError {
   return refusal(attempt, status, body, headers['retry-after']?.toString());
+}
+
+async function abortable<T>(promise: Promise<T>, signal: AbortSignal, attempt: string): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = (): void => aborted.reject(unanswered(attempt, 'Aborted', signal.reason));
+  signal.addEventListener('abort', abort);
+  if (signal.aborted) abort();
+  return Promise.race([promise, aborted.promise]).finally(() => signal.removeEventListener('abort', abort));
 }
 
 async function absentAsUndefined<T>(promise: Promise<T>): Promise<T | undefined> {

@@ -16,6 +16,13 @@ import { clientFor, configMap, createNamespace, quiet, seriesValue, until } from
 const CONFIG_MAP = { apiVersion: 'v1', kind: 'ConfigMap' };
 const BACKOFF = { baseMs: 50, maxMs: 500 };
 
+const restarts = (metrics: Metrics, reason: string) =>
+  seriesValue(metrics, `bss_operator_watch_restarts_total{kind="ConfigMap",reason="${reason}"}`);
+
+/** For comparison: name and version of each. */
+const versions = (objects: Iterable<KubernetesObject>) =>
+  [...objects].map(({ metadata }) => `${metadata.name} ${metadata.resourceVersion}`).toSorted();
+
 describe('reflector', () => {
   let api: ApiServer;
   /** Past the proxy. */
@@ -55,14 +62,10 @@ describe('reflector', () => {
   const put = (namespace: string, name: string, labels: Record<string, string> = {}) =>
     direct.create(configMap(namespace, name, {}, labels));
   const remove = (namespace: string, name: string) => direct.delete({ ...CONFIG_MAP, namespace, name });
-  const restarts = (metrics: Metrics, reason: string) =>
-    seriesValue(metrics, `bss_operator_watch_restarts_total{kind="ConfigMap",reason="${reason}"}`);
 
   /** Waits until the store has exactly what the server has, version by version; resolves to the milliseconds that took. */
   async function equal(reflector: Reflector, namespace: string, limitMs = 20_000): Promise<number> {
     const begun = performance.now();
-    const versions = (objects: Iterable<KubernetesObject>) =>
-      [...objects].map(({ metadata }) => `${metadata.name} ${metadata.resourceVersion}`).toSorted();
     await until('the store to be equal to the server', limitMs, async () => {
       const { items } = await direct.list(CONFIG_MAP, { namespace });
       return versions(items).join() === versions(reflector.store.values()).join();
@@ -165,10 +168,10 @@ describe('reflector', () => {
     await put(namespace, 'comes');
     await until('some failures', 10_000, () => reflector.silentMs > 1_500);
     assert.equal(reflector.store.size, 2, 'the store keeps what it had');
-    const before = watches().length;
+    const failed = watches().length;
     proxy.accept();
     t.diagnostic(`server back after 1.5 s: equal again after ${await equal(reflector, namespace)} ms`);
-    assert.ok(watches().length > before);
+    assert.ok(watches().length > failed);
   });
 
   test('a connection that went dead without a word', async (t) => {

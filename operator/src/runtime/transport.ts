@@ -45,8 +45,6 @@ interface Session {
   dispatcher: Dispatcher;
   /** What the connections were made with: certificates and names. */
   material: string;
-  /** On the monotonic clock: when tokens and certificates are read again. */
-  expires: number;
 }
 
 /** Tokens and certificates on disk are exchanged while the process runs; the Go client reads them again after a minute as well. */
@@ -62,6 +60,8 @@ export class Transport {
   readonly #userAgent: string;
   readonly #server: string;
   #session: Promise<Session> | undefined;
+  /** On the monotonic clock: when tokens and certificates are read again. */
+  #renewAt = 0;
 
   constructor(config: KubeConfig, clock: Clock, userAgent: string) {
     this.#config = config;
@@ -132,28 +132,32 @@ export class Transport {
       headersTimeout: 0,
       bodyTimeout: 0,
     });
-    if (answer.statusCode === 401) this.#session = undefined;
+    // Perhaps the token has been exchanged since it was read.
+    if (answer.statusCode === 401) this.#renewAt = 0;
     return answer;
   }
 
-  async #current(): Promise<Session> {
-    const session = await this.#session?.catch(() => undefined);
-    if (session && this.#clock.monotonic() < session.expires) return session;
-    this.#session = this.#renewed(session);
+  #current(): Promise<Session> {
+    const now = this.#clock.monotonic();
+    if (!this.#session || now >= this.#renewAt) {
+      this.#renewAt = now + SESSION_MS;
+      this.#session = this.#renewed(this.#session);
+      this.#session.catch(() => (this.#renewAt = 0));
+    }
     return this.#session;
   }
 
   /** Reads tokens and certificates again; connections stay when only the token is new. */
-  async #renewed(previous: Session | undefined): Promise<Session> {
+  async #renewed(last: Promise<Session> | undefined): Promise<Session> {
+    const previous = await last?.catch(() => undefined);
     const options: RequestOptions = {};
     await this.#config.applyToHTTPSOptions(options);
     const { ca, cert, key, servername, rejectUnauthorized } = options;
     const material = fingerprint([ca, cert, key, servername, rejectUnauthorized]);
-    const expires = this.#clock.monotonic() + SESSION_MS;
-    if (previous?.material === material) return { ...previous, headers: headersOf(options), expires };
+    if (previous?.material === material) return { ...previous, headers: headersOf(options) };
     const dispatcher = await this.#connections(options);
     void previous?.dispatcher.close();
-    return { headers: headersOf(options), dispatcher, material, expires };
+    return { headers: headersOf(options), dispatcher, material };
   }
 
   async #connections(options: RequestOptions): Promise<Dispatcher> {

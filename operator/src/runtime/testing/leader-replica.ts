@@ -19,7 +19,7 @@ const elector = new LeaderElector({ client, metrics, logger: quiet, namespace, n
 const writer = client.fenced(elector.fence);
 const target = { apiVersion: 'v1', kind: 'ConfigMap', namespace, name: 'target' };
 
-let stopping = false;
+const state = { stopping: false };
 let writes = 0;
 const refusals = new Set<number>();
 
@@ -29,7 +29,7 @@ function tell(event: string): void {
 
 /** Several of these run at once, so that a freeze finds requests in every state. */
 async function write(slot: number): Promise<void> {
-  while (!stopping && !refusals.has(slot)) {
+  while (!state.stopping && !refusals.has(slot)) {
     try {
       await writer.patch(target, { data: { [`by-${slot}`]: identity } });
       writes += 1;
@@ -43,7 +43,7 @@ const SLOTS = [0, 1, 2, 3];
 process.on('SIGTERM', () => void stop());
 
 async function stop(): Promise<void> {
-  stopping = true;
+  state.stopping = true;
   await Promise.all(writing);
   await elector.stop();
   tell('stopped');
@@ -58,4 +58,4 @@ await elector.waitForLeadership();
 tell('leading');
 writing = SLOTS.map((slot) => write(slot));
 await Promise.all(writing);
-if (!stopping) tell('refused');
+if (!state.stopping) tell('refused');

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Metrics } from './metrics.ts';
+import { HealthServer } from './server.ts';
+import { Shutdown } from './shutdown.ts';
+import { FakeClock, settle } from './testing/fake-clock.ts';
+import { quiet } from './testing/harness.ts';
+
+describe('health server', () => {
+  test('metrics, liveness and readiness', async (t) => {
+    const metrics = new Metrics();
+    metrics.counter('things_total', 'Things.').inc(3);
+    const server = new HealthServer({ metrics, logger: quiet, port: 0, host: '127.0.0.1' });
+    let problem: string | undefined = 'caches have not synced';
+    server.addLiveness('event loop', () => undefined);
+    server.addReadiness('caches', () => problem);
+    const port = await server.start();
+    t.after(() => server.stop());
+    const get = async (path: string) => {
+      const response = await fetch(`http://127.0.0.1:${port}${path}`);
+      return { status: response.status, text: await response.text() };
+    };
+    assert.match((await get('/metrics')).text, /^things_total 3$/m);
+    assert.deepEqual(await get('/livez'), { status: 200, text: '[+] event loop ok\nok\n' });
+    assert.deepEqual(await get('/readyz?verbose'), { status: 503, text: '[-] caches: caches have not synced\nnot ok\n' });
+    problem = undefined;
+    assert.equal((await get('/readyz')).status, 200);
+    assert.equal((await get('/')).status, 404);
+  });
+
+  test('a port that is taken is an error', async (t) => {
+    const first = new HealthServer({ metrics: new Metrics(), logger: quiet, port: 0, host: '127.0.0.1' });
+    const port = await first.start();
+    t.after(() => first.stop());
+    await assert.rejects(new HealthServer({ metrics: new Metrics(), logger: quiet, port, host: '127.0.0.1' }).start(), {
+      code: 'EADDRINUSE',
+    });
+  });
+});
+
+describe('metrics', () => {
+  test('a name stands for one metric of one type', () => {
+    const metrics = new Metrics();
+    assert.equal(metrics.counter('a_total', 'A.'), metrics.counter('a_total', 'A.'));
+    assert.throws(() => metrics.gauge('a_total', 'A.'), /exists, as another type/);
+  });
+});
+
+function buildShutdown() {
+  const clock = new FakeClock();
+  const codes: number[] = [];
+  return { clock, codes, shutdown: new Shutdown({ logger: quiet, clock, timeoutMs: 1_000, exit: (code) => codes.push(code) }) };
+}
+
+describe('shutdown', () => {
+  test('last opened, first closed; a failing closer does not stop the others', async () => {
+    const { shutdown, codes } = buildShutdown();
+    const closed: string[] = [];
+    shutdown.add('server', () => void closed.push('server'));
+    shutdown.add('broken', () => {
+      throw new Error('broken');
+    });
+    shutdown.add('controller', async () => void closed.push('controller'));
+    await shutdown.begin('test');
+    assert.deepEqual(closed, ['controller', 'server']);
+    assert.deepEqual(codes, [0]);
+    assert.equal(shutdown.started, true);
+  });
+
+  test('a closer that hangs does not keep the process for ever', async () => {
+    const { shutdown, codes, clock } = buildShutdown();
+    shutdown.add('hangs', () => new Promise(() => undefined));
+    const ended = shutdown.begin('test');
+    await settle();
+    await clock.advance(1_000);
+    await ended;
+    assert.deepEqual(codes, [1]);
+  });
+
+  test('it happens once', async () => {
+    const { shutdown, codes } = buildShutdown();
+    await Promise.all([shutdown.begin('one', 3), shutdown.begin('two')]);
+    assert.deepEqual(codes, [3]);
+  });
+});
