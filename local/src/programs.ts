@@ -137,7 +137,8 @@ interface BuildJob extends ModuleBuild {
 
 async function buildModule(job: BuildJob, note: Note): Promise<void> {
   note(`building ${job.toBuild.join(', ')}`);
-  const output = await draftFolder();
+  await removeDrafts(job.module);
+  const output = await draftFolder(job.module);
   let compiled = 0;
   const countPackages = (): void => {
     compiled += 1;
@@ -165,7 +166,7 @@ async function ensurePause(): Promise<Record<string, string>> {
   const flags = ['-static', '-Os', '-s'];
   const target = cachePath('programs', contentHash([await readFile(source), ...flags]), 'pause');
   if (existsSync(target)) return { pause: target };
-  const output = await draftFolder();
+  const output = await draftFolder('pause');
   try {
     await run('gcc', [...flags, '-o', join(output, 'pause'), source]);
     await publish(join(output, 'pause'), target);
@@ -178,9 +179,19 @@ async function ensurePause(): Promise<Record<string, string>> {
 }
 
 /** A folder on the cache's file system, so that finished files can be moved in one step. */
-async function draftFolder(): Promise<string> {
+async function draftFolder(module: string): Promise<string> {
   await mkdir(cachePath('programs'), { recursive: true });
-  return mkdtemp(cachePath('programs', '.draft-'));
+  return mkdtemp(cachePath('programs', draftPrefix(module)));
+}
+
+function draftPrefix(module: string): string {
+  return `.draft-${module}-`;
+}
+
+/** What a build that was killed has left. Only the holder of the module's lock has a draft of it. */
+async function removeDrafts(module: string): Promise<void> {
+  const drafts = (await readdir(cachePath('programs')).catch(() => [])).filter((name) => name.startsWith(draftPrefix(module)));
+  for (const draft of drafts) await rm(cachePath('programs', draft), { recursive: true, force: true });
 }
 
 /** Nobody ever sees a half-written program at its final path. */

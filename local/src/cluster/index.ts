@@ -61,6 +61,7 @@ export async function up({ name, audit = false }: UpOptions): Promise<Cluster> {
 /** Stops the cluster and removes everything it has on this machine but the build cache. No error when there is none. */
 export async function down({ name }: { readonly name: string }): Promise<void> {
   const paths = clusterPaths(name);
+  if (process.getuid?.() !== 0) throw new Failure('Only root can remove a cluster.', { tryNext: ['sudo env "PATH=$PATH" make down'] });
   await endAgents(name);
   await removeCluster(paths, { keepLogs: false });
 }
