@@ -12,14 +12,14 @@ const NEIGHBOURS = 300;
 
 const platform = await TestPlatform.start();
 await platform.sql(
-  `INSERT INTO account (id, kind, currency, product_code) VALUES ('overflow', 'customer', 'EUR', 'savings'), ('rateless', 'customer', 'EUR', 'gone')`,
+  `INSERT INTO account (id, kind, currency, product_code) VALUES ('overflow', 'customer', 'EUR', 'savings'), ('overflow-contra', 'internal', 'EUR', NULL), ('rateless', 'customer', 'EUR', 'gone')`,
 );
 await platform.sql(
   `INSERT INTO journal_transaction (id, kind, currency, value_date) VALUES ('00000000-0000-7000-8000-00000000aaaa', 'opening', 'EUR', '2026-01-01')`,
 );
 await platform.sql(`INSERT INTO posting (transaction_id, line, account_id, currency, amount_minor) VALUES
   ('00000000-0000-7000-8000-00000000aaaa', 1, 'overflow', 'EUR', 9223372036854775807),
-  ('00000000-0000-7000-8000-00000000aaaa', 2, 'opening-equity.EUR', 'EUR', -9223372036854775807)`);
+  ('00000000-0000-7000-8000-00000000aaaa', 2, 'overflow-contra', 'EUR', -9223372036854775807)`);
 const consumer = await (await platform.consumer()).ready();
 
 /** A statement that inserts postings. */
