@@ -61,7 +61,8 @@ export class Workload {
 
   /** Sends a signal and waits for the end. Resolves to exit code or signal. */
   async end(signal: NodeJS.Signals): Promise<number | string> {
-    if (this.#child.exitCode !== null) return this.#child.exitCode;
+    const before = this.#child.exitCode ?? this.#child.signalCode;
+    if (before !== null) return before;
     const ended = once(this.#child, 'exit');
     this.#child.kill(signal);
     await ended;
