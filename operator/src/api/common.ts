@@ -1,6 +1,6 @@
 /** Shapes that several parts of the spec share. */
 import { z } from 'zod';
-import { defaultText, quantity, quantityValue, rule, transition } from './rules.ts';
+import { defaultText, isQuantity, quantity, quantityValue, rule, transition } from './rules.ts';
 
 const DNS_LABEL = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$';
 const DNS_NAME = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$';
@@ -68,8 +68,10 @@ interface Amounts {
   memory?: string | undefined;
 }
 
+/** Of what is no quantity its own rule speaks. */
 function notAbove(request: string | undefined, limit: string | undefined): boolean {
-  return request === undefined || limit === undefined || quantityValue(request) <= quantityValue(limit);
+  if (request === undefined || limit === undefined || !isQuantity(request) || !isQuantity(limit)) return true;
+  return quantityValue(request) <= quantityValue(limit);
 }
 
 const toleration = z.strictObject({

@@ -97,6 +97,10 @@ const SUFFIX: Record<string, number> = {
 };
 const QUANTITY = /^([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$/;
 
+export function isQuantity(text: string): boolean {
+  return QUANTITY.test(text);
+}
+
 /** Value of a Kubernetes quantity in its base unit (bytes, cores). Throws a RangeError for text that is none. */
 export function quantityValue(text: string): number {
   const match = QUANTITY.exec(text);
@@ -114,6 +118,6 @@ export function quantity(description: string) {
     // By the length of the text this is far cheaper for the API server than a regular expression.
     cel: "type(self) == int ? self >= 0 : isQuantity(self) && !self.startsWith('-')",
     message: 'write a quantity such as 250m or 2 (CPU), 512Mi or 10Gi (bytes)',
-    check: (value) => QUANTITY.test(value),
+    check: (value) => isQuantity(value),
   });
 }

@@ -82,8 +82,8 @@ export class Reconciler {
   figuresMoved(key: string): boolean {
     const platform = this.#options.cache.platforms.store.get(key);
     const seen = this.#options.autoscaler.snapshot(key);
-    const shown = platform?.status?.consumerGroups;
-    if (shown === undefined || seen.length === 0) return false;
+    if (platform === undefined || seen.length === 0) return false;
+    const shown = this.#options.status.withStatus(platform).status?.consumerGroups ?? [];
     return JSON.stringify(nextGroups(shown, seen)) !== JSON.stringify(shown);
   }
 

@@ -5,7 +5,7 @@ import { conditionOf } from './conditions.ts';
 import type { Outcome } from './outcome.ts';
 import type { PlatformObject } from './ownership.ts';
 import type { Pass } from './pass.ts';
-import { difference, FIGURES_INTERVAL_MS, nextStatus, statusPatch } from './status.ts';
+import { difference, FIGURES_INTERVAL_MS, nextStatus, readStatus, statusPatch } from './status.ts';
 import { transitions } from './transitions.ts';
 
 interface Written {
@@ -24,12 +24,12 @@ export class StatusWriter {
     this.#onReady = onReady;
   }
 
-  /** The platform with the newest status that is known of it. */
+  /** The platform with the newest status that is known of it, as far as that can be understood. */
   withStatus(platform: PlatformObject): PlatformObject {
     const written = this.#written.get(keyOfPlatform(platform));
-    return written !== undefined && written.basedOn === platform.metadata.resourceVersion
-      ? { ...platform, status: written.status }
-      : platform;
+    const { status: raw, ...rest } = platform;
+    const status = written?.basedOn === platform.metadata.resourceVersion ? written?.status : readStatus(raw);
+    return status === undefined ? rest : { ...rest, status };
   }
 
   forget(platformKey: string): void {

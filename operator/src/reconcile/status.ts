@@ -1,12 +1,22 @@
 /** Status of a platform: pure, from the status before and what a pass found out. */
 import { isDeepStrictEqual } from 'node:util';
-import type { BssPlatformStatus } from '../api/index.ts';
+import { statusSchema, type BssPlatformStatus } from '../api/index.ts';
 import { conditionOf, nextConditions } from './conditions.ts';
 import { asleep, nextGroups, onlyFiguresDiffer, type GroupEntry } from './groups.ts';
 import type { ActedOutcome, ComponentState, Outcome, StatusEntry } from './outcome.ts';
 
 /** Figures alone are written no more often than this. */
 export const FIGURES_INTERVAL_MS = 10_000;
+
+/** What of a status can be understood: a definition of another version, or none, may have let anything in. */
+export function readStatus(raw: unknown): BssPlatformStatus | undefined {
+  if (typeof raw !== 'object' || raw === null) return undefined;
+  const fields = Object.entries(statusSchema.shape).flatMap(([key, schema]) => {
+    const value: unknown = key in raw ? raw[key as keyof typeof raw] : undefined;
+    return value !== undefined && schema.safeParse(value).success ? [[key, value]] : [];
+  });
+  return Object.fromEntries(fields);
+}
 
 /** The status after a pass. @param now epoch milliseconds */
 export function nextStatus(previous: BssPlatformStatus | undefined, outcome: Outcome, now: number): BssPlatformStatus {

@@ -1,0 +1,398 @@
+/** The whole operator against a real API server and a real Kafka; a hand plays controllers and nodes. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
+import { Kafka, logLevel } from 'kafkajs';
+import type { KubernetesObject } from '../runtime/index.ts';
+import { Cluster, LIMIT_MS, until } from './testing/cluster.ts';
+
+let cluster: Cluster;
+
+before(async () => {
+  cluster = await Cluster.start();
+});
+after(() => cluster.stop());
+
+/** Field of an object by a path of keys. */
+function at(object: KubernetesObject | undefined, ...path: (string | number)[]): unknown {
+  return path.reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], object);
+}
+
+const image = (object: KubernetesObject | undefined) => at(object, 'spec', 'template', 'spec', 'containers', 0, 'image');
+
+describe('order by health', () => {
+  void test('a stage is applied when the one before is healthy, and stays when an earlier one falls ill', async () => {
+    cluster.hand.withhold('a-postgres', 'a-ledger');
+    const platform = await cluster.platform('order');
+    await platform.have('StatefulSet', 'postgres');
+    await platform.event('Created', /postgres: created/);
+    const waiting = await until('the status', LIMIT_MS, async () => {
+      const { components } = await platform.status();
+      return components?.find(({ name }) => name === 'gateway');
+    });
+    assert.match(waiting.message ?? '', /^waits for .*postgres/);
+    assert.deepEqual(await platform.migrationJobs(), []);
+    assert.equal(await platform.object('Deployment', 'gateway'), undefined);
+
+    await cluster.hand.release('a-postgres');
+    await platform.have('Deployment', 'gateway');
+    assert.equal((await platform.migrationJobs()).length, 1);
+    assert.equal(await platform.object('Deployment', 'kafka-exporter'), undefined, 'observability waits for the ledger');
+    await cluster.hand.release('a-ledger');
+    const status = await platform.ready();
+    assert.equal(status.version, '0.1.0');
+    assert.ok(status.components?.every(({ ready, desired }) => ready === desired));
+
+    await cluster.hand.fail(await platform.have('StatefulSet', 'postgres'));
+    await platform.until('Ready', 'False', 'NotReady');
+    assert.ok(await platform.object('Deployment', 'gateway'), 'what runs is not torn down');
+    await cluster.hand.release('a-postgres');
+    await platform.ready();
+  });
+
+  void test('an upgrade stops at the first component that does not become healthy, and the old version is the way back', async () => {
+    const platform = await cluster.platform('upgrade');
+    await platform.ready();
+    const [old, older] = [image(await platform.object('Deployment', 'gateway')), await platform.migrationJobs()];
+    cluster.hand.withhold('a-ledger');
+    await platform.patch({ spec: { version: '0.2.0' } });
+    const ledger = await until('the ledger to be changed', LIMIT_MS, async () => {
+      const object = await platform.object('Deployment', 'ledger');
+      return image(object) !== old && object;
+    });
+    const overdue = { type: 'Progressing', status: 'False', reason: 'ProgressDeadlineExceeded', message: 'too slow' };
+    const status = {
+      observedGeneration: ledger.metadata.generation,
+      replicas: 2,
+      updatedReplicas: 1,
+      readyReplicas: 1,
+      conditions: [overdue],
+    };
+    await cluster.client.patch(platform.ref('Deployment', 'ledger'), { status }, { subresource: 'status' });
+    const stopped = await platform.until('Degraded', 'True', 'UpgradeStopped');
+    const message = stopped.conditions?.find(({ type }) => type === 'Degraded')?.message ?? '';
+    assert.match(message, /^the upgrade from 0\.1\.0 to 0\.2\.0 stopped at ledger: .*; set spec\.version to 0\.1\.0 to roll back$/);
+    assert.equal(image(await platform.object('Deployment', 'gateway')), old, 'the next component is not touched');
+    assert.equal(stopped.version, '0.1.0');
+
+    await platform.patch({ spec: { version: '0.1.0' } });
+    await cluster.hand.release('a-ledger');
+    await platform.ready();
+    assert.equal(image(await platform.object('Deployment', 'ledger')), old);
+    assert.deepEqual(await platform.migrationJobs(), older);
+    await platform.event('ImageChanged', /Deployment a-ledger/);
+  });
+});
+
+describe('settled', () => {
+  void test('drift is corrected: edited, removed, deleted, unlabelled', async () => {
+    const platform = await cluster.platform('drift');
+    await platform.ready();
+    const before = await platform.have('Deployment', 'gateway');
+    const begun = performance.now();
+    const containers = [{ name: 'gateway', image: 'evil:1', env: [{ name: 'LOG_LEVEL', value: 'trace' }] }];
+    await cluster.client.patch(
+      platform.ref('Deployment', 'gateway'),
+      { spec: { template: { spec: { containers } } } },
+      { type: 'strategic', fieldManager: 'kubectl-edit' },
+    );
+    await until('the image to be back', LIMIT_MS, async () => image(await platform.object('Deployment', 'gateway')) === image(before));
+    console.log(`an edit was corrected after ${Math.round(performance.now() - begun)} ms`);
+    await platform.event('DriftCorrected', /kubectl-edit/);
+
+    await platform.remove('Service', 'gateway');
+    await platform.have('Service', 'gateway');
+    await platform.event('Recreated', /Service a-gateway/);
+    await platform.remove('ConfigMap', 'pgbouncer');
+    await platform.have('ConfigMap', 'pgbouncer');
+    await platform.edit('Service', 'ledger', {
+      metadata: { labels: { 'app.kubernetes.io/managed-by': null, 'app.kubernetes.io/instance': null }, ownerReferences: null },
+    });
+    // Nothing says any more whose it is: it counts as somebody else's until it is deleted.
+    await platform.until('Ready', 'False', 'ApplyFailed');
+    await platform.remove('Service', 'ledger');
+    await platform.ready();
+    await platform.edit('Service', 'ledger', { metadata: { ownerReferences: null } });
+    await until(
+      'the owner to be back',
+      LIMIT_MS,
+      async () => (await platform.object('Service', 'ledger'))?.metadata.ownerReferences?.length === 1,
+    );
+  });
+
+  void test('a settled platform causes no write', async () => {
+    const platform = await cluster.platform('settled');
+    await platform.ready();
+    await until('the first sample of the group', LIMIT_MS, async () => (await platform.status()).consumerGroups?.[0]?.lag === 0);
+    const passes = async () =>
+      Number(/bss_operator_reconcile_duration_seconds_count\{[^}]*\} (\d+)/.exec(await cluster.operator.metrics())?.[1] ?? Number.NaN);
+    // Renewals of the Lease tell the time: one every two seconds.
+    const quietFrom = await cluster.leaseRenewals();
+    await until('the dust to settle', LIMIT_MS, async () => (await cluster.leaseRenewals()) >= quietFrom + 2);
+    const [from, writes, begun] = [await cluster.leaseRenewals(), await cluster.writes(), await passes()];
+    await until('15 renewals', 2 * LIMIT_MS, async () => (await cluster.leaseRenewals()) >= from + 15);
+    assert.deepEqual((await cluster.writes()).slice(writes.length), []);
+    const during = (await passes()) - begun;
+    console.log(`${during} passes over all platforms in 30 s`);
+    assert.ok(during <= 6, `${during} passes`);
+  });
+
+  void test('an operator that was killed takes up where it was: nothing is written but what is needed', async () => {
+    const platform = await cluster.platform('restart');
+    await platform.ready();
+    const secrets = await platform.credentials();
+    await cluster.operator.stop('SIGKILL');
+    await platform.remove('Deployment', 'kafka-exporter');
+    const writes = await cluster.writes();
+    await cluster.startOperator();
+    await platform.have('Deployment', 'kafka-exporter');
+    await platform.ready();
+    assert.deepEqual(await platform.credentials(), secrets);
+    const touched = (await cluster.writes()).slice(writes.length).filter(({ resource }) => resource !== 'bssplatforms');
+    assert.deepEqual(touched, [{ verb: 'patch', resource: 'deployments', name: 'a-kafka-exporter' }]);
+  });
+});
+
+describe('what is no longer wanted', () => {
+  void test('is deleted, and only that', async () => {
+    const platform = await cluster.platform('prune', { redis: { enabled: true }, networkPolicies: { enabled: true } });
+    await platform.ready();
+    await platform.have('Deployment', 'redis');
+    await platform.have('NetworkPolicy', 'gateway');
+    const labels = (await platform.have('Service', 'redis')).metadata.labels ?? {};
+    const stranger: KubernetesObject = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a-mine', namespace: 'prune', labels } };
+    await cluster.client.create(stranger);
+    await platform.patch({ spec: { redis: { enabled: false }, networkPolicies: { enabled: false } } });
+    await platform.gone('Deployment', 'redis');
+    await platform.gone('Service', 'redis');
+    await platform.gone('NetworkPolicy', 'gateway');
+    const { inventory } = await platform.ready();
+    assert.ok(!inventory?.some(({ name }) => name === 'a-redis'));
+    assert.ok(await platform.object('ConfigMap', 'mine'), 'labels alone do not make an object ours to delete');
+  });
+});
+
+describe('pause, hibernation, end', () => {
+  void test('a paused platform is checked and judged, and nothing of it is changed', async () => {
+    const platform = await cluster.platform('paused');
+    await platform.ready();
+    await platform.patch({ spec: { paused: true, workloads: { gateway: { replicas: 3 } } } });
+    const status = await platform.until('Paused', 'True');
+    assert.equal(status.observedGeneration, 1);
+    await platform.remove('Service', 'gateway');
+    await cluster.hand.fail(await platform.have('Deployment', 'ledger'));
+    await until('the illness to show', LIMIT_MS, async () =>
+      (await platform.status()).conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'False'),
+    );
+    assert.equal(await platform.object('Service', 'gateway'), undefined);
+    assert.equal(at(await platform.object('Deployment', 'gateway'), 'spec', 'replicas'), 1);
+    await cluster.hand.release('a-ledger');
+    await platform.patch({ spec: { paused: false } });
+    await platform.have('Service', 'gateway');
+    assert.equal((await platform.ready()).observedGeneration, 3);
+    assert.equal(at(await platform.object('Deployment', 'gateway'), 'spec', 'replicas'), 3);
+    await platform.event('Resumed');
+  });
+
+  void test('hibernation stops workloads before stores, and waking starts stores first', async () => {
+    const platform = await cluster.platform('hibernate');
+    await platform.ready();
+    const replicas = async (kind: string, name: string) => at(await platform.object(kind, name), 'spec', 'replicas');
+    cluster.hand.withhold('a-interest');
+    await platform.patch({ spec: { hibernate: true } });
+    await until('the consumers to be asked to stop', LIMIT_MS, async () => (await replicas('Deployment', 'interest')) === 0);
+    await platform.until('Ready', 'False', 'Hibernating');
+    assert.equal(await replicas('StatefulSet', 'postgres'), 1, 'the store runs while a consumer does');
+    await cluster.hand.release('a-interest');
+    await platform.until('Ready', 'False', 'Hibernated');
+    assert.equal(await replicas('StatefulSet', 'postgres'), 0);
+    assert.ok(await platform.object('PersistentVolumeClaim', 'postgres-data'));
+
+    cluster.hand.withhold('a-postgres');
+    await platform.patch({ spec: { hibernate: false } });
+    await until('the store to be woken', LIMIT_MS, async () => (await replicas('StatefulSet', 'postgres')) === 1);
+    assert.equal(await replicas('Deployment', 'ledger'), 0, 'workloads wait for their store');
+    await cluster.hand.release('a-postgres');
+    await platform.ready();
+    assert.equal(await replicas('Deployment', 'interest'), 1);
+    await platform.event('Waking');
+  });
+
+  void test('a deleted platform leaves its volumes and their passwords, and a new one of its name takes them over', async () => {
+    const platform = await cluster.platform('keep');
+    await platform.ready();
+    const [secrets, volume] = [await platform.credentials(), await platform.have('PersistentVolumeClaim', 'postgres-data')];
+    await platform.delete();
+    assert.equal(await platform.object('Deployment', 'gateway'), undefined);
+    assert.equal(await platform.object('StatefulSet', 'postgres'), undefined);
+    assert.ok(await platform.object('PersistentVolumeClaim', 'postgres-data'));
+    await platform.create();
+    await platform.ready();
+    assert.deepEqual(await platform.credentials(), secrets);
+    assert.equal((await platform.have('PersistentVolumeClaim', 'postgres-data')).metadata.uid, volume.metadata.uid);
+  });
+
+  void test('deletionPolicy: delete leaves nothing, also when it was set just before', async () => {
+    const platform = await cluster.platform('delete');
+    await platform.ready();
+    await platform.patch({ spec: { deletionPolicy: 'delete' } });
+    await platform.delete();
+    // The API server itself holds a claim back until no pod uses it; without its controllers nobody takes that finalizer away.
+    await until('the claim to be asked to go', LIMIT_MS, async () => {
+      const claim = await platform.object('PersistentVolumeClaim', 'postgres-data');
+      return claim === undefined || claim.metadata.deletionTimestamp !== undefined;
+    });
+    assert.equal(await platform.object('Secret', 'credentials'), undefined);
+    assert.equal(await platform.object('Service', 'gateway'), undefined);
+  });
+
+  void test('what was orphaned is adopted by a platform of the same name', async () => {
+    const platform = await cluster.platform('adopt');
+    await platform.ready();
+    const before = await platform.have('Deployment', 'gateway');
+    await cluster.client.delete(platform.reference, { propagation: 'Orphan' });
+    // Without a garbage collector somebody has to do its part.
+    await until('our finalizer to go', LIMIT_MS, async () => (await platform.get()).metadata.finalizers?.join() === 'orphan');
+    await platform.patch({ metadata: { finalizers: null } });
+    await until('the platform to be gone', LIMIT_MS, async () => (await cluster.client.find(platform.reference)) === undefined);
+    await platform.create();
+    await platform.ready();
+    const after_ = await platform.have('Deployment', 'gateway');
+    assert.equal(after_.metadata.uid, before.metadata.uid);
+    assert.equal(after_.metadata.ownerReferences?.[0]?.uid, (await platform.get()).metadata.uid);
+  });
+});
+
+describe('credentials and topics', () => {
+  void test('passwords are made once; what is deleted comes back as it was; a rotated one restarts its users', async () => {
+    const platform = await cluster.platform('credentials');
+    await platform.ready();
+    const made = await platform.credentials();
+    assert.ok((made['postgres-password']?.length ?? 0) >= 24);
+    await platform.edit('Secret', 'credentials', { data: { 'ledger-password': null } });
+    await until('the key to be back', LIMIT_MS, async () => (await platform.credentials())['ledger-password'] === made['ledger-password']);
+    await platform.remove('Secret', 'credentials');
+    assert.deepEqual(await platform.credentials(), made);
+    const rotated = Buffer.from('another-password').toString('base64');
+    await platform.edit('Secret', 'credentials', { data: { 'interest-password': rotated } });
+    await platform.event('CredentialsRotated', /Deployment a-interest/);
+    assert.equal((await platform.credentials())['interest-password'], 'another-password');
+    assert.match((await platform.credentials())['pgbouncer-userlist'] ?? '', /another-password/);
+    assert.ok(!cluster.operator.log.includes(made['postgres-password'] ?? '?'), 'no password in the log');
+    await platform.ready();
+  });
+
+  void test('topics are made, grow, follow their settings, and say that they cannot shrink', async () => {
+    const topic = (changes: object) => ({ spec: { topics: [{ name: 'test.topics', partitions: 2, ...changes }] } });
+    const platform = await cluster.platform('topics', topic({}).spec);
+    await platform.ready();
+    const admin = new Kafka({ brokers: cluster.brokers, logLevel: logLevel.NOTHING }).admin();
+    await admin.connect();
+    try {
+      const partitions = async () => (await admin.fetchTopicMetadata({ topics: ['test.topics'] })).topics[0]?.partitions.length;
+      assert.equal(await partitions(), 2);
+      await platform.patch(topic({ partitions: 4, retention: '1h' }));
+      await until('four partitions', LIMIT_MS, async () => (await partitions()) === 4);
+      await platform.event('TopicsChanged', /extended test\.topics to 4 partitions, changed the settings of test\.topics/);
+      await platform.ready();
+      await platform.patch(topic({ partitions: 3, retention: '1h' }));
+      const status = await platform.until('TopicsDiffer', 'True', 'PartitionsCannotShrink');
+      assert.match(status.conditions?.find(({ type }) => type === 'TopicsDiffer')?.message ?? '', /write 4 instead of 3/);
+      await platform.ready();
+    } finally {
+      await admin.disconnect();
+    }
+  });
+});
+
+describe('bad input', () => {
+  void test('a name that is taken by somebody else is said, and left alone', async () => {
+    const taken: KubernetesObject = {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'a-gateway', namespace: 'taken' },
+      spec: { ports: [{ port: 1 }] },
+    };
+    await cluster.client.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'other' } });
+    const platform = await cluster.platform('taken', { workloads: { gateway: { enabled: false } } });
+    await cluster.client.create(taken);
+    await platform.ready();
+    await platform.patch({ spec: { workloads: { gateway: { enabled: true } } } });
+    const status = await platform.until('Degraded', 'True', 'ApplyFailed');
+    assert.match(
+      status.conditions?.find(({ type }) => type === 'Degraded')?.message ?? '',
+      /Service a-gateway exists and belongs to somebody else/,
+    );
+    assert.equal(at(await platform.object('Service', 'gateway'), 'spec', 'ports', 0, 'port'), 1);
+    await platform.remove('Service', 'gateway');
+    await platform.ready();
+  });
+
+  void test('status that somebody writes over is put right', async () => {
+    const platform = await cluster.platform('status');
+    const before = await platform.ready();
+    const garbage = [{ type: 'Ready', status: 'False', reason: 'Evil', message: 'x', lastTransitionTime: '2020-01-01T00:00:00Z' }];
+    await platform.patch({ status: { conditions: garbage, components: null, inventory: null } }, 'status');
+    const status = await platform.ready();
+    assert.deepEqual(status.components, before.components);
+    assert.deepEqual(status.inventory, before.inventory);
+  });
+
+  void test('a resource of any shape becomes a condition with the path of the field, and the operator goes on', async () => {
+    const definition = { apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', name: 'bssplatforms.bss-platform.io' };
+    const permissive = [
+      {
+        op: 'replace',
+        path: '/spec/versions/0/schema/openAPIV3Schema',
+        value: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
+      },
+    ];
+    const platform = await cluster.platform('hostile');
+    await platform.ready();
+    await cluster.client.patch(definition, permissive, { type: 'json' });
+    for (const [index, spec] of HOSTILE.entries()) {
+      await until(`the API server to take hostile spec ${index}`, LIMIT_MS, async () => {
+        const patched = await cluster.client.patch(platform.reference, [{ op: 'replace', path: '/spec', value: spec }], { type: 'json' });
+        return isDeepStrictEqual(patched['spec'], spec);
+      });
+      const status = await platform.until('SpecValid', 'False');
+      assert.match(
+        status.conditions?.find(({ type }) => type === 'SpecValid')?.message ?? '',
+        /^(spec|metadata)[^:]*: ./,
+        JSON.stringify(spec).slice(0, 100),
+      );
+    }
+    assert.ok(await platform.object('Deployment', 'gateway'), 'what runs goes on');
+    await platform.patch({ status: { conditions: 'garbage', components: [null], consumerGroups: [7], inventory: { a: 1 } } }, 'status');
+    await platform.until('SpecValid', 'False');
+    assert.ok(cluster.operator.running);
+    const good = {
+      kafka: { external: { brokers: cluster.brokers } },
+      redis: { enabled: false },
+      prometheus: { enabled: false },
+      networkPolicies: { enabled: false },
+    };
+    await cluster.client.patch(platform.reference, [{ op: 'replace', path: '/spec', value: good }], { type: 'json' });
+    await platform.ready();
+  });
+});
+
+/** Specs that no schema would let through: an older or edited definition does. */
+const HOSTILE: unknown[] = [
+  42,
+  'text',
+  [],
+  { kafka: 'none' },
+  { kafka: { managed: {}, external: {} } },
+  { topics: [null] },
+  { topics: { name: 'x' } },
+  { topics: [{ name: '../../etc', partitions: -1 }] },
+  { workloads: { interest: { autoscaling: { minReplicas: 5, maxReplicas: 2 } } } },
+  { workloads: { interest: { autoscaling: { maxDelay: 'soon' } } } },
+  { workloads: { gateway: { replicas: 1e99 } } },
+  { workloads: { gateway: { env: [{ name: 'A=B', value: {} }] } } },
+  { pgbouncer: { resources: { limits: { memory: 'lots' } } } },
+  { version: 'x'.repeat(100_000) },
+  { deletionPolicy: { toString: 'x' } },
+  { unknown: { deep: Array.from({ length: 100 }, () => ({ a: [[[]]] })) } },
+];

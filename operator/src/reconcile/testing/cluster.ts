@@ -1,0 +1,223 @@
+/** A real API server with the operator on it, a hand that plays the nodes, and a real Kafka. */
+import { readFile } from 'node:fs/promises';
+import { customResourceDefinition } from '../../api/crd.ts';
+import { API_VERSION, KIND, type BssPlatform, type BssPlatformStatus } from '../../api/index.ts';
+import { startApiServer, startServices, type ApiServer } from '../../../../local/src/services.ts';
+import { isNotFound, KubeClient, loadKubeConfig, Metrics, type KubernetesObject, type ObjectReference } from '../../runtime/index.ts';
+import { until } from '../../runtime/testing/harness.ts';
+import { conditionOf, type ConditionType } from '../conditions.ts';
+import type { PlatformObject } from '../ownership.ts';
+import { Hand } from './hand.ts';
+import { OperatorProcess } from './operator-process.ts';
+
+export const LIMIT_MS = 60_000;
+const TESTER = 'bss-test';
+
+/** Kinds by the names that tests use. */
+const API: Record<string, string> = {
+  Deployment: 'apps/v1',
+  StatefulSet: 'apps/v1',
+  Job: 'batch/v1',
+  NetworkPolicy: 'networking.k8s.io/v1',
+  PodDisruptionBudget: 'policy/v1',
+  CustomResourceDefinition: 'apiextensions.k8s.io/v1',
+};
+
+export interface Write {
+  verb: string;
+  resource: string;
+  name: string;
+}
+
+export class Cluster {
+  readonly api: ApiServer;
+  readonly client: KubeClient;
+  readonly hand: Hand;
+  readonly brokers: string[];
+  operator: OperatorProcess;
+  readonly #services: { stop(): Promise<void> };
+
+  private constructor(parts: {
+    api: ApiServer;
+    client: KubeClient;
+    hand: Hand;
+    brokers: string[];
+    operator: OperatorProcess;
+    services: { stop(): Promise<void> };
+  }) {
+    this.api = parts.api;
+    this.client = parts.client;
+    this.hand = parts.hand;
+    this.brokers = parts.brokers;
+    this.operator = parts.operator;
+    this.#services = parts.services;
+  }
+
+  static async start(): Promise<Cluster> {
+    const [api, services] = await Promise.all([startApiServer({ audit: true }), startServices({ kafka: true })]);
+    try {
+      const config = loadKubeConfig({ path: api.kubeconfigPath });
+      const client = new KubeClient({ config, metrics: new Metrics(), userAgent: TESTER });
+      await client.create(customResourceDefinition() as unknown as KubernetesObject);
+      await createNamespace(client, 'bss-system');
+      await until('the definition to be served', LIMIT_MS, () => client.serves({ apiVersion: API_VERSION, kind: KIND }));
+      const hand = new Hand(client);
+      await hand.start();
+      const operator = await OperatorProcess.start(api.kubeconfigPath);
+      return new Cluster({ api, client, hand, brokers: services.kafka.brokers, operator, services });
+    } catch (error) {
+      await Promise.all([api.stop(), services.stop()]);
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.operator.stop();
+    await this.hand.stop();
+    await Promise.all([this.api.stop(), this.#services.stop()]);
+  }
+
+  async startOperator(): Promise<void> {
+    this.operator = await OperatorProcess.start(this.api.kubeconfigPath);
+  }
+
+  /** A platform of few parts in a namespace of its own: Postgres, PgBouncer, ledger, gateway, interest, on the real Kafka. */
+  async platform(namespace: string, spec: Record<string, unknown> = {}): Promise<TestPlatform> {
+    await createNamespace(this.client, namespace);
+    const platform = new TestPlatform(this, namespace);
+    await platform.create(spec);
+    return platform;
+  }
+
+  /** Requests of the operator that change something, leases and events apart. */
+  async writes(): Promise<Write[]> {
+    return (await this.#audit()).filter((entry) => WRITING.has(entry.verb) && entry.resource !== 'leases' && entry.resource !== 'events');
+  }
+
+  async leaseRenewals(): Promise<number> {
+    return (await this.#audit()).filter(({ resource, verb }) => resource === 'leases' && WRITING.has(verb)).length;
+  }
+
+  async #audit(): Promise<Write[]> {
+    const lines = (await readFile(this.api.auditLogPath, 'utf8')).split('\n').filter((line) => line.endsWith('}'));
+    return lines
+      .map((line) => JSON.parse(line) as { userAgent?: string; verb: string; objectRef?: { resource?: string; name?: string } })
+      .filter(({ userAgent }) => userAgent === 'bss-operator')
+      .map(({ verb, objectRef }) => ({ verb, resource: objectRef?.resource ?? '', name: objectRef?.name ?? '' }));
+  }
+}
+
+const WRITING = new Set(['create', 'update', 'patch', 'delete', 'deletecollection']);
+
+async function createNamespace(client: KubeClient, name: string): Promise<void> {
+  await client.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+}
+
+/** The platform `a` in a namespace, seen from outside. */
+export class TestPlatform {
+  readonly #cluster: Cluster;
+  readonly namespace: string;
+  readonly reference: ObjectReference;
+
+  constructor(cluster: Cluster, namespace: string) {
+    this.#cluster = cluster;
+    this.namespace = namespace;
+    this.reference = { apiVersion: API_VERSION, kind: KIND, name: 'a', namespace };
+  }
+
+  async create(spec: Record<string, unknown> = {}): Promise<void> {
+    const few = { redis: { enabled: false }, prometheus: { enabled: false }, networkPolicies: { enabled: false } };
+    const kafka = { external: { brokers: this.#cluster.brokers } };
+    const metadata = { name: 'a', namespace: this.namespace };
+    await this.#cluster.client.create({ apiVersion: API_VERSION, kind: KIND, metadata, spec: { kafka, ...few, ...spec } });
+  }
+
+  get(): Promise<PlatformObject> {
+    return this.#cluster.client.get<PlatformObject>(this.reference);
+  }
+
+  async status(): Promise<BssPlatformStatus> {
+    return (await this.get()).status ?? {};
+  }
+
+  async patch(patch: Record<string, unknown>, subresource?: string): Promise<BssPlatform> {
+    return this.#cluster.client.patch<PlatformObject>(this.reference, patch, subresource === undefined ? {} : { subresource });
+  }
+
+  async delete(propagation: 'Background' | 'Orphan' = 'Background'): Promise<void> {
+    await this.#cluster.client.delete(this.reference, { propagation });
+    await until('the platform to be gone', LIMIT_MS, async () => (await this.#cluster.client.find(this.reference)) === undefined);
+  }
+
+  /** Waits until the status is about the newest spec and the condition has this status (and reason). */
+  async until(type: ConditionType, status: string, reason?: string): Promise<BssPlatformStatus> {
+    let last: unknown;
+    try {
+      return await until('', LIMIT_MS, async () => {
+        const platform = await this.get();
+        const condition = Array.isArray(platform.status?.conditions) ? conditionOf(platform.status, type) : undefined;
+        last = platform.status?.conditions;
+        const current = condition?.observedGeneration === platform.metadata.generation;
+        return current && condition?.status === status && (reason === undefined || condition.reason === reason) && platform.status;
+      });
+    } catch (error) {
+      throw new Error(
+        `${type} is not ${status} ${reason ?? ''}: ${JSON.stringify(last, null, 1)}\n${this.#cluster.operator.log.slice(-3000)}`,
+        { cause: error },
+      );
+    }
+  }
+
+  ready(): Promise<BssPlatformStatus> {
+    return this.until('Ready', 'True');
+  }
+
+  /** Of one of the platform's objects; `name` without the `a-`. */
+  ref(kind: string, name: string): ObjectReference {
+    return { apiVersion: API[kind] ?? 'v1', kind, name: `a-${name}`, namespace: this.namespace };
+  }
+
+  object(kind: string, name: string): Promise<KubernetesObject | undefined> {
+    return this.#cluster.client.find(this.ref(kind, name));
+  }
+
+  async have(kind: string, name: string): Promise<KubernetesObject> {
+    return until(`${kind} a-${name}`, LIMIT_MS, () => this.object(kind, name));
+  }
+
+  async gone(kind: string, name: string): Promise<void> {
+    await until(`${kind} a-${name} to go`, LIMIT_MS, async () => (await this.object(kind, name)) === undefined);
+  }
+
+  /** Changes an object until the API server takes it. */
+  edit(kind: string, name: string, patch: Record<string, unknown>): Promise<KubernetesObject> {
+    return this.#cluster.client.patch(this.ref(kind, name), patch, { fieldManager: 'kubectl-edit' });
+  }
+
+  remove(kind: string, name: string): Promise<boolean> {
+    return this.#cluster.client.delete(this.ref(kind, name));
+  }
+
+  /** Waits for an event of this reason whose text matches. */
+  async event(reason: string, text = /./): Promise<string> {
+    return until(`an event ${reason} ${text}`, LIMIT_MS, async () => {
+      const { items } = await this.#cluster.client.list({ apiVersion: 'events.k8s.io/v1', kind: 'Event' }, { namespace: this.namespace });
+      const notes = items.filter((event) => event['reason'] === reason).map((event) => String(event['note']));
+      return notes.find((note) => text.test(note));
+    });
+  }
+
+  /** Decoded values of the credentials. */
+  async credentials(): Promise<Record<string, string>> {
+    const secret = await this.have('Secret', 'credentials');
+    const data = Object.entries((secret['data'] ?? {}) as Record<string, string>);
+    return Object.fromEntries(data.map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]));
+  }
+
+  async migrationJobs(): Promise<string[]> {
+    const { items } = await this.#cluster.client.list({ apiVersion: 'batch/v1', kind: 'Job' }, { namespace: this.namespace });
+    return items.filter(({ metadata }) => metadata.deletionTimestamp === undefined).map(({ metadata }) => metadata.name);
+  }
+}
+
+export { isNotFound, until };
