@@ -151,6 +151,13 @@ describe('client', () => {
     assert.ok(await through.get(reference('cut')));
   });
 
+  test('requests that follow one another share connections', async (t) => {
+    const { client: through, proxy } = await behindProxy(t);
+    for (let index = 0; index < 10; index += 1) await through.find(reference('x'));
+    // The pool opens a second one when a request comes before it has put the first one back.
+    assert.ok(proxy.connections <= 2, `${proxy.connections} connections for ten requests`);
+  });
+
   const REFUSALS = [
     { status: 429, headers: { 'retry-after': '7' }, reason: 'TooManyRequests', retryAfterMs: 7_000, retriable: true },
     { status: 503, body: 'upstream is away', reason: 'ServiceUnavailable', retriable: true },

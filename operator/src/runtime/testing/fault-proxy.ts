@@ -19,6 +19,8 @@ export type Fault = (request: SeenRequest) => { status: number; headers?: Record
 export class FaultProxy {
   /** All requests so far. */
   readonly seen: SeenRequest[] = [];
+  /** How many connections were made to it so far. */
+  connections = 0;
   /** Asked for each request. */
   fault: Fault | undefined;
   readonly #target: URL;
@@ -35,6 +37,7 @@ export class FaultProxy {
     this.#token = target.token;
     this.#server.on('connection', (socket) => {
       if (this.#refusing) return socket.destroy();
+      this.connections += 1;
       this.#sockets.add(socket);
       return socket.once('close', () => this.#sockets.delete(socket));
     });

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { systemClock } from './clock.ts';
+import { loadKubeConfig } from './kubeconfig.ts';
+
+const KUBECONFIG = `
+apiVersion: v1
+kind: Config
+current-context: one
+clusters:
+  - { name: here, cluster: { server: 'https://here:6443' } }
+  - { name: there, cluster: { server: 'https://there:6443' } }
+users:
+  - { name: me, user: { token: x } }
+contexts:
+  - { name: one, context: { cluster: here, user: me } }
+  - { name: two, context: { cluster: there, user: me } }
+  - { name: astray, context: { cluster: nowhere, user: me } }
+`;
+
+describe('kubeconfig', () => {
+  let folder: string;
+  let path: string;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'bss-kubeconfig-'));
+    path = join(folder, 'config');
+    await writeFile(path, KUBECONFIG);
+  });
+  after(() => rm(folder, { recursive: true }));
+
+  test('the current context, or the one asked for', () => {
+    assert.equal(loadKubeConfig({ path }).getCurrentCluster()?.server, 'https://here:6443');
+    assert.equal(loadKubeConfig({ path, context: 'two' }).getCurrentCluster()?.server, 'https://there:6443');
+  });
+
+  test('a context that is not there is answered with those that are', () => {
+    assert.throws(() => loadKubeConfig({ path, context: 'three' }), /no context "three"; it has: one, two, astray/);
+  });
+
+  test('a context without a cluster is an error, not localhost', () => {
+    assert.throws(() => loadKubeConfig({ path, context: 'astray' }), /"astray" names no cluster/);
+  });
+});
+
+describe('system clock', () => {
+  test('the monotonic clock never goes back and keeps step with the wall clock', () => {
+    const [wall, start] = [Date.now(), systemClock.monotonic()];
+    let last = start;
+    while (Date.now() < wall + 100) {
+      const now = systemClock.monotonic();
+      assert.ok(now >= last, `${now} after ${last}`);
+      last = now;
+    }
+    assert.ok(Math.abs(last - start - 100) < 60, `${last - start} ms passed`);
+  });
+});
