@@ -91,7 +91,7 @@ export function ledgerProxyRoutes(api: HttpApi, ledger: LedgerClient): void {
 export function seedRoute(api: HttpApi, options: SeedOptions, parts: { ledger: LedgerClient; producer: KafkaProducer; log: Logger }): void {
   const { ledger, producer, log } = parts;
   const guard = (request: FastifyRequest): void => {
-    if (!options.enabled) throw new Problem('seed_not_enabled', 'Set spec.workloads.gateway.debugSeed on the platform to enable it.');
+    if (!options.enabled) throw new Problem('seed_not_enabled', 'Set spec.workloads.gateway.debugSeed.enabled to true on the platform.');
     if (!sameToken(request.headers.authorization, options.token))
       throw new Problem('unauthorized', 'Send the debug token as "Authorization: Bearer <token>".');
   };

@@ -172,7 +172,7 @@ const refused: { name: string; path: string; init?: RequestInit; port?: number; 
     port: closedPort,
     status: 404,
     code: 'seed_not_enabled',
-    detail: /enable/,
+    detail: /debugSeed.enabled to true/,
   },
 ];
 for (const { name, path, init, port, status, code, detail } of refused) {
