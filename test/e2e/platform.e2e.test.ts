@@ -9,6 +9,7 @@ import process from 'node:process';
 import { Gateway, isReady, missing, PlatformResource, until, type LedgerCheck } from '../../local/src/demo/platform.ts';
 import { installOperator } from '../../local/src/target/install.ts';
 import { Kubectl, KubectlError } from '../../local/src/target/kubectl.ts';
+import { bringUp } from '../../local/src/target/target.ts';
 import { LocalTarget } from '../../local/src/target/local.ts';
 
 const NAMESPACE = 'bss';
@@ -24,8 +25,7 @@ let gateway: Gateway;
 
 before(
   async () => {
-    await Promise.all([target.up(), target.buildImages()]);
-    await target.loadImages();
+    await bringUp(target);
     await installOperator(target);
     kubectl = await target.kubectl();
     platform = new PlatformResource(kubectl, NAMESPACE, PLATFORM);
@@ -110,7 +110,12 @@ test('every pod runs under Pod Security "restricted"', async () => {
 });
 
 test('a wrong resource is refused by the API server with words that say what to write', async () => {
-  const wrong = { apiVersion: 'bss-platform.io/v1alpha1', kind: 'BssPlatform', metadata: { name: 'wrong' }, spec: { workloads: { interest: { autoscaling: { minReplicas: 5, maxReplicas: 2 } } } } };
+  const wrong = {
+    apiVersion: 'bss-platform.io/v1alpha1',
+    kind: 'BssPlatform',
+    metadata: { name: 'wrong' },
+    spec: { workloads: { interest: { autoscaling: { minReplicas: 5, maxReplicas: 2 } } } },
+  };
   await assert.rejects(kubectl.run(['apply', '-n', NAMESPACE, '-f', '-'], { input: JSON.stringify(wrong) }), (error: unknown) => {
     assert.ok(error instanceof KubectlError);
     assert.match(error.stderr, /maxReplicas/);
@@ -131,7 +136,9 @@ test('the interest consumer killed in the middle of a burst', { timeout: 6 * MIN
   burstWithFault(t, () => killPods(NAMESPACE, component('interest'))),
 );
 
-test('Kafka killed in the middle of a burst', { timeout: 6 * MINUTE }, (t) => burstWithFault(t, () => killPods(NAMESPACE, component('kafka'))));
+test('Kafka killed in the middle of a burst', { timeout: 6 * MINUTE }, (t) =>
+  burstWithFault(t, () => killPods(NAMESPACE, component('kafka'))),
+);
 
 test('Postgres killed in the middle of a burst', { timeout: 6 * MINUTE }, (t) =>
   burstWithFault(t, () => killPods(NAMESPACE, component('postgres'))),
@@ -158,7 +165,16 @@ test('after all of that the platform is Ready again', { timeout: 3 * MINUTE }, (
 test('deleting the platform removes its objects', { timeout: 3 * MINUTE }, async () => {
   await kubectl.run(['delete', 'bss', PLATFORM, '-n', NAMESPACE, '--timeout=120s']);
   await until('no object of the platform', 2 * MINUTE, async () => {
-    const left = await kubectl.run(['get', 'statefulset,deployment,job,service,configmap', '-n', NAMESPACE, '-l', `app.kubernetes.io/instance=${PLATFORM}`, '-o', 'name']);
+    const left = await kubectl.run([
+      'get',
+      'statefulset,deployment,job,service,configmap',
+      '-n',
+      NAMESPACE,
+      '-l',
+      `app.kubernetes.io/instance=${PLATFORM}`,
+      '-o',
+      'name',
+    ]);
     return left.trim() === '';
   });
 });

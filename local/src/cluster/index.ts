@@ -31,6 +31,8 @@ export interface UpOptions {
   readonly name: string;
   /** Writes every API request's metadata to `logs/audit.log` of the cluster. */
   readonly audit?: boolean;
+  /** Called when containerd answers, so that images can be imported while the rest still starts; not called when the cluster runs already. */
+  readonly onContainerd?: () => void;
 }
 
 export interface Cluster {
@@ -48,12 +50,12 @@ export interface Cluster {
  * What an earlier start left half done is removed first. A signal or an error on the way removes everything again.
  * @throws Failure saying which component's log tells why
  */
-export async function up({ name, audit = false }: UpOptions): Promise<Cluster> {
+export async function up({ name, audit = false, onContainerd }: UpOptions): Promise<Cluster> {
   const node = nodeConfig(name, audit);
   const cluster = { name, kubeconfig: node.paths.kubeconfig, bin: node.bin };
   return withLock(`cluster-${name}`, async () => {
     if (await isReady(node.paths)) return { ...cluster, started: false };
-    await start(node);
+    await start(node, onContainerd);
     return { ...cluster, started: true };
   });
 }
@@ -146,7 +148,7 @@ async function isReady(paths: ClusterPaths): Promise<boolean> {
   return (await status(paths.name))?.ready === true;
 }
 
-async function start(node: NodeConfig): Promise<void> {
+async function start(node: NodeConfig, onContainerd: () => void = () => undefined): Promise<void> {
   const { name } = node.paths;
   const progress = new Progress('cluster', 6);
   await progress.step('check this machine', (note) => prepareMachine(note));
@@ -157,13 +159,15 @@ async function start(node: NodeConfig): Promise<void> {
       await writeState(node, programs);
     });
     signal.throwIfAborted();
-    await startNode(node, progress);
+    await startNode(node, progress, onContainerd);
   });
 }
 
-async function startNode(node: NodeConfig, progress: Progress): Promise<void> {
+async function startNode(node: NodeConfig, progress: Progress, onContainerd: () => void): Promise<void> {
   const events = startAgent(node);
   try {
+    // A start that fails is reported by the steps below.
+    events.until('containers').then(onContainerd, () => undefined);
     await progress.step('etcd, API server, containerd', () => events.until('api'));
     await progress.step('node Ready', () => events.until('kubelet'));
     await progress.step('DNS, Services, scheduler, accounts', () => events.until('ready'));

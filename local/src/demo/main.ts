@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { Progress } from '../progress.ts';
 import { installOperator } from '../target/install.ts';
 import { chooseTarget } from '../target/choose.ts';
-import type { Target } from '../target/target.ts';
+import { bringUp, type Target } from '../target/target.ts';
 import { Gateway, groupOffsets, isReady, missing, PlatformResource, until } from './platform.ts';
 import { formatSummary, verdicts } from './summary.ts';
 import { formatSample, scaleActions, worstLag, type TimelineSample } from './timeline.ts';
@@ -36,9 +36,8 @@ async function main(): Promise<void> {
 
 /** @returns whether everything that the demo promises was seen */
 async function demo(target: Target, started: number): Promise<boolean> {
-  const progress = new Progress('demo', 5);
-  await progress.step('cluster, images', () => Promise.all([target.up(), target.buildImages()]));
-  await progress.step('load images', () => target.loadImages());
+  const progress = new Progress('demo', 4);
+  await progress.step('cluster and images', () => bringUp(target));
   await progress.step('helm install bss-operator', () => installOperator(target));
   const platform = new PlatformResource(await target.kubectl(), NAMESPACE, PLATFORM);
   const readySeconds = await progress.step('kubectl apply -f examples/demo.yaml, wait for Ready', () => applyAndWait(platform), {

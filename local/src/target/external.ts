@@ -24,7 +24,7 @@ abstract class ExternalTarget implements Target {
   abstract hints(): string[];
 
   async helm(args: readonly string[]): Promise<string> {
-    const { stdout } = await run('helm', args, { env: (await this.kubectl()).environment() });
+    const { stdout } = await run('helm', args, { env: (await this.kubectl()).env });
     return stdout;
   }
 
@@ -32,6 +32,11 @@ abstract class ExternalTarget implements Target {
     const forward = await portForward(await this.kubectl(), namespace, service, port);
     this.#forwards.push(forward);
     return forward.url;
+  }
+
+  /** A new build of an image comes with a new tag there. */
+  imageRevision(): Promise<string | undefined> {
+    return Promise.resolve(undefined);
   }
 
   /** Only the metrics server would know, and not every cluster has one. */
@@ -73,7 +78,7 @@ export class KindTarget extends ExternalTarget {
   }
 
   kubectl(): Promise<Kubectl> {
-    return Promise.resolve(new Kubectl('kubectl', undefined, `kind-${this.name}`));
+    return Promise.resolve(new Kubectl('kubectl', process.env, `kind-${this.name}`));
   }
 
   override async helm(args: readonly string[]): Promise<string> {

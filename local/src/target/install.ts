@@ -5,11 +5,12 @@ import type { Target } from './target.ts';
 const CHART = fileURLToPath(new URL('../../../charts/bss-operator', import.meta.url));
 
 /** Installs or upgrades the operator and waits until it is available. Throws with helm's words. */
-export async function installOperator(target: Target, values: Readonly<Record<string, string>> = {}): Promise<void> {
+export async function installOperator(target: Target): Promise<void> {
   const kubectl = await target.kubectl();
   // helm installs the CRDs of a chart once and never again, so an upgrade of the CRD is applied here, before the operator that needs it.
   await kubectl.run(['apply', '--server-side', '--force-conflicts', '-f', `${CHART}/crds`]);
-  const sets = Object.entries(values).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
+  const revision = await target.imageRevision();
+  const sets = revision === undefined ? [] : ['--set-string', `podAnnotations.image-revision=${revision}`];
   await target.helm([
     'upgrade',
     '--install',

@@ -20,23 +20,18 @@ export interface KubectlOptions {
 
 export class Kubectl {
   readonly program: string;
-  readonly kubeconfig: string | undefined;
+  readonly env: NodeJS.ProcessEnv;
   readonly context: string | undefined;
 
   /**
    * @param program absolute path or name of kubectl
-   * @param kubeconfig file to use; undefined leaves the choice to kubectl (KUBECONFIG, then the user's default)
+   * @param env environment in which it, like any Kubernetes client, finds the cluster
    * @param context name of the context to use; undefined takes the file's current one
    */
-  constructor(program: string, kubeconfig?: string, context?: string) {
+  constructor(program: string, env: NodeJS.ProcessEnv = process.env, context?: string) {
     this.program = program;
-    this.kubeconfig = kubeconfig;
+    this.env = env;
     this.context = context;
-  }
-
-  /** Environment in which any Kubernetes client finds this cluster. */
-  environment(): NodeJS.ProcessEnv {
-    return this.kubeconfig === undefined ? process.env : { ...process.env, KUBECONFIG: this.kubeconfig };
   }
 
   /** The words that follow the program's name. */
@@ -48,7 +43,7 @@ export class Kubectl {
   run(args: readonly string[], options: KubectlOptions = {}): Promise<string> {
     return new Promise((resolve, reject) => {
       const child = spawn(this.program, this.arguments(args), {
-        env: this.environment(),
+        env: this.env,
         timeout: options.timeoutMs,
         stdio: ['pipe', 'pipe', 'pipe'],
       });

@@ -2,7 +2,7 @@
 import process from 'node:process';
 import { chooseTarget } from './choose.ts';
 import { installOperator } from './install.ts';
-import type { Target } from './target.ts';
+import { bringUp, type Target } from './target.ts';
 
 const VERBS: Record<string, (target: Target) => Promise<void>> = {
   up: (target) => target.up(),
@@ -12,8 +12,7 @@ const VERBS: Record<string, (target: Target) => Promise<void>> = {
 };
 
 async function install(target: Target): Promise<void> {
-  await Promise.all([target.up(), target.buildImages()]);
-  await target.loadImages();
+  await bringUp(target);
   await installOperator(target);
   console.log(`The operator runs on ${target.title}. Next: kubectl apply -f examples/demo.yaml`);
 }

@@ -13,7 +13,7 @@ export function portForward(kubectl: Kubectl, namespace: string, service: string
   const child = spawn(
     kubectl.program,
     kubectl.arguments(['port-forward', '-n', namespace, `service/${service}`, `:${port}`, '--address', '127.0.0.1']),
-    { env: kubectl.environment(), stdio: ['ignore', 'pipe', 'pipe'] },
+    { env: kubectl.env, stdio: ['ignore', 'pipe', 'pipe'] },
   );
   return new Promise((resolve, reject) => {
     let printed = '';

@@ -11,8 +11,10 @@ export interface Target {
   up(): Promise<void>;
   /** Builds the project's images; what is in the cache is not built again. Independent of `up`. */
   buildImages(): Promise<void>;
-  /** Makes the built images known to the cluster; after `up` and `buildImages`. */
+  /** Makes the built images known to the cluster. May be called together with `up` and `buildImages`; it waits for what it needs of them. */
   loadImages(): Promise<void>;
+  /** Names the content of the project's own images where the tag alone does not. */
+  imageRevision(): Promise<string | undefined>;
   /** After `up`. */
   kubectl(): Promise<Kubectl>;
   /** Runs helm against the cluster; resolves to what it printed. */
@@ -27,4 +29,10 @@ export interface Target {
   down(): Promise<void>;
   /** The commands that a person would type to look further. */
   hints(): string[];
+}
+
+/** A running cluster that has the project's images; whatever can overlap does. */
+export async function bringUp(target: Target): Promise<void> {
+  await Promise.all([target.up(), target.buildImages(), target.kind === 'local' ? target.loadImages() : undefined]);
+  if (target.kind !== 'local') await target.loadImages();
 }

@@ -28,5 +28,6 @@ export const operatorValues = z.strictObject({
   nodeSelector,
   tolerations,
   priorityClassName,
+  podAnnotations: z.record(z.string(), z.string()).default({}).describe('More annotations for the pods.'),
   podLabels: z.record(z.string(), z.string()).default({}).describe('More labels for the pods.'),
 });
