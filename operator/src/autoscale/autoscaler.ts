@@ -122,18 +122,20 @@ export class Autoscaler {
 
   async #lookAndSchedule(platform: Platform): Promise<void> {
     const begun = this.#now();
+    let next = SAMPLE_SECONDS;
     try {
-      await this.#look(platform);
+      next = await this.#look(platform);
     } catch (error) {
       this.#log('error', 'a look at the consumer groups failed', { platform: platform.key, error: messageOf(error) });
     }
     platform.busy = null;
-    this.#schedule(platform, Math.max(0, SAMPLE_SECONDS * 1000 - (this.#now() - begun)));
+    this.#schedule(platform, Math.max(0, next * 1000 - (this.#now() - begun)));
   }
 
-  async #look(platform: Platform): Promise<void> {
+  /** One look at all groups; the seconds until the next. */
+  async #look(platform: Platform): Promise<number> {
     const groups = [...platform.groups.values()];
-    if (groups.length === 0) return;
+    if (groups.length === 0) return SAMPLE_SECONDS;
     const queries = groups.map(({ target }) => ({ group: target.group, topics: target.topics }));
     const [readings, views] = await Promise.all([
       platform.sampler.read(queries),
@@ -141,23 +143,27 @@ export class Autoscaler {
     ]);
     const at = this.#now();
     let changed = false;
+    let next = SAMPLE_SECONDS;
     for (const [index, group] of groups.entries()) {
       const view = views[index] ?? { deployment: null, rivals: [] };
       if (platform.removed || platform.groups.get(group.target.group) !== group) continue;
-      changed = (await this.#stepGroup(platform, group, at, readings.get(group.target.group), view)) || changed;
+      const before = group.fingerprint();
+      const decision = await this.#stepGroup(platform, group, at, readings.get(group.target.group), view);
+      next = Math.min(next, decision.next ?? SAMPLE_SECONDS);
+      changed ||= before !== group.fingerprint();
     }
     if (changed) this.#deps.onChange?.(platform.key);
+    return next;
   }
 
-  async #stepGroup(platform: Platform, group: Group, at: number, reading: GroupReading | undefined, view: ClusterView): Promise<boolean> {
-    const before = group.fingerprint();
+  async #stepGroup(platform: Platform, group: Group, at: number, reading: GroupReading | undefined, view: ClusterView): Promise<Decision> {
     const known = new Set(group.problems.map(({ type }) => type));
     const decision = group.step(at, reading ?? { ok: false, reason: 'BrokerAway', message: 'not read' }, view);
     for (const problem of group.problems) if (!known.has(problem.type)) this.#warn(platform, group.target, problem);
     if (view.deployment !== null && decision.replicas !== view.deployment.replicas && group.mayAct(view)) {
       await this.#act(platform, group, view.deployment, decision);
     }
-    return before !== group.fingerprint();
+    return decision;
   }
 
   async #act(platform: Platform, group: Group, deployment: DeploymentView, decision: Decision): Promise<void> {

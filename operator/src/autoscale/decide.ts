@@ -12,6 +12,8 @@ import type { Decision, DecisionReason, Sample, UnusableSample, UsableSample } f
 
 /** A rollout or rebalance that takes longer than this no longer holds a scale-down, in seconds. */
 const HOLD_LIMIT_SECONDS = 300;
+/** Time to the next look at a backlog that has just appeared, in seconds. */
+const SOON_SECONDS = 2;
 /** Weight of one observed start-up time in what is learnt of it. */
 const STARTUP_WEIGHT = 0.3;
 const MAX_STARTUP_SECONDS = 120;
@@ -50,7 +52,9 @@ export function decide(state: State, sample: Sample, policy: ScalePolicy): { sta
     wanted: size.wanted,
   };
   const decision = { replicas, reason, inputs, message: explain(reason, replicas, size, sample, policy, known) };
-  return { state: acted(known, sample, replicas, policy), decision };
+  // A backlog that was not there before: one more look soon, rather than a decision on the part of it that this interval shows.
+  const fresh = known.backlogSince === sample.at && policy.mode === 'builtin';
+  return { state: acted(known, sample, replicas, policy), decision: fresh ? { ...decision, next: SOON_SECONDS } : decision };
 }
 
 /** Without a usable sample nothing is known to suffice: hold, and after a while go up to the safe number if there is one. */

@@ -48,8 +48,8 @@ export function judgeTrial(
   sample: UsableSample,
   ceiling: Ceiling | null,
 ): { trial: Trial | null; ceiling: Ceiling | null } {
-  if (sample.group.members < trial.to || sample.group.state !== 'Stable') return { trial, ceiling };
-  if (now.saturatedShare < 1) return { trial: trial.seen.length === 0 && now.saturatedShare > 0 ? trial : null, ceiling };
+  if (sample.group.members < trial.to || now.saturatedShare === null) return { trial, ceiling };
+  if (now.saturatedShare < 1) return { trial: null, ceiling };
   const seen = [...trial.seen, now.throughput];
   if (seen.length < INTERVALS) return { trial: { ...trial, seen }, ceiling };
   const throughput = seen.reduce((total, one) => total + one, 0) / seen.length;

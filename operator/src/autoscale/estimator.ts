@@ -14,8 +14,8 @@ export interface Estimate {
   throughput: number;
   /** Smoothed arrivals of each partition. */
   partitionArrival: readonly number[];
-  /** Share of the members that had work waiting all the time since the last sample. */
-  saturatedShare: number;
+  /** Share of the members that had work waiting all the time since the last sample; null when the group changed meanwhile. */
+  saturatedShare: number | null;
   learned: LearnedRate | null;
   /** Seconds of arrivals that show as lag although the replicas keep up: what lies between two commits. */
   usualSeconds: number;
@@ -38,17 +38,18 @@ const SMOOTHING_SECONDS = 20;
 const STEP_SHARE = 0.25;
 /**
  * A member counts as saturated when it had this many seconds of its own work waiting at both ends of the interval: more than what lies
- * between two commits of the usual consumers. Less will do when the work that waits also clearly grew or shrank.
+ * between two commits of the usual consumers. Less will do when the work that waits also clearly grew or
+ * shrank: by this share of the interval.
  */
 const SATURATED_SECONDS = 5;
 const CHANGING_SECONDS = 1.5;
-const CHANGED_SECONDS = 1;
+const CHANGED_SHARE = 0.2;
 /** Replicas that do less than this share of what they can are not held up by their own rate. */
 const IDLE_SHARE = 0.85;
 const USUAL_WEIGHT = 0.05;
-const TREND_POINTS = 7;
+const TREND_POINTS = 8;
 /** A slope counts for what it exceeds its own uncertainty by: so many standard errors are taken off it. */
-const TREND_ERRORS = 4;
+const TREND_ERRORS = 6;
 const OBSERVED_RATES = 5;
 /** After a gap longer than this (brokers away) the interval says nothing about what a replica can do. */
 const LONGEST_INTERVAL_SECONDS = 20;
@@ -62,7 +63,7 @@ export function initialEstimate(learned: LearnedRate | null): Estimate {
     slope: 0,
     throughput: 0,
     partitionArrival: [],
-    saturatedShare: 0,
+    saturatedShare: null,
     learned,
     usualSeconds: 0,
     recent: [],
@@ -161,7 +162,8 @@ function learn(before: Estimate, sample: UsableSample): Learnt {
   const whole = sample.seconds <= LONGEST_INTERVAL_SECONDS && !sample.deployment.rollingOut;
   const settled = whole && sample.group.state === 'Stable' && sameOwners(before.owners, sample.owners);
   const rates = settled ? saturatedRates(sample) : [];
-  if (rates.length === 0) return { saturatedShare: 0, learned: raised(before, sample, settled), observed: before.observed };
+  if (rates.length === 0)
+    return { saturatedShare: settled ? 0 : null, learned: raised(before, sample, settled), observed: before.observed };
   const observed = [...before.observed.slice(1 - OBSERVED_RATES), median(rates)];
   const rate = median(observed);
   const { learned } = before;
@@ -208,16 +210,16 @@ function saturatedRates(sample: UsableSample): number[] {
   return done
     .map((count, member) => {
       const rate = count / seconds;
-      return isSaturated((waitingBefore[member] ?? 0) / rate, (waiting[member] ?? 0) / rate) ? rate / share : 0;
+      return isSaturated((waitingBefore[member] ?? 0) / rate, (waiting[member] ?? 0) / rate, seconds) ? rate / share : 0;
     })
     .filter((rate) => rate > 0);
 }
 
-/** Both in seconds of the member's own work. One that did nothing has infinitely or undefinedly much, and teaches nothing. */
-function isSaturated(before: number, after: number): boolean {
+/** Both in seconds of the member's own work, over an interval of `seconds`. One that did nothing has infinitely or undefinedly much, and teaches nothing. */
+function isSaturated(before: number, after: number, seconds: number): boolean {
   if (!Number.isFinite(before) || !Number.isFinite(after)) return false;
   const least = Math.min(before, after);
-  return least >= SATURATED_SECONDS || (least >= CHANGING_SECONDS && Math.abs(after - before) >= CHANGED_SECONDS);
+  return least >= SATURATED_SECONDS || (least >= CHANGING_SECONDS && Math.abs(after - before) >= CHANGED_SHARE * seconds);
 }
 
 function sameOwners(before: readonly number[] | null, now: readonly number[] | null): boolean {

@@ -68,7 +68,9 @@ const SENTENCES: Record<DecisionReason, (facts: Facts) => string> = {
   ForeignScaler: () => 'somebody else scales it',
 };
 
+const FIGURE = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 3 });
+
 /** Three significant digits, with separators: 1,580 and 0.52. */
 function round(value: number): string {
-  return value.toLocaleString('en-US', { maximumSignificantDigits: 3 });
+  return FIGURE.format(value);
 }

@@ -9,6 +9,9 @@ export interface LagMemory {
 
 /** One partition as it was last read. */
 export interface PartitionMemory {
+  topic: string;
+  partition: number;
+  /** `topic/partition`. */
   name: string;
   logStart: number;
   end: number;
@@ -45,11 +48,11 @@ export function toSample(memory: LagMemory | null, observation: Observation): { 
     };
   }
   const readable = observation.offsets.filter(isReadable);
-  const known = new Map(memory?.partitions.map((partition) => [partition.name, partition]));
-  const jump = memory === null ? undefined : findJump(known, readable);
-  const next = remember(observation.at, known, readable);
+  const before = align(memory, readable);
+  const jump = memory === null ? undefined : findJump(memory, before, readable);
+  const next = remember(observation.at, before, readable);
   if (jump !== undefined) return { memory: next, sample: unusable(observation, 'OffsetsJumped', jump) };
-  return { memory: next, sample: usable(memory, known, next, observation) };
+  return { memory: next, sample: usable(memory, before, next, observation) };
 }
 
 /** Lag of one partition: max(0, end - max(committed, log start)), and nothing where nothing readable is left. */
@@ -84,39 +87,51 @@ function nameOf({ topic, partition }: PartitionOffsets): string {
   return `${topic}/${partition}`;
 }
 
-/** Offsets only ever grow; one that shrank, or a partition that went, means that topic or group are not what they were. */
-function findJump(known: Map<string, PartitionMemory>, now: ReadablePartition[]): string | undefined {
-  let found = 0;
-  for (const offsets of now) {
-    const name = nameOf(offsets);
-    const before = known.get(name);
-    if (before === undefined) continue;
-    found++;
-    if (offsets.end < before.end)
-      return `the end of ${name} went back from ${before.end} to ${offsets.end}: the topic was recreated or truncated`;
-    if (offsets.logStart < before.logStart)
-      return `the start of ${name} went back from ${before.logStart} to ${offsets.logStart}: the topic was recreated`;
-    if (offsets.committed < before.committed)
-      return `the committed offset of ${name} went back from ${before.committed} to ${offsets.committed}: the group was reset`;
-  }
-  return found < known.size ? 'partitions disappeared: the topic was recreated' : undefined;
+type Before = readonly (PartitionMemory | undefined)[];
+
+/** What is remembered of each of these partitions. They nearly always come in the same order, so names are compared only when they do not. */
+function align(memory: LagMemory | null, now: readonly ReadablePartition[]): Before {
+  const held = memory?.partitions ?? [];
+  const same = ({ topic, partition }: ReadablePartition, index: number) =>
+    held[index]?.topic === topic && held[index].partition === partition;
+  if (held.length === now.length && now.every(same)) return held;
+  const known = new Map(held.map((partition) => [partition.name, partition]));
+  return now.map((offsets) => known.get(nameOf(offsets)));
 }
 
-function remember(at: number, known: Map<string, PartitionMemory>, now: ReadablePartition[]): LagMemory {
+/** Offsets only ever grow; one that shrank, or a partition that went, means that topic or group are not what they were. */
+function findJump(memory: LagMemory, before: Before, now: readonly ReadablePartition[]): string | undefined {
+  let found = 0;
+  for (const [index, { end, logStart, committed }] of now.entries()) {
+    const held = before[index];
+    if (held === undefined) continue;
+    found++;
+    if (end < held.end) return `the end of ${held.name} went back from ${held.end} to ${end}: the topic was recreated or truncated`;
+    if (logStart < held.logStart)
+      return `the start of ${held.name} went back from ${held.logStart} to ${logStart}: the topic was recreated`;
+    if (committed < held.committed)
+      return `the committed offset of ${held.name} went back from ${held.committed} to ${committed}: the group was reset`;
+  }
+  return found < memory.partitions.length ? 'partitions disappeared: the topic was recreated' : undefined;
+}
+
+function remember(at: number, before: Before, now: readonly ReadablePartition[]): LagMemory {
   return {
     at,
-    partitions: now.map((offsets) => {
-      const name = nameOf(offsets);
-      const before = known.get(name);
-      const still = before !== undefined && before.end === offsets.end && before.committed === offsets.committed;
+    partitions: now.map((offsets, index) => {
+      const held = before[index];
+      const { topic, partition, logStart, end, committed } = offsets;
+      const still = held !== undefined && held.end === end && held.committed === committed;
       return {
-        name,
-        logStart: offsets.logStart,
-        end: offsets.end,
-        committed: offsets.committed,
+        topic,
+        partition,
+        name: held?.name ?? nameOf(offsets),
+        logStart,
+        end,
+        committed,
         position: positionOf(offsets),
-        stillSince: still ? before.stillSince : at,
-        emptyAbove: still && before.emptyAbove,
+        stillSince: still ? held.stillSince : at,
+        emptyAbove: still && held.emptyAbove,
       };
     }),
   };
@@ -127,7 +142,7 @@ function positionOf({ committed, logStart, end }: ReadablePartition): number {
   return committed > end ? logStart : Math.max(committed, logStart);
 }
 
-function usable(memory: LagMemory | null, known: Map<string, PartitionMemory>, now: LagMemory, observation: Observation): UsableSample {
+function usable(memory: LagMemory | null, before: Before, now: LagMemory, observation: Observation): UsableSample {
   const lag = now.partitions.map(lagOf);
   return {
     usable: true,
@@ -136,8 +151,8 @@ function usable(memory: LagMemory | null, known: Map<string, PartitionMemory>, n
     partitions: now.partitions.map(({ name }) => name),
     lag,
     totalLag: lag.reduce((sum, one) => sum + one, 0),
-    arrived: now.partitions.map((partition) => partition.end - (known.get(partition.name)?.end ?? partition.end)),
-    progress: now.partitions.map((partition) => progressOf(known.get(partition.name), partition)),
+    arrived: now.partitions.map((partition, index) => partition.end - (before[index]?.end ?? partition.end)),
+    progress: now.partitions.map((partition, index) => progressOf(before[index], partition)),
     delaySeconds: null,
     group: observation.group,
     owners: observation.owners,

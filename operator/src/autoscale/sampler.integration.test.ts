@@ -21,7 +21,8 @@ describe('sampler against a real broker', { timeout: 180_000 }, () => {
 
   before(async () => {
     const services = await startServices({ kafka: true });
-    ({ kafka, stop } = services);
+    ({ kafka } = services);
+    stop = async () => services.stop();
     client = new Kafka({ brokers: kafka.brokers, logLevel: logLevel.NOTHING, retry: { retries: 20, maxRetryTime: 500 } });
     admin = client.admin();
     producer = client.producer();

@@ -70,7 +70,8 @@ function explore(state: State, sample: UsableSample, policy: ScalePolicy): Size 
   if (!growing || !(seenBefore || pressing)) return { ...base, wanted: current, sufficient: current };
   const byRate = needed((estimate.arrivalNow * members) / estimate.throughput, partitions);
   const byStep = useful(Math.max(current + 1, current * EXPLORE_FACTOR), partitions);
-  return { ...base, wanted: Math.max(current, Math.min(byRate, byStep)), sufficient: current };
+  const wanted = Math.max(current, Math.min(byRate, byStep));
+  return { ...base, wanted, sufficient: wanted };
 }
 
 /** Lag that is no backlog, messages. */

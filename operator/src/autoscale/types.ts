@@ -64,7 +64,7 @@ export interface Observation {
    * Number of the member that owns each partition, in the order of `offsets`; -1 for a partition without an owner; null when the assignment
    * is unknown.
    */
-  owners: number[] | null;
+  owners: readonly number[] | null;
   deployment: DeploymentView;
 }
 

@@ -86,6 +86,8 @@ export class GroupModel {
   #pods: Pod[] = [];
   #leaving: number[] = [];
   #members = 0;
+  #owners: readonly number[] = [];
+  #ownersOf = 0;
   #pauseUntil = 0;
   #version = 0;
   #held = 0;
@@ -127,9 +129,13 @@ export class GroupModel {
   }
 
   /** Partitions go round the members. Null while the group rebalances or has none. */
-  owners(): number[] | null {
+  owners(): readonly number[] | null {
     if (this.rebalancing || this.#members === 0) return null;
-    return Array.from({ length: this.#trace.partitions }, (_, partition) => partition % this.#members);
+    if (this.#ownersOf !== this.#members) {
+      this.#ownersOf = this.#members;
+      this.#owners = Array.from({ length: this.#trace.partitions }, (_, partition) => partition % this.#members);
+    }
+    return this.#owners;
   }
 
   /** Asks for another number of replicas. The newest pods go first. */

@@ -43,12 +43,14 @@ export function ourScaler(trace: Trace, phase: number, options: OursOptions = {}
     ({ memory } = judged);
     return judged.sample.usable && memory !== null ? { ...judged.sample, delaySeconds: delay.update(memory) } : judged.sample;
   };
+  let nextAt = phase % SAMPLE_SECONDS;
   return {
     step(group) {
-      if (group.time % SAMPLE_SECONDS !== phase % SAMPLE_SECONDS) return;
+      if (group.time < nextAt) return;
       const sample = look(group);
       const step = decide(state, sample, policy);
       ({ state } = step);
+      nextAt = group.time + (step.decision.next ?? SAMPLE_SECONDS);
       options.watch?.(sample, step.decision);
       if (step.decision.replicas !== group.replicas) group.scale(step.decision.replicas);
     },
