@@ -16,6 +16,8 @@ import { spec } from 'node:test/reporters';
 import process from 'node:process';
 
 const ROOT = new URL('..', import.meta.url).pathname;
+// Every child runs the Node and the tools of this project, whatever the machine has.
+process.env['PATH'] = `${ROOT}node_modules/.bin:${process.env['PATH'] ?? ''}`;
 
 interface Counts {
   passed: number;
