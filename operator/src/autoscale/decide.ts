@@ -4,7 +4,7 @@ import { estimate } from './estimator.ts';
 import type { Estimate } from './estimator.ts';
 import { explain } from './explain.ts';
 import type { ScalePolicy } from './policy.ts';
-import { sizeUp, TUNING } from './size.ts';
+import { sizeUp } from './size.ts';
 import type { Size } from './size.ts';
 import { isSettled } from './state.ts';
 import type { Need, Patience, State } from './state.ts';
@@ -115,11 +115,11 @@ function withStartup(now: Estimate, seconds: number | null): Estimate {
   return { ...now, learned: { ...now.learned, startupSeconds: next } };
 }
 
-/** Arrivals count for the whole window, a backlog only a little longer than it lasts: what it needed will not come back by itself. */
+/** Arrivals count for the whole window, a backlog only while it lasts, unless letting go of it had to be taken back before. */
 function needsAfter(state: State, at: number, size: Size, policy: ScalePolicy): Need[] {
   const byArrival = { until: at + windowSeconds(state, policy) * 1000, replicas: size.sufficient };
   const patient = (state.patience.factor - 1) * policy.scaleDownWindowSeconds;
-  const byBacklog = { until: at + Math.max(TUNING.backlogHoldSeconds, patient) * 1000, replicas: size.wanted };
+  const byBacklog = { until: at + patient * 1000, replicas: size.wanted };
   return withNeed(
     withNeed(
       state.needs.filter(({ until }) => until > at),
@@ -175,12 +175,14 @@ function down(state: State, size: Size, sample: UsableSample, policy: ScalePolic
   const stayed = stayReason(size, limit);
   const floor = policy.scaleToZero && hasBeenIdle(state, sample, policy) ? 0 : Math.max(1, policy.minReplicas);
   const least = (replicas: number) => Math.max(floor, Math.min(policy.maxReplicas, replicas, limit));
-  if (least(Math.max(size.sufficient, size.wanted)) >= current) return { replicas: current, reason: stayed };
+  const now = Math.max(size.sufficient, size.wanted);
+  if (least(now) >= current) return { replicas: current, reason: stayed };
   if (state.unsettledSince !== null && sample.at - state.unsettledSince < HOLD_LIMIT_SECONDS * 1000) {
     return { replicas: current, reason: sample.deployment.rollingOut ? 'HeldRollout' : 'HeldRebalance' };
   }
-  const target = least(mostNeeded(state.needs, sample.at));
-  const soon = least(mostNeeded(state.needs, sample.at + MERGE_SECONDS * 1000));
+  const mergeSeconds = Math.min(MERGE_SECONDS, policy.scaleDownWindowSeconds / 2);
+  const target = least(Math.max(now, mostNeeded(state.needs, sample.at)));
+  const soon = least(Math.max(now, mostNeeded(state.needs, sample.at + mergeSeconds * 1000)));
   const covered = state.coveredSince !== null && sample.at - state.coveredSince >= policy.scaleDownWindowSeconds * 1000;
   if (!covered || target >= current || soon <= target * MERGE_SHARE) return { replicas: current, reason: 'WaitingForWindow' };
   return { replicas: target, reason: target === 0 ? 'Idle' : stayed === 'Ineffective' ? 'Ineffective' : 'ScaledDown' };

@@ -41,7 +41,7 @@ export const DEFAULT_POLICY: ScalePolicy = {
   minReplicas: 1,
   maxReplicas: 12,
   maxDelaySeconds: 30,
-  scaleDownWindowSeconds: 20,
+  scaleDownWindowSeconds: 15,
   stepUpReplicas: 16,
   stepUpFactor: 4,
   scaleToZero: false,

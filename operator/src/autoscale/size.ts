@@ -26,13 +26,11 @@ export const TUNING = {
   /** Lag of up to this share of maxDelay is work in flight and no backlog. */
   slackShare: 0.05,
   /** A backlog is to be gone within this share of maxDelay. */
-  drainShare: 0.3,
+  drainShare: 0.45,
   /** Fewer replicas suffice when the arrivals keep them busy for no more than this share of the time. */
-  busyShare: 0.92,
+  busyShare: 0.95,
   /** A trend is followed this far beyond the replicas' start-up time, seconds. */
   horizonSeconds: 10,
-  /** For how long what a backlog needed is kept once it is gone, seconds. */
-  backlogHoldSeconds: 5,
 };
 
 /** Start-up time assumed until one has been measured, seconds. */
