@@ -141,7 +141,7 @@ function describe(parts: ComponentState[]): string {
   return [...shown, ...(parts.length > shown.length ? [`and ${parts.length - shown.length} more`] : [])].join('; ');
 }
 
-const LAG_PROBLEMS: ScaleProblem['type'][] = ['LagUnknown', 'CredentialsRefused', 'UnknownGroup'];
+const LAG_PROBLEMS: ScaleProblem['type'][] = ['LagUnknown', 'CredentialsRefused'];
 
 function scalingFindings({ groups }: ActedOutcome): Finding[] {
   const all = (groups ?? []).flatMap((group) => group.problems.map((problem) => ({ ...problem, group: group.name })));

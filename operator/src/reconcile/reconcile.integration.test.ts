@@ -88,7 +88,7 @@ describe('settled', () => {
   void test('drift is corrected: edited, removed, deleted, unlabelled', async () => {
     const platform = await cluster.platform('drift');
     await platform.ready();
-    const before = await platform.have('Deployment', 'gateway');
+    const earlier = await platform.have('Deployment', 'gateway');
     const begun = performance.now();
     const containers = [{ name: 'gateway', image: 'evil:1', env: [{ name: 'LOG_LEVEL', value: 'trace' }] }];
     await cluster.client.patch(
@@ -96,7 +96,7 @@ describe('settled', () => {
       { spec: { template: { spec: { containers } } } },
       { type: 'strategic', fieldManager: 'kubectl-edit' },
     );
-    await until('the image to be back', LIMIT_MS, async () => image(await platform.object('Deployment', 'gateway')) === image(before));
+    await until('the image to be back', LIMIT_MS, async () => image(await platform.object('Deployment', 'gateway')) === image(earlier));
     console.log(`an edit was corrected after ${Math.round(performance.now() - begun)} ms`);
     await platform.event('DriftCorrected', /kubectl-edit/);
 
@@ -249,7 +249,7 @@ describe('pause, hibernation, end', () => {
   void test('what was orphaned is adopted by a platform of the same name', async () => {
     const platform = await cluster.platform('adopt');
     await platform.ready();
-    const before = await platform.have('Deployment', 'gateway');
+    const earlier = await platform.have('Deployment', 'gateway');
     await cluster.client.delete(platform.reference, { propagation: 'Orphan' });
     // Without a garbage collector somebody has to do its part.
     await until('our finalizer to go', LIMIT_MS, async () => (await platform.get()).metadata.finalizers?.join() === 'orphan');
@@ -257,9 +257,9 @@ describe('pause, hibernation, end', () => {
     await until('the platform to be gone', LIMIT_MS, async () => (await cluster.client.find(platform.reference)) === undefined);
     await platform.create();
     await platform.ready();
-    const after_ = await platform.have('Deployment', 'gateway');
-    assert.equal(after_.metadata.uid, before.metadata.uid);
-    assert.equal(after_.metadata.ownerReferences?.[0]?.uid, (await platform.get()).metadata.uid);
+    const later = await platform.have('Deployment', 'gateway');
+    assert.equal(later.metadata.uid, earlier.metadata.uid);
+    assert.equal(later.metadata.ownerReferences?.[0]?.uid, (await platform.get()).metadata.uid);
   });
 });
 
@@ -330,12 +330,12 @@ describe('bad input', () => {
 
   void test('status that somebody writes over is put right', async () => {
     const platform = await cluster.platform('status');
-    const before = await platform.ready();
+    const earlier = await platform.ready();
     const garbage = [{ type: 'Ready', status: 'False', reason: 'Evil', message: 'x', lastTransitionTime: '2020-01-01T00:00:00Z' }];
     await platform.patch({ status: { conditions: garbage, components: null, inventory: null } }, 'status');
     const status = await platform.ready();
-    assert.deepEqual(status.components, before.components);
-    assert.deepEqual(status.inventory, before.inventory);
+    assert.deepEqual(status.components, earlier.components);
+    assert.deepEqual(status.inventory, earlier.inventory);
   });
 
   void test('a resource of any shape becomes a condition with the path of the field, and the operator goes on', async () => {

@@ -27,6 +27,11 @@ const rows: { name: string; after: Parts; configChanged?: boolean; reasons: Rest
   { name: 'image', after: { container: { image: 'a:2' } }, reasons: ['ImageChanged'] },
   { name: 'configuration', after: { annotations: { [HASH]: '2' } }, configChanged: true, reasons: ['ConfigChanged'] },
   { name: 'Secret', after: { annotations: { [HASH]: '2' } }, reasons: ['CredentialsRotated'] },
+  {
+    name: 'another set of Secrets',
+    after: { annotations: { [HASH]: '2' }, sidecar: true },
+    reasons: ['TemplateChanged'],
+  },
   { name: 'resources', after: { container: { resources: { limits: { cpu: '1' } } } }, reasons: ['ResourcesChanged'] },
   { name: 'environment', after: { container: { env: [{ name: 'A', value: '1' }] } }, reasons: ['EnvironmentChanged'] },
   { name: 'command', after: { container: { command: ['x'] } }, reasons: ['CommandChanged'] },

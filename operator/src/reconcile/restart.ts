@@ -56,6 +56,9 @@ const POD_FIELDS: Record<string, RestartReason> = {
   automountServiceAccountToken: 'SecurityChanged',
 };
 
+/** Changes that can bring in Secrets or take them away. */
+const USES_SECRETS = new Set<RestartReason>(['EnvironmentChanged', 'VolumesChanged', 'TemplateChanged']);
+
 /**
  * Reasons why the pods of a workload are replaced when `before` becomes `after`; empty when its template stays the same. Both are objects
  * as the API server returns them, with its defaults.
@@ -70,7 +73,11 @@ export function restartReasons(
 ): RestartReason[] {
   const [old, next] = [templateOf(before), templateOf(after)];
   if (old === undefined || next === undefined || isDeepStrictEqual(old, next)) return [];
-  const found = new Set([...metadataReasons(old, next, hashAnnotation, configChanged), ...podReasons(old, next)]);
+  const pod = podReasons(old, next);
+  // Another set of Secrets gives another hash without any of them being rotated.
+  const otherSecrets = pod.some((reason) => USES_SECRETS.has(reason));
+  const metadata = metadataReasons(old, next, hashAnnotation, configChanged);
+  const found = new Set([...metadata.filter((reason) => reason !== 'CredentialsRotated' || !otherSecrets), ...pod]);
   if (found.size === 0) found.add('TemplateChanged');
   return RESTART_REASONS.filter((reason) => found.has(reason));
 }

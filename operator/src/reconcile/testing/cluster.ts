@@ -58,7 +58,7 @@ export class Cluster {
     try {
       const config = loadKubeConfig({ path: api.kubeconfigPath });
       const client = new KubeClient({ config, metrics: new Metrics(), userAgent: TESTER });
-      await client.create(customResourceDefinition() as unknown as KubernetesObject);
+      await client.create(customResourceDefinition());
       await createNamespace(client, 'bss-system');
       await until('the definition to be served', LIMIT_MS, () => client.serves({ apiVersion: API_VERSION, kind: KIND }));
       const hand = new Hand(client);

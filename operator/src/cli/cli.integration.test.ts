@@ -1,0 +1,150 @@
+/** The command line as a user calls it, against a real API server with the operator on it. */
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+import { Cluster, LIMIT_MS, until, type TestPlatform } from '../reconcile/testing/cluster.ts';
+
+const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
+
+let cluster: Cluster;
+let platform: TestPlatform;
+let folder: string;
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'bss-cli-'));
+  cluster = await Cluster.start();
+  platform = await cluster.platform('cli', { redis: { enabled: true } });
+  await platform.ready();
+});
+after(async () => {
+  await cluster.stop();
+  await rm(folder, { recursive: true });
+});
+
+interface Answer {
+  code: number;
+  output: string;
+  errors: string;
+}
+
+function environment() {
+  return { ...process.env, KUBECONFIG: cluster.api.kubeconfigPath };
+}
+
+function bss(...args: string[]): Promise<Answer> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [MAIN, ...args], { env: environment() }, (error, output, errors) => {
+      resolve({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, output, errors });
+    });
+  });
+}
+
+/** A file with the platform as it is, and these changes of its spec. */
+async function changed(changes: Record<string, unknown>, name = 'a'): Promise<string> {
+  const { apiVersion, kind, spec } = await platform.get();
+  const path = join(folder, 'changed.yaml');
+  await writeFile(path, stringify({ apiVersion, kind, metadata: { name, namespace: 'cli' }, spec: { ...(spec as object), ...changes } }));
+  return path;
+}
+
+void test('plan: nothing, then a change with its restarts, and nothing is written by it', async () => {
+  const same = await bss('plan', '-f', await changed({}));
+  assert.deepEqual([same.code, same.output.trim()], [0, 'BssPlatform cli/a: nothing would change'], same.errors);
+
+  const earlier = await platform.get();
+  const file = await changed({ version: '0.2.0', redis: { enabled: false }, workloads: { gateway: { replicas: 2 } } });
+  const { code, output } = await bss('plan', '-f', file);
+  assert.equal(code, 2, output);
+  for (const line of [
+    /^~ Deployment a-ledger {2}restarts: ImageChanged$/m,
+    /^\s+\+ {2}replicas: 2$/m,
+    /^- Deployment a-redis$/m,
+    /^\+ Job a-migrate-/m,
+    /^Plan: 1 to create, \d+ to change, [45] to delete\.$/m,
+  ])
+    assert.match(output, line);
+  for (const password of Object.values(await platform.credentials())) assert.ok(!output.includes(password.trim()), 'no password is shown');
+  assert.equal((await platform.get()).metadata.generation, earlier.metadata.generation);
+});
+
+void test('what is planned is what happens', async () => {
+  const { output } = await bss('plan', '-f', await changed({ workloads: { ledger: { logLevel: 'debug' } } }));
+  assert.match(output, /Deployment a-ledger: EnvironmentChanged/);
+  await platform.patch({ spec: { workloads: { ledger: { logLevel: 'debug' } } } });
+  await platform.event('EnvironmentChanged', /Deployment a-ledger/);
+  await platform.ready();
+  assert.equal((await bss('plan', '-f', await changed({}))).code, 0);
+});
+
+void test('plan of a new platform, and of a wrong one', async () => {
+  const fresh = await bss('plan', '-f', await changed({}, 'fresh'));
+  assert.equal(fresh.code, 2, fresh.errors);
+  assert.match(fresh.output, /^\+ BssPlatform fresh$/m);
+  const wrong = await bss('plan', '-f', await changed({ workloads: { interest: { autoscaling: { minReplicas: 5, maxReplicas: 2 } } } }));
+  assert.equal(wrong.code, 1);
+  assert.match(wrong.errors, /maxReplicas is below minReplicas/);
+});
+
+void test('status, once and followed', async () => {
+  const { output, code } = await bss('status', 'a', '-n', 'cli');
+  assert.equal(code, 0);
+  assert.match(output, /^cli\/a {2}Running {2}version 0\.1\.0\n├─ components\n/);
+  assert.equal((await bss('status', 'nobody', '-n', 'cli')).code, 1);
+
+  const watch = spawn(process.execPath, [MAIN, 'status', 'a', '-n', 'cli', '--watch'], { env: environment() });
+  let seen = '';
+  watch.stdout.on('data', (chunk: Buffer) => (seen += chunk.toString()));
+  await until('the first tree', LIMIT_MS, () => seen.includes('Running'));
+  await platform.patch({ spec: { paused: true } });
+  await until('the change to show', LIMIT_MS, () => seen.includes('paused'));
+  const exited = once(watch, 'exit');
+  watch.kill('SIGINT');
+  assert.deepEqual(await exited, [0, null]);
+  await platform.patch({ spec: { paused: false } });
+  await platform.ready();
+});
+
+void test('doctor finds what is in the way, and says what to do', async () => {
+  await platform.patch({
+    spec: {
+      redis: { enabled: true, external: { host: 'redis', passwordSecret: { name: 'mine', key: 'password' } } },
+      prometheus: { enabled: true },
+    },
+  });
+  await platform.ready();
+  const { code, output } = await bss('doctor', 'a', '-n', 'cli');
+  assert.equal(code, 1);
+  assert.match(output, /✗ Secret mine is missing\n\s+create it with the keys password/);
+  assert.match(output, /✗ volume claims wait: .*\n\s+the cluster has no default StorageClass/);
+  assert.match(output, /✓ the operator bss-operator-local_\w+ leads/);
+  assert.match((await bss('doctor', 'nobody', '-n', 'cli')).output, /✗ there is no BssPlatform cli\/nobody/);
+});
+
+void test('without a cluster one line says so', async () => {
+  const path = join(folder, 'kubeconfig');
+  await writeFile(
+    path,
+    stringify({
+      apiVersion: 'v1',
+      kind: 'Config',
+      clusters: [{ name: 'x', cluster: { server: 'https://127.0.0.1:1' } }],
+      users: [],
+      contexts: [{ name: 'x', context: { cluster: 'x', user: '' } }],
+      'current-context': 'x',
+    }),
+  );
+  const answer = await new Promise<string>((resolve) => {
+    execFile(process.execPath, [MAIN, 'status'], { env: { ...process.env, KUBECONFIG: path } }, (_error, _output, errors) =>
+      resolve(errors),
+    );
+  });
+  assert.match(answer, /^bss: cannot .*ECONNREFUSED/);
+  assert.ok(!answer.includes('    at '), answer);
+});

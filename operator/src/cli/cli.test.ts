@@ -1,0 +1,246 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { parseAllDocuments } from 'yaml';
+import { API_VERSION, KIND } from '../api/index.ts';
+import type { PlatformObject } from '../reconcile/ownership.ts';
+import type { KubernetesObject } from '../runtime/index.ts';
+import { describeFindings } from './doctor.ts';
+import { columns, painter, withoutSecrets } from './output.ts';
+import { describePlan, hasChanges, type Plan } from './plan-text.ts';
+import { render } from './render.ts';
+import { readPlatforms } from './resource.ts';
+import { describeStatus } from './status-text.ts';
+import { parseArguments, UsageError } from './usage.ts';
+
+const plain = painter(false);
+
+function object(kind: string, rest: object, labels: Record<string, string> = {}): KubernetesObject {
+  return { apiVersion: 'v1', kind, metadata: { name: 'a-x', namespace: 'n', uid: 'u', resourceVersion: '7', labels }, ...rest };
+}
+
+void test('wrong command lines are refused with a sentence', () => {
+  const wrong: [string[], RegExp][] = [
+    [[], /choose a command/],
+    [['destroy'], /choose a command/],
+    [['plan'], /plan needs -f FILE/],
+    [['render', 'x', '-f', 'y'], /"x" is one argument too many/],
+    [['status', 'a', 'b'], /"b" is one argument too many/],
+    [['status', '--force'], /--force/],
+  ];
+  for (const [argv, message] of wrong)
+    assert.throws(
+      () => parseArguments(argv),
+      (error: Error) => error instanceof UsageError && message.test(error.message),
+      argv.join(' '),
+    );
+  assert.equal(parseArguments(['--help']), undefined);
+  assert.deepEqual(parseArguments(['status', 'demo', '-n', 'bss', '-w']), {
+    command: 'status',
+    name: 'demo',
+    namespace: 'bss',
+    operatorNamespace: 'bss-system',
+    allNamespaces: false,
+    watch: true,
+    color: true,
+  });
+});
+
+void test('a file gives its platforms and nothing else', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'bss-cli-'));
+  const file = async (name: string, content: string) => {
+    await writeFile(join(folder, name), content);
+    return join(folder, name);
+  };
+  try {
+    const resource = `apiVersion: ${API_VERSION}\nkind: ${KIND}\nmetadata: {name: a}\nspec: {paused: true}\n`;
+    const mixed = await file('mixed.yaml', `apiVersion: v1\nkind: Namespace\nmetadata: {name: n}\n---\n${resource}---\n`);
+    assert.deepEqual(await readPlatforms(mixed, 'here'), [{ name: 'a', namespace: 'here', spec: { paused: true } }]);
+    await assert.rejects(readPlatforms(await file('none.yaml', 'kind: Pod'), 'n'), /has no BssPlatform/);
+    await assert.rejects(readPlatforms(await file('broken.yaml', 'a: [1'), 'n'), /is no YAML/);
+    await assert.rejects(readPlatforms(join(folder, 'absent.yaml'), 'n'), /cannot read/);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+void test('render gives every manifest, and no password', () => {
+  const text = render({ name: 'a', namespace: 'n', spec: {} }, 'bss-system');
+  const kinds = parseAllDocuments(text).map((document) => String(document.get('kind')));
+  assert.ok(kinds.includes('StatefulSet') && kinds.includes('Deployment') && kinds.includes('Job'));
+  assert.ok(!kinds.includes('Secret'));
+  assert.throws(() => render({ name: 'a', namespace: 'n', spec: { profile: 'huge' } }, 'o'), /spec\.profile: /);
+});
+
+void test('a plan shows what changes, and of a Secret only that it does', () => {
+  const version = (number: string) => ({ 'app.kubernetes.io/version': number });
+  const plan: Plan = {
+    namespace: 'n',
+    name: 'a',
+    changes: [
+      { action: 'create', kind: 'Service', name: 'a-new', restarts: [] },
+      {
+        action: 'change',
+        kind: 'Deployment',
+        name: 'a-gateway',
+        before: object('Deployment', { spec: { replicas: 1 } }, version('1')),
+        after: object('Deployment', { spec: { replicas: 2 } }, version('2')),
+        restarts: ['ImageChanged'],
+      },
+      {
+        action: 'change',
+        kind: 'Secret',
+        name: 'a-credentials',
+        before: object('Secret', { data: { key: 'b2xk' } }),
+        after: object('Secret', { data: { key: 'bmV3' } }),
+        restarts: [],
+      },
+      {
+        action: 'change',
+        kind: 'Role',
+        name: 'a-role',
+        before: object('Role', {}, version('1')),
+        after: object('Role', {}, version('2')),
+        restarts: [],
+      },
+      { action: 'delete', kind: 'Service', name: 'a-old', restarts: [] },
+      { action: 'keep', kind: 'PersistentVolumeClaim', name: 'a-data', restarts: [] },
+      { action: 'refused', kind: 'Service', name: 'a-taken', restarts: [], refusal: 'it belongs to somebody else' },
+    ],
+    warnings: ['spec.x: unwise'],
+  };
+  const text = describePlan(plan, plain);
+  for (const line of [
+    '+ Service a-new',
+    '~ Deployment a-gateway  restarts: ImageChanged',
+    '    -  replicas: 1',
+    '    +  replicas: 2',
+    '~ 1 more object: only the label app.kubernetes.io/version',
+    '- Service a-old',
+    '= PersistentVolumeClaim a-data (kept with its data)',
+    '! Service a-taken: it belongs to somebody else',
+    'Plan: 1 to create, 3 to change, 1 to delete, 1 refused.',
+    '  Deployment a-gateway: ImageChanged',
+    'Warning: spec.x: unwise',
+  ])
+    assert.ok(text.split('\n').includes(line), `${line}\n\n${text}`);
+  assert.ok(!text.includes('b2xk') && !text.includes('bmV3'), text);
+  assert.match(text, /-\s+key: "?\*\*\* \(sha256/);
+  assert.ok(!text.includes('version: "1"'), 'the version label is no news');
+});
+
+void test('a plan without changes says so', () => {
+  const plan: Plan = {
+    namespace: 'n',
+    name: 'a',
+    changes: [{ action: 'keep', kind: 'PersistentVolumeClaim', name: 'x', restarts: [] }],
+    warnings: [],
+  };
+  assert.equal(hasChanges(plan), false);
+  assert.equal(describePlan(plan, plain), 'BssPlatform n/a: nothing would change');
+});
+
+void test('values of Secrets are replaced by hashes, wherever they stand', () => {
+  const hidden = withoutSecrets(object('Secret', { data: { a: 'c2VjcmV0' }, stringData: { b: 'secret' } }));
+  assert.ok(!JSON.stringify(hidden).includes('c2VjcmV0') && !JSON.stringify(hidden).includes('"secret"'));
+  const config = object('ConfigMap', { data: { a: 'x' } });
+  assert.equal(withoutSecrets(config), config);
+});
+
+const condition = (type: string, status: 'True' | 'False', reason: string, message = '') => ({
+  type,
+  status,
+  reason,
+  message,
+  observedGeneration: 1,
+  lastTransitionTime: '2026-01-01T00:00:00Z',
+});
+
+function platform(status: PlatformObject['status']): PlatformObject {
+  return {
+    apiVersion: API_VERSION,
+    kind: KIND,
+    metadata: { name: 'demo', namespace: 'bss', generation: 1 },
+    ...(status ? { status } : {}),
+  };
+}
+
+void test('status is a tree', () => {
+  const text = describeStatus(
+    platform({
+      observedGeneration: 1,
+      version: '0.1.0',
+      conditions: [
+        condition('Ready', 'False', 'NotReady', 'kafka: pod is starting'),
+        condition('Degraded', 'False', 'AsExpected'),
+        condition('SpecValid', 'True', 'Valid'),
+      ],
+      components: [
+        { name: 'kafka', kind: 'StatefulSet', ready: 0, desired: 1, message: 'pod is starting' },
+        { name: 'gateway', kind: 'Deployment', ready: 2, desired: 2 },
+        { name: 'interest', kind: 'Deployment', ready: 0, desired: 0 },
+      ],
+      consumerGroups: [
+        {
+          name: 'interest-batch',
+          topics: ['t'],
+          lag: 12_345,
+          delaySeconds: 3,
+          replicas: 2,
+          readyReplicas: 2,
+          desiredReplicas: 4,
+          reason: 'Backlog',
+          message: 'more is coming',
+        },
+      ],
+      endpoints: [{ name: 'gateway', address: 'http://demo-gateway.bss.svc:8080' }],
+      secretName: 'demo-credentials',
+      warnings: [],
+    }),
+    plain,
+  );
+  assert.equal(
+    text,
+    `bss/demo  NotReady  version 0.1.0
+├─ components
+│  ├─ ✗  kafka     0/1  StatefulSet  pod is starting
+│  ├─ ✓  gateway   2/2  Deployment
+│  └─ ○  interest  0/0  Deployment
+├─ consumer groups
+│  └─ interest-batch  lag 12,345, delay 3 s, replicas 2/2 → 4  Backlog: more is coming
+├─ conditions
+│  └─ Ready=False NotReady: kafka: pod is starting
+└─ addresses
+   ├─ gateway    http://demo-gateway.bss.svc:8080
+   └─ passwords  Secret demo-credentials`,
+  );
+});
+
+void test('status of a platform that nobody has looked at', () => {
+  assert.match(describeStatus(platform(undefined), plain), /^bss\/demo {2}the operator has not looked at it yet/);
+});
+
+void test('findings say what to do, and what only waits is not counted', () => {
+  const text = describeFindings(
+    [
+      { ok: true, what: 'fine' },
+      { ok: false, what: 'broken', remedy: 'mend it' },
+      { ok: false, waits: true, what: 'later' },
+    ],
+    plain,
+  );
+  assert.equal(text, '✓ fine\n✗ broken\n    mend it\n○ later\n\n1 thing to look at.');
+});
+
+void test('columns are as wide as their widest cell', () => {
+  assert.deepEqual(
+    columns([
+      ['a', 'b', 'long last'],
+      ['aaa', 'bb', ''],
+    ]),
+    ['a    b   long last', 'aaa  bb'],
+  );
+  assert.deepEqual(columns([]), []);
+});

@@ -1,0 +1,207 @@
+/** `bss doctor`: looks for what stands between a platform and Ready, from the cluster down to the single pod. */
+import { API_VERSION, KIND, parseSpec, specSchema, type BssPlatformSpec } from '../api/index.ts';
+import { kafkaAccess, secretUses, credentialsName } from '../platform/index.ts';
+import { conditionOf } from '../reconcile/conditions.ts';
+import type { PlatformObject } from '../reconcile/ownership.ts';
+import { readStatus } from '../reconcile/status.ts';
+import type { KubeClient, KubernetesObject } from '../runtime/index.ts';
+import { count, type Paint } from './output.ts';
+
+/** One thing that was looked at. */
+export interface Finding {
+  ok: boolean;
+  /** It is not ok only because something else is not. */
+  waits?: boolean;
+  what: string;
+  /** What to do; only when it is not ok. */
+  remedy?: string;
+}
+
+const LEASE = 'bss-operator';
+/** A leader renews its Lease every few seconds. */
+const LEASE_AGE_MS = 30_000;
+
+/** Everything about one platform, or, without a name, about the installation alone. @param now epoch milliseconds */
+export async function examine(
+  client: KubeClient,
+  scope: { namespace: string; name?: string },
+  operatorNamespace: string,
+  now: number,
+): Promise<Finding[]> {
+  const installation = [...(await definition(client)), await operator(client, operatorNamespace, now)];
+  if (scope.name === undefined || !installation[0]?.ok) return installation;
+  const platform = await client.find<PlatformObject>({ apiVersion: API_VERSION, kind: KIND, name: scope.name, namespace: scope.namespace });
+  if (platform === undefined)
+    return [...installation, bad(`there is no ${KIND} ${scope.namespace}/${scope.name}`, 'apply one, or name the right namespace with -n')];
+  return [...installation, ...(await examinePlatform(client, platform))];
+}
+
+export function describeFindings(findings: Finding[], paint: Paint): string {
+  const lines = findings.flatMap((finding) => [
+    `${mark(finding, paint)} ${finding.what}`,
+    ...(finding.remedy === undefined ? [] : [`    ${paint('cyan', finding.remedy)}`]),
+  ]);
+  const wrong = findings.filter(({ ok, waits }) => !ok && !waits).length;
+  const verdict = isWell(findings) ? paint('green', 'Nothing stands in the way.') : paint('red', `${count(wrong, 'thing')} to look at.`);
+  return [...lines, '', verdict].join('\n');
+}
+
+export function isWell(findings: Finding[]): boolean {
+  return findings.every(({ ok }) => ok);
+}
+
+function mark({ ok, waits }: Finding, paint: Paint): string {
+  if (waits) return paint('dim', '○');
+  return ok ? paint('green', '✓') : paint('red', '✗');
+}
+
+function good(what: string): Finding {
+  return { ok: true, what };
+}
+
+function bad(what: string, remedy: string): Finding {
+  return { ok: false, what, remedy };
+}
+
+interface Definition extends KubernetesObject {
+  spec?: { versions?: { name: string; schema?: { openAPIV3Schema?: { properties?: { spec?: { properties?: object } } } } }[] };
+}
+
+async function definition(client: KubeClient): Promise<Finding[]> {
+  const install = 'bss crd | kubectl apply --server-side -f -';
+  const found = await client.find<Definition>({
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    name: 'bssplatforms.bss-platform.io',
+  });
+  if (found === undefined) return [bad('the CustomResourceDefinition is not installed', install)];
+  const served = Object.keys(found.spec?.versions?.[0]?.schema?.openAPIV3Schema?.properties?.spec?.properties ?? {});
+  const missing = Object.keys(specSchema.shape).filter((field) => !served.includes(field));
+  if (missing.length > 0)
+    return [
+      good('the CustomResourceDefinition is installed'),
+      bad(`it is older than this program: it does not know ${missing.join(', ')}`, install),
+    ];
+  return [good('the CustomResourceDefinition is installed and knows every field')];
+}
+
+interface Lease extends KubernetesObject {
+  spec?: { holderIdentity?: string; renewTime?: string };
+}
+
+async function operator(client: KubeClient, namespace: string, now: number): Promise<Finding> {
+  const lease = await client.find<Lease>({ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', name: LEASE, namespace });
+  const { holderIdentity = '', renewTime } = lease?.spec ?? {};
+  const logs = `kubectl -n ${namespace} get pods -l app.kubernetes.io/name=bss-operator; kubectl -n ${namespace} logs -l app.kubernetes.io/name=bss-operator`;
+  if (lease === undefined)
+    return bad(
+      `no operator has ever run in namespace ${namespace}`,
+      `helm install it, or name its namespace with --operator-namespace; ${logs}`,
+    );
+  const age = now - Date.parse(renewTime ?? '');
+  if (holderIdentity === '' || !(age < LEASE_AGE_MS))
+    return bad(`no operator leads: the Lease ${namespace}/${LEASE} was renewed last at ${renewTime ?? 'no time'}`, logs);
+  return good(`the operator ${holderIdentity} leads`);
+}
+
+async function examinePlatform(client: KubeClient, platform: PlatformObject): Promise<Finding[]> {
+  const parsed = parseSpec(platform.spec);
+  if (!parsed.ok) return parsed.problems.map(({ path, message }) => bad(`${path} is wrong`, message));
+  return [
+    good('the spec is valid'),
+    ...state(platform),
+    ...(await secrets(client, platform, parsed.spec)),
+    ...(await volumes(client, platform)),
+    ...(await keda(client, parsed.spec)),
+    ...components(platform),
+  ];
+}
+
+function state(platform: PlatformObject): Finding[] {
+  const status = readStatus(platform.status);
+  const { generation = 0 } = platform.metadata;
+  const ready = conditionOf(status, 'Ready');
+  if (ready === undefined) return [bad('the operator has not looked at it yet', 'wait a moment; if this stays, read its log')];
+  const paused = conditionOf(status, 'Paused')?.status === 'True' ? [bad('it is paused', 'set spec.paused to false')] : [];
+  const asleep =
+    ready.reason === 'Hibernated' || ready.reason === 'Hibernating' ? [bad('it hibernates', 'set spec.hibernate to false')] : [];
+  const behind =
+    paused.length === 0 && (status?.observedGeneration ?? 0) < generation
+      ? [bad('the operator has not acted on the newest change yet', 'wait a moment; if this stays, read its log')]
+      : [];
+  const alarms = (['Degraded', 'LagUnknown', 'ScalingLimited', 'TopicsDiffer'] as const).flatMap((type) => {
+    const condition = conditionOf(status, type);
+    return condition?.status === 'True' ? [bad(`${type}: ${condition.reason}`, condition.message)] : [];
+  });
+  return [...paused, ...asleep, ...behind, ...alarms];
+}
+
+async function secrets(client: KubeClient, platform: PlatformObject, spec: BssPlatformSpec): Promise<Finding[]> {
+  const { name, namespace } = platform.metadata;
+  const input = { name, namespace, spec, operatorNamespace: '' };
+  const { sasl, caSecret } = kafkaAccess(input);
+  const own = [
+    ...(sasl ? [{ name: sasl.secretName, keys: [sasl.usernameKey, sasl.passwordKey] }] : []),
+    ...(caSecret ? [{ name: caSecret.name, keys: [caSecret.key] }] : []),
+  ];
+  const uses = [...secretUses(input), ...own];
+  const findings = await Promise.all(
+    uses.map(async (use): Promise<Finding[]> => {
+      const secret = await client.find({ apiVersion: 'v1', kind: 'Secret', name: use.name, namespace });
+      const generated = use.name === credentialsName(input);
+      if (secret === undefined)
+        return [
+          bad(
+            `Secret ${use.name} is missing`,
+            generated ? 'the operator makes it: read its log' : `create it with the keys ${use.keys.join(', ')}`,
+          ),
+        ];
+      const missing = use.keys.filter((key) => !(key in (secret['data'] ?? {})));
+      return missing.length > 0
+        ? [bad(`Secret ${use.name} has no key ${missing.join(', ')}`, 'add what is missing, or name another key in the spec')]
+        : [];
+    }),
+  );
+  const wrong = new Map(findings.flat().map((finding) => [finding.what, finding]));
+  return wrong.size > 0 ? [...wrong.values()] : [good('every Secret that it uses is there')];
+}
+
+async function volumes(client: KubeClient, { metadata: { name, namespace } }: PlatformObject): Promise<Finding[]> {
+  const labelSelector = `app.kubernetes.io/instance=${name},app.kubernetes.io/part-of=bss-platform`;
+  const { items } = await client.list({ apiVersion: 'v1', kind: 'PersistentVolumeClaim' }, { namespace, labelSelector });
+  const waiting = items.filter((claim) => (claim['status'] as { phase?: string } | undefined)?.phase !== 'Bound');
+  if (waiting.length === 0) return items.length > 0 ? [good('every volume is bound')] : [];
+  const classes = await client.list({ apiVersion: 'storage.k8s.io/v1', kind: 'StorageClass' });
+  const isDefault = ({ metadata }: KubernetesObject) => metadata.annotations?.['storageclass.kubernetes.io/is-default-class'] === 'true';
+  const classless = waiting.some((claim) => (claim['spec'] as { storageClassName?: string } | undefined)?.storageClassName === undefined);
+  const remedy =
+    classless && !classes.items.some((one) => isDefault(one))
+      ? 'the cluster has no default StorageClass: make one the default, or set storage.storageClass in the spec'
+      : `kubectl -n ${namespace} describe pvc ${waiting[0]?.metadata.name}`;
+  return [bad(`volume claims wait: ${waiting.map(({ metadata }) => metadata.name).join(', ')}`, remedy)];
+}
+
+async function keda(client: KubeClient, { workloads: { interest } }: BssPlatformSpec): Promise<Finding[]> {
+  if (!interest.enabled || interest.autoscaling.mode !== 'keda') return [];
+  if (await client.serves({ apiVersion: 'keda.sh/v1alpha1', kind: 'ScaledObject' })) return [good('KEDA is installed')];
+  return [
+    bad('autoscaling.mode is keda, and KEDA is not installed', 'install KEDA, or set spec.workloads.interest.autoscaling.mode to builtin'),
+  ];
+}
+
+function components(platform: PlatformObject): Finding[] {
+  const { namespace, name } = platform.metadata;
+  const list = readStatus(platform.status)?.components ?? [];
+  const waiting = list.filter(({ ready, desired, message = '' }) => ready < desired && message.startsWith('waits for'));
+  const looked = list.filter((component) => !waiting.includes(component));
+  const findings = looked.map(({ name: component, kind, ready, desired, message = '' }) => {
+    if (ready >= desired) return good(`${component} ${ready}/${desired}`);
+    const pods = `kubectl -n ${namespace} describe pods -l app.kubernetes.io/instance=${name},app.kubernetes.io/name=${component}`;
+    const brokers = `are the brokers up, and may the operator reach them? kubectl -n ${namespace} describe bss ${name}`;
+    return bad(`${component} ${ready}/${desired}: ${message}`, kind === 'KafkaTopics' ? brokers : pods);
+  });
+  return [
+    ...findings,
+    ...waiting.map(({ name: component, message = '' }) => ({ ok: false, waits: true, what: `${component} ${message}` })),
+  ];
+}

@@ -1,0 +1,104 @@
+#!/usr/bin/env node
+/** `bss`, and as `kubectl-bss` the kubectl plugin. */
+import process from 'node:process';
+import { stringify } from 'yaml';
+import { customResourceDefinition } from '../api/crd.ts';
+import { KubeClient, KubeError, loadKubeConfig, Metrics } from '../runtime/index.ts';
+import { describeFindings, examine, isWell } from './doctor.ts';
+import { painter, type Paint } from './output.ts';
+import { describePlan, hasChanges } from './plan-text.ts';
+import { plan } from './plan.ts';
+import { render } from './render.ts';
+import { readPlatforms } from './resource.ts';
+import { showStatus, watchStatus } from './status.ts';
+import { parseArguments, USAGE, UsageError, type Arguments } from './usage.ts';
+
+/** Nothing to do, or done; something is wrong; there are changes. */
+const EXIT = { ok: 0, wrong: 1, changes: 2 } as const;
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof UsageError) && !(error instanceof KubeError)) throw error;
+  console.error(`bss: ${error.message}`);
+  process.exitCode = EXIT.wrong;
+}
+
+async function main(argv: string[]): Promise<number> {
+  const given = parseArguments(argv);
+  if (given === undefined) {
+    console.log(USAGE);
+    return EXIT.ok;
+  }
+  const paint = painter(given.color && process.stdout.isTTY && process.env['NO_COLOR'] === undefined);
+  switch (given.command) {
+    case 'crd':
+      console.log(stringify(customResourceDefinition(), { lineWidth: 0 }).trimEnd());
+      return EXIT.ok;
+    case 'render':
+      return runRender(given);
+    case 'plan':
+      return runPlan(given, paint);
+    case 'status':
+      return runStatus(given, paint);
+    case 'doctor':
+      return runDoctor(given, paint);
+  }
+}
+
+async function runRender({ filename = '', namespace = 'default', operatorNamespace }: Arguments): Promise<number> {
+  const platforms = await readPlatforms(filename, namespace);
+  console.log(
+    platforms
+      .map((platform) => render(platform, operatorNamespace))
+      .join('---\n')
+      .trimEnd(),
+  );
+  return EXIT.ok;
+}
+
+async function runPlan(given: Arguments, paint: Paint): Promise<number> {
+  const { client, namespace } = connect(given);
+  const platforms = await readPlatforms(given.filename ?? '', namespace);
+  let code: number = EXIT.ok;
+  for (const platform of platforms) {
+    const planned = await plan(client, platform, given.operatorNamespace);
+    console.log(describePlan(planned, paint));
+    if (planned.changes.some(({ action }) => action === 'refused')) code = EXIT.wrong;
+    else if (code === EXIT.ok && hasChanges(planned)) code = EXIT.changes;
+  }
+  return code;
+}
+
+async function runStatus(given: Arguments, paint: Paint): Promise<number> {
+  const { client, namespace } = connect(given);
+  const scope = { ...(given.allNamespaces ? {} : { namespace }), ...(given.name === undefined ? {} : { name: given.name }) };
+  if (!given.watch) {
+    console.log(await showStatus(client, scope, paint));
+    return EXIT.ok;
+  }
+  const interrupted = new AbortController();
+  process.once('SIGINT', () => interrupted.abort());
+  process.once('SIGTERM', () => interrupted.abort());
+  await watchStatus(client, scope, paint, interrupted.signal);
+  return EXIT.ok;
+}
+
+async function runDoctor(given: Arguments, paint: Paint): Promise<number> {
+  const { client, namespace } = connect(given);
+  const scope = { namespace, ...(given.name === undefined ? {} : { name: given.name }) };
+  const findings = await examine(client, scope, given.operatorNamespace, Date.now());
+  console.log(describeFindings(findings, paint));
+  return isWell(findings) ? EXIT.ok : EXIT.wrong;
+}
+
+/** @throws UsageError when no cluster is configured */
+function connect({ context, namespace }: Arguments): { client: KubeClient; namespace: string } {
+  try {
+    const config = loadKubeConfig(context === undefined ? {} : { context });
+    const client = new KubeClient({ config, metrics: new Metrics(), userAgent: 'bss' });
+    return { client, namespace: namespace ?? client.namespace ?? 'default' };
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}

@@ -1,0 +1,19 @@
+/** `bss render`: every manifest of a platform, without a cluster. */
+import { stringify } from 'yaml';
+import { parseSpec } from '../api/index.ts';
+import { buildPlatform, credentialsName } from '../platform/index.ts';
+import type { PlatformFile } from './resource.ts';
+import { UsageError } from './usage.ts';
+
+/** YAML documents in the order in which the operator applies them. @throws UsageError when the spec is wrong */
+export function render(platform: PlatformFile, operatorNamespace: string): string {
+  const parsed = parseSpec(platform.spec);
+  if (!parsed.ok)
+    throw new UsageError(`${platform.name} is wrong:\n${parsed.problems.map(({ path, message }) => `  ${path}: ${message}`).join('\n')}`);
+  const { name, namespace } = platform;
+  const components = buildPlatform({ name, namespace, spec: parsed.spec, operatorNamespace, secretHashes: {} });
+  const documents = components.flatMap(({ name: component, stage, manifests }) =>
+    manifests.map((manifest) => `# ${stage}: ${component}\n${stringify(manifest, { lineWidth: 0 })}`),
+  );
+  return `# The Secret ${credentialsName({ name, namespace })} with random passwords is made by the operator.\n${documents.map((text) => `---\n${text}`).join('')}`;
+}

@@ -1,0 +1,97 @@
+/** A platform as a tree that a person can read: pure. */
+import type { BssPlatformStatus } from '../api/index.ts';
+import { conditionOf } from '../reconcile/conditions.ts';
+import type { PlatformObject } from '../reconcile/ownership.ts';
+import { readStatus } from '../reconcile/status.ts';
+import { columns, type Paint } from './output.ts';
+
+interface Branch {
+  title: string;
+  lines: string[];
+}
+
+export function describeStatus(platform: PlatformObject, paint: Paint): string {
+  const status = readStatus(platform.status);
+  if (status?.conditions === undefined)
+    return `${title(platform, paint)}  ${paint('yellow', 'the operator has not looked at it yet: see bss doctor')}`;
+  const branches = [components(status, paint), groups(status), notable(status, paint), warnings(status, paint), endpoints(status)].filter(
+    (branch) => branch.lines.length > 0,
+  );
+  return [
+    headline(platform, status, paint),
+    ...branches.flatMap((branch, index) => tree(branch, index === branches.length - 1, paint)),
+  ].join('\n');
+}
+
+function title({ metadata: { namespace, name } }: PlatformObject, paint: Paint): string {
+  return paint('bold', `${namespace}/${name}`);
+}
+
+function headline(platform: PlatformObject, status: BssPlatformStatus, paint: Paint): string {
+  const ready = conditionOf(status, 'Ready');
+  const { generation = 0 } = platform.metadata;
+  const behind = (ready?.observedGeneration ?? 0) < generation ? paint('yellow', '  (the newest change is not looked at yet)') : '';
+  const version = status.version === undefined ? '' : `  version ${status.version}`;
+  const paused = conditionOf(status, 'Paused')?.status === 'True' ? paint('yellow', '  paused') : '';
+  const state = ready?.status === 'True' ? paint('green', ready.reason) : paint('red', ready?.reason ?? 'Unknown');
+  return `${title(platform, paint)}  ${state}${version}${paused}${behind}`;
+}
+
+function tree({ title: name, lines }: Branch, last: boolean, paint: Paint): string[] {
+  const [fork, bar] = last ? ['└─', '  '] : ['├─', '│ '];
+  const branches = lines.map((line, index) => `${paint('dim', `${bar} ${index === lines.length - 1 ? '└─' : '├─'}`)} ${line}`);
+  return [`${paint('dim', fork)} ${name}`, ...branches];
+}
+
+function components({ components: list = [] }: BssPlatformStatus, paint: Paint): Branch {
+  const rows = list.map(({ name, kind, ready, desired, message = '' }) => [
+    mark(ready >= desired, desired),
+    name,
+    `${ready}/${desired}`,
+    kind,
+    message,
+  ]);
+  const lines = columns(rows).map(
+    (line) => (line.startsWith('✓') ? paint('green', '✓') : paint(line.startsWith('✗') ? 'red' : 'dim', line.slice(0, 1))) + line.slice(1),
+  );
+  return { title: 'components', lines };
+}
+
+function mark(well: boolean, desired: number): string {
+  if (desired === 0) return '○';
+  return well ? '✓' : '✗';
+}
+
+function groups({ consumerGroups = [] }: BssPlatformStatus): Branch {
+  const lines = consumerGroups.flatMap((group) => {
+    const { lag, delaySeconds, replicas, readyReplicas, desiredReplicas, reason = '', message = '' } = group;
+    const wanted = desiredReplicas !== undefined && desiredReplicas !== replicas ? ` → ${desiredReplicas}` : '';
+    const figures = `lag ${lag === undefined ? 'unknown' : lag.toLocaleString('en-US')}, delay ${delaySeconds === undefined ? 'unknown' : `${delaySeconds} s`}`;
+    return [
+      `${group.name}  ${figures}, replicas ${readyReplicas ?? '?'}/${replicas ?? '?'}${wanted}  ${reason}${message === '' ? '' : `: ${message}`}`,
+    ];
+  });
+  return { title: 'consumer groups', lines };
+}
+
+/** Conditions that say more than that all is well, each message once. */
+function notable(status: BssPlatformStatus, paint: Paint): Branch {
+  const list = (status.conditions ?? []).filter(({ type, status: value }) => value !== (POSITIVE.has(type) ? 'True' : 'False'));
+  const told = list.filter(({ message }, index) => message === '' || list.findIndex((other) => other.message === message) === index);
+  const lines = told.map(({ type, status: value, reason, message }) => {
+    const name = paint('yellow', `${type}=${value}`);
+    return `${name} ${reason}${message === '' ? '' : `: ${message}`}`;
+  });
+  return { title: 'conditions', lines };
+}
+
+const POSITIVE = new Set(['Ready', 'SpecValid']);
+
+function warnings({ warnings: list = [] }: BssPlatformStatus, paint: Paint): Branch {
+  return { title: 'warnings', lines: list.map((warning) => paint('yellow', warning)) };
+}
+
+function endpoints({ endpoints: list = [], secretName }: BssPlatformStatus): Branch {
+  const secret = secretName === undefined ? [] : [['passwords', `Secret ${secretName}`]];
+  return { title: 'addresses', lines: columns([...list.map(({ name, address }) => [name, address]), ...secret]) };
+}

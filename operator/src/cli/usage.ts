@@ -1,0 +1,92 @@
+/** What the command line understands. */
+import { parseArgs } from 'node:util';
+
+/** The user must change something: shown without a stack. */
+export class UsageError extends Error {}
+
+export const USAGE = `bss — looks at and plans BssPlatform resources
+
+  bss plan -f FILE [-n NAMESPACE]     what applying FILE would change, as a diff by dry run on the cluster, and what restarts and why;
+                                      exit code 0: nothing, 2: changes, 1: it cannot be applied
+  bss render -f FILE [-n NAMESPACE]   every manifest of the platform, without a cluster
+  bss status [NAME] [-n NAMESPACE] [-A] [--watch]
+                                      platforms as trees; --watch follows them
+  bss doctor [NAME] [-n NAMESPACE]    what stands between a platform and Ready, and what to do about it; exit code 1 when something does
+  bss crd                             the CustomResourceDefinition
+
+  -f, --filename FILE        a YAML file with BssPlatform resources; - reads standard input
+  -n, --namespace NAMESPACE  default: that of the kubeconfig's context, else default
+  -A, --all-namespaces
+      --context CONTEXT      of the kubeconfig
+      --operator-namespace NAMESPACE  where the operator runs; default: bss-system
+      --no-color
+  -w, --watch
+  -h, --help
+
+KUBECONFIG names the cluster. As kubectl-bss on the PATH it is the kubectl plugin \`kubectl bss\`.
+`;
+
+export const COMMANDS = ['plan', 'render', 'status', 'doctor', 'crd'] as const;
+export type Command = (typeof COMMANDS)[number];
+
+export interface Arguments {
+  command: Command;
+  /** Of a platform. */
+  name?: string;
+  filename?: string;
+  namespace?: string;
+  context?: string;
+  operatorNamespace: string;
+  allNamespaces: boolean;
+  watch: boolean;
+  color: boolean;
+}
+
+/** @returns undefined when help was asked for @throws UsageError */
+export function parseArguments(argv: string[]): Arguments | undefined {
+  const { values, positionals } = parse(argv);
+  if (values.help || positionals[0] === 'help') return undefined;
+  const [command, name, ...rest] = positionals;
+  if (command === undefined || !isCommand(command)) throw new UsageError(`choose a command: ${COMMANDS.join(', ')}`);
+  const unexpected = command === 'status' || command === 'doctor' ? rest[0] : name;
+  if (unexpected !== undefined) throw new UsageError(`"${unexpected}" is one argument too many`);
+  if ((command === 'plan' || command === 'render') && values.filename === undefined) throw new UsageError(`${command} needs -f FILE`);
+  const { filename, namespace, context } = values;
+  return {
+    command,
+    ...defined({ name, filename, namespace, context }),
+    operatorNamespace: values['operator-namespace'],
+    allNamespaces: values['all-namespaces'],
+    watch: values.watch,
+    color: !values['no-color'],
+  };
+}
+
+function parse(argv: string[]) {
+  try {
+    return parseArgs({
+      args: argv,
+      allowPositionals: true,
+      options: {
+        filename: { type: 'string', short: 'f' },
+        namespace: { type: 'string', short: 'n' },
+        context: { type: 'string' },
+        'operator-namespace': { type: 'string', default: 'bss-system' },
+        'all-namespaces': { type: 'boolean', short: 'A', default: false },
+        watch: { type: 'boolean', short: 'w', default: false },
+        'no-color': { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function isCommand(text: string): text is Command {
+  return COMMANDS.some((command) => command === text);
+}
+
+function defined<T extends Record<string, string | undefined>>(fields: T): { [K in keyof T]?: string } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: string };
+}
