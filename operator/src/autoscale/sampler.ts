@@ -4,6 +4,8 @@
  */
 import { AssignerProtocol, Kafka, logLevel } from 'kafkajs';
 import type { Admin, KafkaConfig } from 'kafkajs';
+import { findEmpty } from './probe.ts';
+import type { Suspect } from './probe.ts';
 import type { GroupState, KafkaConnection, PartitionOffsets, UnusableReason } from './types.ts';
 
 /** What one look at a group gave: its offsets and members, or why they are not known. */
@@ -40,8 +42,8 @@ export class Sampler {
   #closed = false;
 
   constructor(connection: KafkaConnection) {
-    const access: KafkaConfig = { clientId: 'bss-operator', brokers: connection.brokers, ssl: connection.ssl ?? false };
-    const { sasl } = connection;
+    const { brokers, ssl = false, ca, sasl } = connection;
+    const access: KafkaConfig = { clientId: 'bss-operator', brokers, ssl: ca === undefined ? ssl : { ca: [ca] } };
     // One object per mechanism: the type of kafkajs does not take their union.
     if (sasl?.mechanism === 'plain') access.sasl = { ...sasl, mechanism: 'plain' };
     else if (sasl?.mechanism === 'scram-sha-256') access.sasl = { ...sasl, mechanism: 'scram-sha-256' };
@@ -65,6 +67,11 @@ export class Sampler {
       const failure = failureOf(error);
       return new Map(queries.map(({ group }) => [group, failure]));
     }
+  }
+
+  /** The partitions, of those asked about, that hold nothing readable from the given position on; empty when that cannot be found out. */
+  async probe(suspects: readonly Suspect[]): Promise<Set<string>> {
+    return findEmpty(this.#kafka, suspects);
   }
 
   /** Ends the connection; a look under way comes back as a failure. */

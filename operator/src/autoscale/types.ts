@@ -8,6 +8,8 @@ export interface KafkaConnection {
   /** `host:port` of one or more brokers. */
   brokers: string[];
   ssl?: boolean;
+  /** Certificate authority (PEM) of brokers that have one of their own; together with `ssl`. */
+  ca?: string;
   sasl?: { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; username: string; password: string };
 }
 
