@@ -10,6 +10,9 @@ if ('problems' in read) {
   process.exit(EXIT_CONFIG);
 }
 const logger = createLogger({ level: read.config.logLevel, name: 'bss-operator' });
+// Node's own way of warning is text among lines of JSON. kafkajs alone causes many, by timers that it sets into the past.
+process.removeAllListeners('warning');
+process.on('warning', ({ name, message }) => logger.debug({ name }, message));
 const shutdown = new Shutdown({ logger });
 shutdown.listen();
 try {

@@ -156,7 +156,7 @@ async function secrets(client: KubeClient, platform: PlatformObject, spec: BssPl
             generated ? 'the operator makes it: read its log' : `create it with the keys ${use.keys.join(', ')}`,
           ),
         ];
-      const missing = use.keys.filter((key) => !(key in (secret['data'] ?? {})));
+      const missing = use.keys.filter((key) => !Object.keys(secret['data'] ?? {}).includes(key));
       return missing.length > 0
         ? [bad(`Secret ${use.name} has no key ${missing.join(', ')}`, 'add what is missing, or name another key in the spec')]
         : [];

@@ -3,21 +3,18 @@ import { Kafka, logLevel } from 'kafkajs';
 import type { KafkaConnection } from '../autoscale/index.ts';
 import type { KafkaAccess } from '../platform/index.ts';
 
-/** What the autoscaler needs as well, with the certificate authority (PEM) of brokers that have one of their own. */
-export type Brokers = KafkaConnection & { ca?: string };
-
 /** Reads a value of a Secret in the platform's namespace; undefined when there is no such Secret or key. */
 export type ReadSecret = (name: string, key: string) => string | undefined;
 
 /** The connection, or what is missing to make one: a sentence each. */
-export function kafkaConnection(access: KafkaAccess, read: ReadSecret): { connection?: Brokers; missing: string[] } {
+export function kafkaConnection(access: KafkaAccess, read: ReadSecret): { connection?: KafkaConnection; missing: string[] } {
   const missing: string[] = [];
   const value = (name: string, key: string): string => {
     const text = read(name, key);
     if (text === undefined) missing.push(`Secret ${name} has no key ${key}`);
     return text ?? '';
   };
-  const connection: Brokers = { brokers: access.brokers };
+  const connection: KafkaConnection = { brokers: access.brokers };
   if (access.tls) connection.ssl = true;
   if (access.tls && access.caSecret) connection.ca = value(access.caSecret.name, access.caSecret.key);
   if (access.sasl) {
@@ -31,7 +28,7 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 15_000;
 
 /** A client that gives up soon: whoever uses it tries again later. */
-export function kafkaClient({ brokers, ssl, ca, sasl }: Brokers): Kafka {
+export function kafkaClient({ brokers, ssl, ca, sasl }: KafkaConnection): Kafka {
   return new Kafka({
     clientId: 'bss-operator',
     brokers,

@@ -1,9 +1,10 @@
 /** Keeps topics as the specs want them. The work goes on beside the reconciling, which only asks how far it has come. */
 import kafkajs, { type Admin } from 'kafkajs';
+import type { KafkaConnection } from '../autoscale/index.ts';
 import { hash } from '../platform/index.ts';
 import type { Clock, Logger } from '../runtime/index.ts';
 import type { Health } from './health.ts';
-import { kafkaClient, type Brokers } from './kafka.ts';
+import { kafkaClient } from './kafka.ts';
 import { describePlan, planTopics, type ExistingTopic, type TopicPlan, type WantedTopic } from './topic-plan.ts';
 
 // It is CommonJS, and not all of its names can be found by a look at its source.
@@ -49,7 +50,7 @@ export class TopicKeeper {
   }
 
   /** State of the topics as last seen. Starts a look at them when one is due; never waits for it. */
-  ensure(platformKey: string, connection: Brokers, topics: WantedTopic[]): TopicsState {
+  ensure(platformKey: string, connection: KafkaConnection, topics: WantedTopic[]): TopicsState {
     const entry = this.#entryFor(platformKey, hash([connection, topics]), topics);
     if (!entry.running && this.#options.clock.monotonic() >= entry.due) void this.#run(platformKey, entry, connection, topics);
     return entry.state;
@@ -74,7 +75,7 @@ export class TopicKeeper {
     return entry;
   }
 
-  async #run(platformKey: string, entry: Entry, connection: Brokers, topics: WantedTopic[]): Promise<void> {
+  async #run(platformKey: string, entry: Entry, connection: KafkaConnection, topics: WantedTopic[]): Promise<void> {
     const { clock, logger, onChange, onEvent } = this.#options;
     entry.running = true;
     const before = JSON.stringify(entry.state);
@@ -110,7 +111,7 @@ function settled(count: number, differences: string[]): TopicsState {
 }
 
 /** Does what is to be done, and returns what it was. Rejects when the brokers do not answer or refuse. */
-async function settleTopics(connection: Brokers, wanted: WantedTopic[]): Promise<TopicPlan> {
+async function settleTopics(connection: KafkaConnection, wanted: WantedTopic[]): Promise<TopicPlan> {
   const admin = kafkaClient(connection).admin();
   try {
     await admin.connect();
@@ -169,7 +170,7 @@ function configEntries(config: Record<string, string>): { name: string; value: s
 }
 
 /** One sentence for one cause: kafkajs words the same absence in several ways. */
-function describeError(error: unknown, { brokers }: Brokers): string {
+function describeError(error: unknown, { brokers }: KafkaConnection): string {
   const at = brokers.join(', ');
   if (!(error instanceof KafkaJSError)) return `cannot be looked at: ${String(error)}`;
   const text = `${error.name} ${error.message}`;
