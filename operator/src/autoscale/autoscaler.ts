@@ -2,6 +2,7 @@
 import { Group } from './group.ts';
 import type { ClusterView } from './group.ts';
 import { SAMPLE_SECONDS } from './policy.ts';
+import type { Suspect } from './probe.ts';
 import { Sampler } from './sampler.ts';
 import type { GroupReading } from './sampler.ts';
 import type {
@@ -41,6 +42,7 @@ interface Platform {
   timer: NodeJS.Timeout | null;
   /** The look under way. */
   busy: Promise<void> | null;
+  probing: boolean;
   removed: boolean;
 }
 
@@ -106,6 +108,7 @@ export class Autoscaler {
       rivals: new Map(),
       timer: null,
       busy: null,
+      probing: false,
       removed: false,
     };
     this.#platforms.set(key, platform);
@@ -153,7 +156,33 @@ export class Autoscaler {
       changed ||= before !== group.fingerprint();
     }
     if (changed) this.#deps.onChange?.(platform.key);
+    this.#probe(platform, groups);
     return next;
+  }
+
+  /** One probe at a time, beside the looks. */
+  #probe(platform: Platform, groups: readonly Group[]): void {
+    if (platform.probing) return;
+    for (const group of groups) {
+      const suspects = group.suspects();
+      if (suspects.length === 0) continue;
+      platform.probing = true;
+      void this.#probeGroup(platform, group, suspects);
+      return;
+    }
+  }
+
+  async #probeGroup(platform: Platform, group: Group, suspects: readonly Suspect[]): Promise<void> {
+    try {
+      const empty = await platform.sampler.probe(suspects);
+      group.foundEmpty(empty, suspects);
+      const fields = { platform: platform.key, group: group.target.group, asked: suspects.length, empty: empty.size };
+      this.#log('info', 'looked whether anything readable is left in a lag that stands still', fields);
+    } catch (error) {
+      this.#log('warn', 'cannot look whether anything readable is left', { platform: platform.key, error: messageOf(error) });
+    } finally {
+      platform.probing = false;
+    }
   }
 
   async #stepGroup(platform: Platform, group: Group, at: number, reading: GroupReading | undefined, view: ClusterView): Promise<Decision> {

@@ -184,13 +184,14 @@ function down(state: State, size: Size, sample: UsableSample, policy: ScalePolic
   const target = least(Math.max(now, mostNeeded(state.needs, sample.at)));
   const soon = least(Math.max(now, mostNeeded(state.needs, sample.at + mergeSeconds * 1000)));
   const covered = state.coveredSince !== null && sample.at - state.coveredSince >= policy.scaleDownWindowSeconds * 1000;
-  if (!covered || target >= current || soon <= target * MERGE_SHARE) return { replicas: current, reason: 'WaitingForWindow' };
+  if (!covered || target >= current || (soon < target && soon <= target * MERGE_SHARE))
+    return { replicas: current, reason: 'WaitingForWindow' };
   return { replicas: target, reason: target === 0 ? 'Idle' : stayed === 'Ineffective' ? 'Ineffective' : 'ScaledDown' };
 }
 
 function stayReason(size: Size, limit: number): DecisionReason {
   if (limit < size.wanted) return 'Ineffective';
-  return size.hot.length > 0 && size.backlog > 0 ? 'HotPartition' : 'Steady';
+  return size.hot.length > 0 ? 'HotPartition' : 'Steady';
 }
 
 /** The most that is needed by what still counts after `at`. */

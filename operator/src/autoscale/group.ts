@@ -1,9 +1,10 @@
 /** One consumer group under the autoscaler's care: what is remembered of it, and what others are shown. No I/O. */
 import { decide } from './decide.ts';
 import { DelayTracker } from './delay.ts';
-import { toSample, unusable } from './lag.ts';
+import { markEmpty, stillPartitions, toSample, unusable } from './lag.ts';
 import type { LagMemory } from './lag.ts';
 import { validatePolicy } from './policy.ts';
+import type { Suspect } from './probe.ts';
 import type { GroupReading } from './sampler.ts';
 import { initialState } from './state.ts';
 import type { State } from './state.ts';
@@ -47,6 +48,7 @@ export class Group {
   #message = 'not sampled yet';
   #problems: Problem[] = [];
   #strangerSamples = 0;
+  readonly #probed = new Map<string, string>();
 
   constructor(target: ScaleTarget) {
     this.target = target;
@@ -75,6 +77,23 @@ export class Group {
   /** Whether the last decision is the operator's to carry out. */
   mayAct(cluster: ClusterView): boolean {
     return this.target.policy.mode === 'builtin' && cluster.rivals.length === 0 && validatePolicy(this.target.policy).length === 0;
+  }
+
+  /** Partitions whose lag has stood still so long that it may hold nothing readable; each state of them is named once. */
+  suspects(): Suspect[] {
+    if (this.#memory === null) return [];
+    const fresh = stillPartitions(this.#memory).filter(({ name, position, end }) => this.#probed.get(name) !== `${position}-${end}`);
+    for (const { name, position, end } of fresh) this.#probed.set(name, `${position}-${end}`);
+    return fresh.map(({ name, topic, partition, position }) => ({ name, topic, partition, position }));
+  }
+
+  /** Nothing readable is left in these partitions: their lag counts as none until they change. */
+  foundEmpty(names: ReadonlySet<string>, probed: readonly Suspect[]): void {
+    if (this.#memory === null) return;
+    const unmoved = probed.filter(({ name, position }) =>
+      this.#memory?.partitions.some((one) => one.name === name && one.position === position),
+    );
+    this.#memory = markEmpty(this.#memory, new Set(unmoved.map(({ name }) => name).filter((name) => names.has(name))));
   }
 
   /** The decision was carried out. */

@@ -129,6 +129,22 @@ describe('sampler against a real broker', { timeout: 180_000 }, () => {
     assert.equal(group.status().lag, PARTITIONS);
   });
 
+  it('tells transaction markers from records that wait', async () => {
+    await create('marked');
+    const transactional = client.producer({ transactionalId: 'marker', maxInFlightRequests: 1, idempotent: true });
+    await transactional.connect();
+    const transaction = await transactional.transaction();
+    await transaction.send({ topic: 'marked', messages: [0, 1].map((partition) => ({ partition, value: 'x' })) });
+    await transaction.commit();
+    await transactional.disconnect();
+    // Each of the two holds a record and a marker; the group has read the record of the first only.
+    const suspects = [
+      { name: 'marked/0', topic: 'marked', partition: 0, position: 1 },
+      { name: 'marked/1', topic: 'marked', partition: 1, position: 0 },
+    ];
+    assert.deepEqual(await sampler.probe(suspects), new Set(['marked/0']));
+  });
+
   it('says that a frozen broker is away within its time limit and goes on within 15 s of its return', async () => {
     await create('frozen');
     await readOne('frozen-group', 'frozen');

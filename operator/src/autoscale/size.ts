@@ -81,7 +81,8 @@ function inFlight({ arrival, usualSeconds }: Estimate, { maxDelaySeconds }: Scal
 function bySize(state: State, sample: UsableSample, policy: ScalePolicy, rate: number): Size {
   const { estimate } = state;
   const partitions = sample.partitions.length;
-  const hot = hotPartitions(estimate.partitionArrival, rate);
+  // A hot partition without lag is nobody's trouble.
+  const hot = hotPartitions(estimate.partitionArrival, rate).filter((index) => (sample.lag[index] ?? 0) > rate);
   const lag = sample.lag.map((waiting, index) => (hot.includes(index) ? 0 : waiting));
   const backlog = Math.max(0, sum(lag) - inFlight(estimate, policy));
   const arrival = backlog > 0 ? Math.max(estimate.arrival, estimate.arrivalNow) : estimate.arrival;

@@ -90,6 +90,7 @@ async function ask(worker: Worker, job: Job | undefined): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   worker.once('message', resolve);
   worker.once('error', reject);
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
   worker.postMessage(job);
   const answer = await promise;
   worker.off('error', reject);
@@ -98,9 +99,9 @@ async function ask(worker: Worker, job: Job | undefined): Promise<Answer> {
 
 function serve(): void {
   parentPort?.on('message', (job: Job) => {
-    parentPort?.postMessage(
-      job.kind === 'compare' ? compare(job.trace, { ...CALIBRATED, inFlight: job.inFlight }) : simulateDays(job.seeds),
-    );
+    const answer = job.kind === 'compare' ? compare(job.trace, { ...CALIBRATED, inFlight: job.inFlight }) : simulateDays(job.seeds);
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+    parentPort?.postMessage(answer);
   });
 }
 

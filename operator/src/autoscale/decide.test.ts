@@ -1,0 +1,243 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { decide } from './decide.ts';
+import { withDefaults } from './policy.ts';
+import type { ScalePolicy } from './policy.ts';
+import { initialState } from './state.ts';
+import type { State } from './state.ts';
+import { sampleOf } from './testing.ts';
+import type { SampleOptions } from './testing.ts';
+import type { Decision, LearnedRate, Sample } from './types.ts';
+
+const LEARNED: LearnedRate = { ratePerReplica: 200, startupSeconds: 5, observations: 50 };
+
+/** A group under a policy, driven sample by sample, five seconds apart. */
+class Driver {
+  state: State;
+  readonly policy: ScalePolicy;
+  at = 0;
+
+  constructor(policy: Partial<ScalePolicy> = {}, learned: LearnedRate | null = LEARNED) {
+    this.policy = withDefaults(policy);
+    this.state = initialState(learned);
+  }
+
+  see(options: SampleOptions): Decision {
+    return this.take(sampleOf({ ...options, at: this.next() }));
+  }
+
+  /** The same sample for so many seconds, or until something else than its replicas is decided; the last decision. */
+  hold(seconds: number, options: SampleOptions): Decision {
+    let decision = this.see(options);
+    for (let passed = 5; passed < seconds && decision.replicas === options.replicas; passed += 5) decision = this.see(options);
+    return decision;
+  }
+
+  blind(replicas: number): Decision {
+    const deployment = { replicas, ready: replicas, rollingOut: false };
+    return this.take({ usable: false, at: this.next(), reason: 'BrokerAway', message: 'the brokers do not answer', deployment });
+  }
+
+  next(): number {
+    this.at += 5000;
+    return this.at;
+  }
+
+  take(sample: Sample): Decision {
+    const { state, decision } = decide(this.state, sample, this.policy);
+    this.state = state;
+    return decision;
+  }
+}
+
+/** Arrivals of so many a second, all processed at once. */
+const flowing = (perSecond: number, replicas: number): SampleOptions => ({ arrived: perSecond * 5, progress: perSecond * 5, replicas });
+
+describe('decide', () => {
+  it('goes up at the first sample that shows a jump', () => {
+    const driver = new Driver();
+    driver.hold(60, flowing(100, 1));
+    const decision = driver.see({ arrived: 8000, progress: 1000, lag: 7000, replicas: 1, delaySeconds: 4 });
+    assert.equal(decision.replicas, 12);
+    assert.equal(decision.reason, 'ArrivalRate');
+  });
+
+  it('keeps within the step limit', () => {
+    const driver = new Driver({ stepUpReplicas: 2, stepUpFactor: 1.5 });
+    driver.hold(60, flowing(100, 1));
+    assert.equal(driver.see({ arrived: 8000, progress: 1000, lag: 7000, replicas: 1 }).replicas, 3);
+  });
+
+  it('keeps within the bounds, whatever there is', () => {
+    const driver = new Driver({ minReplicas: 2, maxReplicas: 4 });
+    assert.equal(driver.see(flowing(0, 9)).replicas, 4);
+    assert.equal(driver.see(flowing(0, 1)).replicas, 2);
+    assert.equal(driver.see({ arrived: 50_000, progress: 1000, lag: 90_000, replicas: 4 }).replicas, 4);
+  });
+
+  it('does not chase a rate of arrivals that the replicas carry', () => {
+    const driver = new Driver();
+    assert.deepEqual(pick(driver.hold(300, flowing(760, 4))), { replicas: 4, reason: 'Steady' });
+  });
+
+  it('adds replicas for a backlog that would take too long', () => {
+    const driver = new Driver();
+    driver.hold(60, flowing(700, 4));
+    const decision = driver.see({ arrived: 3500, progress: 3500, lag: 8000, replicas: 4 });
+    assert.equal(decision.reason, 'Backlog');
+    assert.equal(decision.replicas, 12);
+  });
+
+  it('goes down only when the smaller number has sufficed for the window', () => {
+    const driver = new Driver({ scaleDownWindowSeconds: 60 });
+    driver.hold(60, flowing(2000, 12));
+    const first = driver.hold(45, flowing(100, 12));
+    assert.deepEqual(pick(first), { replicas: 12, reason: 'WaitingForWindow' });
+    assert.deepEqual(pick(driver.hold(40, flowing(100, 12))), { replicas: 1, reason: 'ScaledDown' });
+  });
+
+  it('looks again soon when a backlog is new', () => {
+    const driver = new Driver();
+    driver.hold(60, flowing(100, 1));
+    assert.equal(driver.see({ arrived: 3000, progress: 1000, lag: 2000, replicas: 1 }).next, 2);
+    assert.equal(driver.see({ arrived: 3000, progress: 1000, lag: 4000, replicas: 1 }).next, undefined);
+  });
+
+  it('holds while the lag is unknown and begins a new window afterwards', () => {
+    const driver = new Driver({ scaleDownWindowSeconds: 60 });
+    driver.hold(60, flowing(2000, 12));
+    for (let look = 0; look < 24; look++) assert.deepEqual(pick(driver.blind(12)), { replicas: 12, reason: 'LagUnknown' });
+    assert.equal(driver.hold(55, flowing(100, 12)).replicas, 12);
+    assert.equal(driver.hold(20, flowing(100, 12)).replicas, 1);
+  });
+
+  it('goes up to the safe number after the lag was unknown for long, and never down to it', () => {
+    const driver = new Driver({ safeReplicas: 6, lagUnknownSeconds: 30 });
+    assert.equal(driver.blind(2).replicas, 2);
+    let decision = driver.blind(2);
+    for (let look = 0; look < 6; look++) decision = driver.blind(2);
+    assert.deepEqual(pick(decision), { replicas: 6, reason: 'SafeReplicas' });
+    assert.deepEqual(pick(driver.blind(9)), { replicas: 9, reason: 'LagUnknown' });
+  });
+
+  it('holds a scale-down during a rollout and a rebalance', () => {
+    const rollout = new Driver();
+    rollout.hold(60, flowing(2000, 12));
+    assert.equal(rollout.hold(120, { ...flowing(100, 12), deployment: { rollingOut: true } }).reason, 'HeldRollout');
+    const rebalance = new Driver();
+    rebalance.hold(60, flowing(2000, 12));
+    assert.equal(rebalance.hold(120, { ...flowing(100, 12), group: { state: 'PreparingRebalance' } }).reason, 'HeldRebalance');
+  });
+
+  it('leaves a group alone that processes nothing', () => {
+    const driver = new Driver();
+    driver.hold(60, flowing(700, 4));
+    const decision = driver.hold(60, { arrived: 3500, progress: 0, lag: 20_000, replicas: 4 });
+    assert.deepEqual(pick(decision), { replicas: 4, reason: 'NoProgress' });
+  });
+
+  it('stops at replicas that bring nothing, and says so', () => {
+    const driver = new Driver();
+    driver.hold(60, flowing(700, 4));
+    const up = driver.see({ arrived: 6000, progress: 3900, lag: 30_000, replicas: 4 });
+    assert.equal(up.replicas, 12);
+    // Twelve do no more than four did.
+    const decision = driver.hold(60, { arrived: 6000, progress: 4000, lag: 60_000, replicas: 12, delaySeconds: 20 });
+    assert.equal(decision.reason, 'Ineffective');
+    assert.ok(decision.replicas < 12);
+    assert.match(decision.message, /something that they share/);
+  });
+
+  it('names a hot partition instead of scaling at it', () => {
+    const driver = new Driver();
+    const hot = (lag: number) => {
+      const sample = sampleOf({ at: driver.at, replicas: 3 });
+      const of = (first: number, others: number) => sample.lag.map((_, index) => (index === 0 ? first : others));
+      return { ...sample, lag: of(lag, 0), totalLag: lag, arrived: of(1500, 100), progress: of(700, 100), delaySeconds: 20 };
+    };
+    let last: Decision | undefined;
+    for (let lag = 1000; lag < 20_000; lag += 800) {
+      driver.at += 5000;
+      const step = decide(driver.state, { ...hot(lag), at: driver.at }, driver.policy);
+      driver.state = step.state;
+      last = step.decision;
+    }
+    assert.ok(last !== undefined);
+    assert.deepEqual(pick(last), { replicas: 3, reason: 'HotPartition' });
+    assert.match(last.message, /t\/0 alone/);
+  });
+
+  it('learns an unknown rate from the first backlog rather than guessing at it', () => {
+    const driver = new Driver({}, null);
+    driver.hold(60, flowing(100, 1));
+    assert.equal(driver.see({ arrived: 2000, progress: 800, lag: 1200, replicas: 1 }).replicas, 1);
+    assert.equal(driver.see({ arrived: 5000, progress: 1000, lag: 5200, replicas: 1 }).replicas, 12);
+  });
+
+  it('explores upwards when the rate cannot be learnt, at most doubling', () => {
+    const driver = new Driver({}, null);
+    const growing = { arrived: 5000, progress: 500, replicas: 3, group: { state: 'PreparingRebalance' as const, members: 3 } };
+    driver.see({ ...growing, lag: 5000 });
+    const decision = driver.see({ ...growing, lag: 10_000 });
+    assert.deepEqual(pick(decision), { replicas: 6, reason: 'Exploring' });
+  });
+
+  it('stops an idle group only after the idle time, and wakes it for the first message', () => {
+    const driver = new Driver({ scaleToZero: true, idleSeconds: 120 });
+    assert.equal(driver.hold(115, flowing(0, 1)).replicas, 1);
+    assert.deepEqual(pick(driver.hold(20, flowing(0, 1))), { replicas: 0, reason: 'Idle' });
+    assert.equal(driver.see({ replicas: 0 }).replicas, 0);
+    assert.deepEqual(pick(driver.see({ replicas: 0, arrived: 1, lag: 1 })), { replicas: 1, reason: 'Activated' });
+  });
+
+  it('does not stop a group that works without lag', () => {
+    const driver = new Driver({ scaleToZero: true });
+    assert.equal(driver.hold(600, flowing(20, 1)).replicas, 1);
+  });
+
+  it('waits for more than the activation lag', () => {
+    const driver = new Driver({ scaleToZero: true, activationLag: 100 });
+    assert.equal(driver.see({ replicas: 0, lag: 100 }).replicas, 0);
+    assert.equal(driver.see({ replicas: 0, lag: 101 }).replicas, 1);
+  });
+
+  it("understands KEDA's threshold", () => {
+    const driver = new Driver({ lagPerReplica: 100 });
+    driver.hold(60, flowing(10, 1));
+    assert.deepEqual(pick(driver.see({ ...flowing(10, 1), lag: 450 })), { replicas: 5, reason: 'LagPerReplica' });
+  });
+
+  it('takes a change by somebody else for a new start', () => {
+    const driver = new Driver({ scaleDownWindowSeconds: 60 });
+    driver.hold(120, flowing(100, 1));
+    assert.equal(driver.hold(45, flowing(100, 9)).replicas, 9);
+    assert.equal(driver.hold(30, flowing(100, 9)).replicas, 1);
+  });
+
+  it('waits longer after a scale-down that had to be taken back', () => {
+    const driver = new Driver({ scaleDownWindowSeconds: 30 });
+    const cycle = () => {
+      driver.see({ arrived: 8000, progress: 1000, lag: 7000, replicas: 1, delaySeconds: 4 });
+      driver.hold(20, flowing(1600, 12));
+      let waited = 0;
+      while (driver.see(flowing(100, 12)).replicas === 12) waited += 5;
+      return waited;
+    };
+    driver.hold(60, flowing(100, 1));
+    const first = cycle();
+    const second = cycle();
+    const third = cycle();
+    assert.ok(second > first && third > second, `${first} ${second} ${third}`);
+  });
+
+  it('does not touch a group that it does not manage', () => {
+    for (const mode of ['fixed', 'keda'] as const) {
+      const driver = new Driver({ mode });
+      assert.deepEqual(pick(driver.see({ arrived: 90_000, progress: 0, lag: 90_000, replicas: 2 })), { replicas: 2, reason: 'NotManaged' });
+    }
+  });
+});
+
+function pick({ replicas, reason }: Decision): Pick<Decision, 'replicas' | 'reason'> {
+  return { replicas, reason };
+}

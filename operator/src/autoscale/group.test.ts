@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Group } from './group.ts';
+import type { ClusterView } from './group.ts';
+import { withDefaults } from './policy.ts';
+import type { ScalePolicy } from './policy.ts';
+import type { GroupReading } from './sampler.ts';
+
+const CLUSTER: ClusterView = { deployment: { replicas: 1, ready: 1, rollingOut: false }, rivals: [] };
+
+function groupWith(policy: Partial<ScalePolicy> = {}): Group {
+  return new Group({ group: 'g', topics: ['t'], namespace: 'n', deployment: 'd', policy: withDefaults(policy) });
+}
+
+function reading(end: number, committed: number, members = 1): GroupReading {
+  return {
+    ok: true,
+    offsets: [{ topic: 't', partition: 0, logStart: 0, end, committed }],
+    group: { state: members === 0 ? 'Empty' : 'Stable', members },
+    owners: members === 0 ? null : [0],
+  };
+}
+
+const problemsOf = (group: Group) => group.status().problems.map(({ type }) => type);
+
+describe('group', () => {
+  it('shows what it saw', () => {
+    const group = groupWith();
+    group.step(0, reading(100, 40), CLUSTER);
+    group.step(5000, reading(200, 90), CLUSTER);
+    const status = group.status();
+    assert.deepEqual([status.lag, status.delaySeconds, status.arrivalRate, status.throughput], [110, 5, 20, 10]);
+    assert.deepEqual([status.replicas, status.members, status.partitions], [1, 1, 1]);
+  });
+
+  it('says that the lag is unknown instead of showing a number', () => {
+    const group = groupWith();
+    group.step(0, reading(100, 40), CLUSTER);
+    group.step(5000, { ok: false, reason: 'BrokerAway', message: 'the brokers do not answer' }, CLUSTER);
+    assert.equal(group.status().lag, null);
+    assert.deepEqual(problemsOf(group), ['LagUnknown']);
+    assert.equal(group.counters.unusableSamples, 1);
+  });
+
+  it('tells refused credentials from a broker that is away', () => {
+    const group = groupWith();
+    group.step(0, { ok: false, reason: 'CredentialsRefused', message: 'no' }, CLUSTER);
+    assert.deepEqual(problemsOf(group), ['CredentialsRefused']);
+  });
+
+  it('yields to another scaler and names it', () => {
+    const group = groupWith();
+    const cluster = { ...CLUSTER, rivals: ['HorizontalPodAutoscaler/web'] };
+    const decision = group.step(0, reading(100, 40), cluster);
+    assert.deepEqual([decision.replicas, decision.reason], [1, 'ForeignScaler']);
+    assert.equal(group.mayAct(cluster), false);
+    assert.match(group.status().problems[0]?.message ?? '', /HorizontalPodAutoscaler\/web/);
+  });
+
+  it('does not act on a policy that cannot work', () => {
+    const group = groupWith({ minReplicas: 5, maxReplicas: 2 });
+    group.step(0, reading(100, 40), CLUSTER);
+    assert.deepEqual(problemsOf(group), ['PolicyInvalid']);
+    assert.equal(group.mayAct(CLUSTER), false);
+  });
+
+  it('mentions a manual change once', () => {
+    const group = groupWith();
+    group.step(0, reading(100, 100), CLUSTER);
+    const changed = { ...CLUSTER, deployment: { replicas: 3, ready: 3, rollingOut: false } };
+    group.step(5000, reading(100, 100), changed);
+    assert.deepEqual(problemsOf(group), ['ManualChange']);
+    group.step(10_000, reading(100, 100), changed);
+    assert.deepEqual(problemsOf(group), []);
+  });
+
+  it('wonders about a group that nobody joins', () => {
+    const group = groupWith();
+    for (let look = 0; look < 12; look++) group.step(look * 5000, reading(100, -1, 0), CLUSTER);
+    assert.deepEqual(problemsOf(group), ['UnknownGroup']);
+  });
+
+  it('keeps its message while only figures change', () => {
+    const group = groupWith();
+    group.step(0, reading(100, 100), CLUSTER);
+    group.step(5000, reading(200, 200), CLUSTER);
+    const { message } = group.status();
+    const before = group.fingerprint();
+    group.step(10_000, reading(330, 330), CLUSTER);
+    assert.equal(group.status().message, message);
+    assert.equal(group.fingerprint(), before);
+  });
+
+  it('suspects a lag that stands still once, and believes a probe', () => {
+    const group = groupWith();
+    for (let look = 0; look < 8; look++) group.step(look * 5000, reading(101, 100), CLUSTER);
+    const suspects = group.suspects();
+    assert.deepEqual(suspects, [{ name: 't/0', topic: 't', partition: 0, position: 100 }]);
+    assert.deepEqual(group.suspects(), []);
+    group.foundEmpty(new Set(['t/0']), suspects);
+    group.step(40_000, reading(101, 100), CLUSTER);
+    assert.equal(group.status().lag, 0);
+  });
+
+  it('keeps an hour of decisions', () => {
+    const group = groupWith();
+    for (let look = 0; look < 1000; look++) group.step(look * 5000, reading(look, look), CLUSTER);
+    assert.equal(group.history.length, 720);
+    assert.equal(group.history.at(-1)?.at, 999 * 5000);
+  });
+});
