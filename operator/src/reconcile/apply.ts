@@ -54,7 +54,10 @@ async function applyOne(pass: Pass, manifest: KubernetesObject, hold: boolean, a
     const live = cached ?? (await pass.client.find(referenceOf(manifest), { signal: pass.signal }));
     if (live !== undefined && ownershipOf(pass.platform, live) === 'foreign')
       return refuse(applied, `${name(manifest)} exists and belongs to somebody else: rename or delete it`);
+    const drift = wasAppliedLikeThis(live, manifest);
+    if (drift && !pass.guard.mayCorrect(objectKey(manifest))) return contest(pass, manifest);
     const result = await applyOver(pass, manifest, live);
+    if (drift && result.action === 'changed') pass.guard.corrected(objectKey(manifest));
     applied.live.set(objectKey(manifest), result.object);
     return result;
   } catch (error) {
@@ -114,6 +117,10 @@ async function replaceImmutable(pass: Pass, manifest: KubernetesObject, live: Ku
 
 function hasSucceeded(job: KubernetesObject): boolean {
   return ((job['status'] as { succeeded?: number } | undefined)?.succeeded ?? 0) > 0;
+}
+
+function contest(pass: Pass, manifest: KubernetesObject): undefined {
+  pass.contested.add(name(manifest));
 }
 
 function refuse(applied: Applied, message: string): undefined {

@@ -1,6 +1,7 @@
 /** What one pass carries along: who is reconciled, and by what means. */
 import type { Applier, KubeClient, Logger } from '../runtime/index.ts';
 import type { Cache } from './cache.ts';
+import type { DriftGuard } from './drift-guard.ts';
 import type { Publish } from './events.ts';
 import type { PlatformObject } from './ownership.ts';
 
@@ -12,6 +13,9 @@ export interface Pass {
   /** Fenced: writes only while this replica leads. */
   client: KubeClient;
   applier: Applier;
+  guard: DriftGuard;
+  /** Objects that somebody else changes as often as we take them back: `Kind name`. Filled by the pass. */
+  contested: Set<string>;
   publish: Publish;
   logger: Logger;
   signal: AbortSignal;

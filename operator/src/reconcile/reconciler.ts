@@ -17,17 +17,18 @@ import {
 import type { Applier, Clock, EventRecorder, KubeClient, Reconcile, ReconcileContext, ReconcileResult } from '../runtime/index.ts';
 import type { Cache } from './cache.ts';
 import { CredentialsTakenError, decode, ensureCredentials, type SecretObject } from './credentials.ts';
+import { DriftGuard, REFILL_MS } from './drift-guard.ts';
 import type { EventReason } from './events.ts';
 import { ensureFinalizer, finalize } from './finalize.ts';
 import { nextGroups } from './groups.ts';
 import { entryOf, sortedInventory, unwanted, wantedEntries, type InventoryEntry } from './inventory.ts';
 import { kafkaConnection } from './kafka.ts';
-import type { ActedOutcome, ComponentState } from './outcome.ts';
+import type { ActedOutcome } from './outcome.ts';
 import { ownershipOf } from './ownership.ts';
 import type { Pass } from './pass.ts';
 import { prune } from './prune.ts';
 import { scale } from './scaling.ts';
-import { readSecrets, type SecretValues } from './secrets.ts';
+import { readSecrets, SecretValues } from './secrets.ts';
 import { StatusWriter } from './status-writer.ts';
 import type { TopicKeeper, TopicsState } from './topics.ts';
 import { unstick } from './unstick.ts';
@@ -61,6 +62,7 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   /** Credentials of each platform as last seen: when somebody deletes one, the stores still use it. */
   readonly #credentials = new Map<string, Credentials>();
+  readonly #guards = new Map<string, DriftGuard>();
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -91,7 +93,9 @@ export class Reconciler {
     const { cache, client, applier, recorder, clock } = this.#options;
     const publish = (type: 'Normal' | 'Warning', reason: EventReason, message: string) =>
       recorder.record(platform, { type, reason, message });
-    return { key, platform, cache, client, applier, publish, logger, signal, now: clock.now() };
+    const guard = this.#guards.get(key) ?? new DriftGuard(clock);
+    this.#guards.set(key, guard);
+    return { key, platform, cache, client, applier, guard, contested: new Set(), publish, logger, signal, now: clock.now() };
   }
 
   #forget(key: string): void {
@@ -99,6 +103,7 @@ export class Reconciler {
     this.#options.topics.remove(key);
     this.#options.status.forget(key);
     this.#credentials.delete(key);
+    this.#guards.delete(key);
   }
 
   async #delete(pass: Pass): Promise<ReconcileResult | void> {
@@ -136,12 +141,19 @@ export class Reconciler {
 
   async #act(pass: Pass, spec: BssPlatformSpec): Promise<ReconcileResult> {
     const secrets = await this.#secrets(pass, spec);
-    if (!('get' in secrets)) return this.#reject(pass, [secrets]);
+    if (!(secrets instanceof SecretValues)) return this.#reject(pass, [secrets]);
     const bare = this.#input(pass, spec);
     const input = { ...bare, secretHashes: secrets.hashes(secretUses(bare)) };
     const components = build(pass, input);
     if (!Array.isArray(components)) return this.#reject(pass, [components]);
+    const outcome = await this.#bringAbout(pass, input, components, secrets);
+    const throttledMs = await this.#options.status.write(pass, outcome);
+    return { requeueAfterMs: Math.min(throttledMs ?? RESYNC_MS, requeueMs(pass, outcome, secrets.foreign), this.#topicsMs(pass, outcome)) };
+  }
 
+  /** Prune what must go first, apply in order, prune the rest, scale. */
+  async #bringAbout(pass: Pass, input: PlatformInput, components: Component[], secrets: SecretValues): Promise<ActedOutcome> {
+    const { spec } = input;
     const made = [...(pass.platform.status?.inventory ?? []), ...ownObjects(pass)];
     const wanted = wantedEntries(components);
     const superfluous = unwanted(made, [...wanted, credentialsEntry(input)]);
@@ -152,12 +164,16 @@ export class Reconciler {
     const { states, settled } = await walk(pass, components, spec.hibernate ? [] : [topics.task], spec.hibernate);
     await unstick(pass, components, states);
     const remaining = settled ? await prune(pass, superfluous.last) : superfluous.last;
-    const groups = scale(pass, this.#options.autoscaler, input, kafka.connection);
 
-    const inventory = sortedInventory([...wanted.filter((entry) => isMade(pass, entry, made)), ...stubborn, ...remaining]);
-    const outcome = { ...facts(input), components: states, topicDifferences: topics.state()?.differences, groups, inventory };
-    const throttledMs = await this.#options.status.write(pass, { ...outcome, type: 'acted', generation: generationOf(pass) });
-    return { requeueAfterMs: Math.min(throttledMs ?? RESYNC_MS, requeueMs(states, secrets.foreign), this.#topicsMs(pass, topics.state())) };
+    return {
+      ...facts(input, [...pass.contested]),
+      type: 'acted',
+      generation: generationOf(pass),
+      components: states,
+      topicDifferences: topics.state()?.differences,
+      groups: scale(pass, this.#options.autoscaler, input, kafka.connection),
+      inventory: sortedInventory([...wanted.filter((entry) => isMade(pass, entry, made)), ...stubborn, ...remaining]),
+    };
   }
 
   #input(pass: Pass, spec: BssPlatformSpec): PlatformInput {
@@ -205,8 +221,8 @@ export class Reconciler {
     return { task: { name: 'topics', kind: 'KafkaTopics', stage: 'setup', tend }, state: () => state };
   }
 
-  #topicsMs(pass: Pass, state: TopicsState | undefined): number {
-    return state === undefined ? RESYNC_MS : Math.max(1000, this.#options.topics.nextLookMs(pass.key));
+  #topicsMs(pass: Pass, { topicDifferences }: ActedOutcome): number {
+    return topicDifferences === undefined ? RESYNC_MS : Math.max(1000, this.#options.topics.nextLookMs(pass.key));
   }
 }
 
@@ -231,10 +247,15 @@ function usedSecrets(input: PlatformInput): string[] {
   return [...secretUses(input).map((use) => use.name), ...own];
 }
 
-function facts(input: PlatformInput): Pick<ActedOutcome, 'spec' | 'warnings' | 'endpoints' | 'secretName'> {
+function facts(input: PlatformInput, contested: string[] = []): Pick<ActedOutcome, 'spec' | 'warnings' | 'endpoints' | 'secretName'> {
   return {
     spec: input.spec,
-    warnings: adviseSpec(input.spec).map(({ path, message }) => `${path}: ${message}`),
+    warnings: [
+      ...adviseSpec(input.spec).map(({ path, message }) => `${path}: ${message}`),
+      ...contested
+        .toSorted()
+        .map((name) => `${name} is changed by somebody else as often as it is put right: see the events DriftCorrected`),
+    ],
     endpoints: endpoints(input),
     secretName: credentialsName(input),
   };
@@ -258,8 +279,9 @@ function isMade({ cache, platform }: Pass, entry: InventoryEntry, made: Inventor
   return known || cache.get({ ...entry, namespace: platform.metadata.namespace }) !== undefined;
 }
 
-function requeueMs(states: ComponentState[], foreignSecrets: boolean): number {
-  if (states.some(({ state }) => state === 'refused')) return REFUSED_MS;
-  if (states.some(({ state, health }) => state === 'held' || !health.healthy)) return PENDING_MS;
+function requeueMs({ contested }: Pass, { components }: ActedOutcome, foreignSecrets: boolean): number {
+  if (contested.size > 0) return REFILL_MS;
+  if (components.some(({ state }) => state === 'refused')) return REFUSED_MS;
+  if (components.some(({ state, health }) => state === 'held' || !health.healthy)) return PENDING_MS;
   return foreignSecrets ? FOREIGN_SECRETS_MS : RESYNC_MS;
 }

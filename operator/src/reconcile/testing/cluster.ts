@@ -26,6 +26,7 @@ const API: Record<string, string> = {
 export interface Write {
   verb: string;
   resource: string;
+  namespace: string;
   name: string;
 }
 
@@ -98,12 +99,25 @@ export class Cluster {
     return (await this.#audit()).filter(({ resource, verb }) => resource === 'leases' && WRITING.has(verb)).length;
   }
 
+  /** Passes of the operator's controller since it started. */
+  async passes(): Promise<number> {
+    return Number(/bss_operator_reconcile_duration_seconds_count\{[^}]*\} (\d+)/.exec(await this.operator.metrics())?.[1] ?? Number.NaN);
+  }
+
   async #audit(): Promise<Write[]> {
     const lines = (await readFile(this.api.auditLogPath, 'utf8')).split('\n').filter((line) => line.endsWith('}'));
     return lines
-      .map((line) => JSON.parse(line) as { userAgent?: string; verb: string; objectRef?: { resource?: string; name?: string } })
+      .map(
+        (line) =>
+          JSON.parse(line) as { userAgent?: string; verb: string; objectRef?: { resource?: string; namespace?: string; name?: string } },
+      )
       .filter(({ userAgent }) => userAgent === 'bss-operator')
-      .map(({ verb, objectRef }) => ({ verb, resource: objectRef?.resource ?? '', name: objectRef?.name ?? '' }));
+      .map(({ verb, objectRef }) => ({
+        verb,
+        resource: objectRef?.resource ?? '',
+        namespace: objectRef?.namespace ?? '',
+        name: objectRef?.name ?? '',
+      }));
   }
 }
 
