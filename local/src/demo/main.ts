@@ -20,7 +20,7 @@ const GROUP = 'interest-batch';
 /** The first wave: enough to see the path work. */
 const FIRST_WAVE = 10_000;
 /** A burst that keeps one CPU-limited consumer busy for minutes; DEMO_EVENTS overrides it. */
-const BURST = Number(process.env['DEMO_EVENTS'] ?? 400_000);
+const BURST = Number(process.env['DEMO_EVENTS'] ?? 300_000);
 const SEED_CHUNK = 50_000;
 
 async function main(): Promise<void> {
