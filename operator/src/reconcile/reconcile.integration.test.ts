@@ -195,16 +195,28 @@ describe('settled', () => {
   void test('an operator that was killed takes up where it was: nothing is written but what is needed', async () => {
     const platform = await cluster.platform('restart');
     await platform.ready();
+    const quiet = await cluster.platform('quiet', { workloads: { interest: { enabled: false } } });
+    const status = await quiet.ready();
     const secrets = await platform.credentials();
     await cluster.operator.stop('SIGKILL');
     await platform.remove('Deployment', 'kafka-exporter');
     const writes = await cluster.writes();
     await cluster.startOperator();
     await platform.have('Deployment', 'kafka-exporter');
-    await platform.ready();
     assert.deepEqual(await platform.credentials(), secrets);
-    const touched = (await cluster.writes()).slice(writes.length).filter(({ resource }) => resource !== 'bssplatforms');
-    assert.deepEqual(touched, [{ verb: 'patch', resource: 'deployments', namespace: 'restart', name: 'a-kafka-exporter' }]);
+    await platform.ready();
+    // Its first pass may have to wait for all others.
+    await until('the passes', LIMIT_MS, async () => (await cluster.passes()) >= 12);
+    assert.deepEqual(await quiet.status(), status, 'a condition that flaps at a restart');
+    const touched = (await cluster.writes()).slice(writes.length);
+    assert.deepEqual(
+      touched.filter(({ namespace }) => namespace === 'quiet'),
+      [],
+    );
+    assert.deepEqual(
+      touched.filter(({ resource }) => resource !== 'bssplatforms'),
+      [{ verb: 'patch', resource: 'deployments', namespace: 'restart', name: 'a-kafka-exporter' }],
+    );
   });
 });
 
@@ -407,8 +419,9 @@ describe('bad input', () => {
     await cluster.client.patch(definition, permissive, { type: 'json' });
     for (const [index, spec] of HOSTILE.entries()) {
       await until(`the API server to take hostile spec ${index}`, LIMIT_MS, async () => {
-        const patched = await cluster.client.patch(platform.reference, [{ op: 'replace', path: '/spec', value: spec }], { type: 'json' });
-        return isDeepStrictEqual(patched['spec'], spec);
+        const patch = [{ op: 'replace', path: '/spec', value: spec }];
+        const patched = await cluster.client.patch(platform.reference, patch, { type: 'json' }).catch(() => undefined);
+        return isDeepStrictEqual(patched?.['spec'], spec);
       });
       const status = await platform.until('SpecValid', 'False');
       assert.match(

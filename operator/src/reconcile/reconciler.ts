@@ -23,7 +23,7 @@ import { ensureFinalizer, finalize } from './finalize.ts';
 import { nextGroups } from './groups.ts';
 import { entryOf, sortedInventory, unwanted, wantedEntries, type InventoryEntry } from './inventory.ts';
 import { kafkaConnection } from './kafka.ts';
-import type { ActedOutcome } from './outcome.ts';
+import type { ActedOutcome, ComponentState } from './outcome.ts';
 import { ownershipOf } from './ownership.ts';
 import type { Pass } from './pass.ts';
 import { prune } from './prune.ts';
@@ -171,7 +171,7 @@ export class Reconciler {
       generation: generationOf(pass),
       components: states,
       topicDifferences: topics.state()?.differences,
-      groups: scale(pass, this.#options.autoscaler, input, kafka.connection),
+      groups: scale(pass, this.#options.autoscaler, input, kafka.connection, areHeld(components, states)),
       inventory: sortedInventory([...wanted.filter((entry) => isMade(pass, entry, made)), ...stubborn, ...remaining]),
     };
   }
@@ -215,15 +215,26 @@ export class Reconciler {
     const tend = () => {
       if (kafka.connection === undefined)
         return { healthy: false, failing: true, ready: 0, desired: spec.topics.length, message: kafka.missing.join('; ') };
-      state = this.#options.topics.ensure(pass.key, kafka.connection, spec.topics);
+      state = this.#options.topics.ensure(pass.key, kafka.connection, spec.topics, topicsWereSettled(pass, spec));
       return state.health;
     };
-    return { task: { name: 'topics', kind: 'KafkaTopics', stage: 'setup', tend }, state: () => state };
+    return { task: { name: TOPICS, kind: 'KafkaTopics', stage: 'setup', tend }, state: () => state };
   }
 
-  #topicsMs(pass: Pass, { topicDifferences }: ActedOutcome): number {
-    return topicDifferences === undefined ? RESYNC_MS : Math.max(1000, this.#options.topics.nextLookMs(pass.key));
+  /** Topics that wait for their stores are not due for a look. */
+  #topicsMs(pass: Pass, { components }: ActedOutcome): number {
+    const tended = components.some(({ name, state }) => name === TOPICS && state === 'applied');
+    return tended ? Math.max(1000, this.#options.topics.nextLookMs(pass.key)) : RESYNC_MS;
   }
+}
+
+/** Name of the topics among the components in status. */
+const TOPICS = 'topics';
+
+/** Status speaks of the spec as it is, and says that the topics were as wanted. */
+function topicsWereSettled({ platform: { status, metadata } }: Pass, { topics }: BssPlatformSpec): boolean {
+  const shown = status?.components?.find(({ name }) => name === TOPICS);
+  return status?.observedGeneration === metadata.generation && shown?.ready === topics.length && shown.desired === topics.length;
 }
 
 function generationOf({ platform }: Pass): number {
@@ -277,6 +288,12 @@ function credentialsEntry(input: PlatformInput): InventoryEntry {
 function isMade({ cache, platform }: Pass, entry: InventoryEntry, made: InventoryEntry[]): boolean {
   const known = made.some(({ kind, name, apiVersion }) => kind === entry.kind && name === entry.name && apiVersion === entry.apiVersion);
   return known || cache.get({ ...entry, namespace: platform.metadata.namespace }) !== undefined;
+}
+
+/** Whether a workload waits for its turn. */
+function areHeld(components: Component[], states: ComponentState[]): boolean {
+  const workloads = new Set(components.filter(({ stage }) => stage === 'workloads').map(({ name }) => name));
+  return states.some(({ name, state }) => workloads.has(name) && state === 'held');
 }
 
 function requeueMs({ contested }: Pass, { components }: ActedOutcome, foreignSecrets: boolean): number {

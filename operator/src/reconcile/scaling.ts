@@ -4,8 +4,16 @@ import type { Autoscaler, ConsumerGroupStatus, KafkaConnection, LearnedRate, Sca
 import { scaleTargets, type PlatformInput } from '../platform/index.ts';
 import type { Pass } from './pass.ts';
 
+/** A Deployment that hibernation stopped waits for its turn to wake: nobody else may start it before its stores are there. */
+function mayScale({ cache }: Pass, { deployment, namespace }: ScaleTarget, held: boolean): boolean {
+  const live = cache.get({ apiVersion: 'apps/v1', kind: 'Deployment', name: deployment, namespace });
+  const { replicas = 1 } = (live?.['spec'] ?? {}) as { replicas?: number };
+  return live !== undefined && !(held && replicas === 0);
+}
+
 /**
  * Sets the platform's targets once their Deployments exist, and takes them away where nothing is to be scaled.
+ * @param held whether workloads are waiting for something before they are applied
  * @returns the groups as sampled last; undefined when nobody samples them
  */
 export function scale(
@@ -13,10 +21,9 @@ export function scale(
   autoscaler: Autoscaler,
   input: Pick<PlatformInput, 'name' | 'namespace' | 'spec'>,
   connection: KafkaConnection | undefined,
+  held: boolean,
 ): ConsumerGroupStatus[] | undefined {
-  const targets = scaleTargets(input).filter(({ deployment, namespace }) =>
-    pass.cache.get({ apiVersion: 'apps/v1', kind: 'Deployment', name: deployment, namespace }),
-  );
+  const targets = scaleTargets(input).filter((target) => mayScale(pass, target, held));
   if (connection === undefined || targets.length === 0) {
     autoscaler.remove(pass.key);
     return undefined;

@@ -12,8 +12,8 @@ const { ConfigResourceTypes, KafkaJSError } = kafkajs;
 
 export interface TopicsState {
   health: Health;
-  /** What cannot be mended, a sentence each. */
-  differences: string[];
+  /** What cannot be mended, a sentence each; undefined before the first look. */
+  differences: string[] | undefined;
 }
 
 interface Entry {
@@ -49,9 +49,12 @@ export class TopicKeeper {
     this.#options = options;
   }
 
-  /** State of the topics as last seen. Starts a look at them when one is due; never waits for it. */
-  ensure(platformKey: string, connection: KafkaConnection, topics: WantedTopic[]): TopicsState {
-    const entry = this.#entryFor(platformKey, hash([connection, topics]), topics);
+  /**
+   * State of the topics as last seen. Starts a look at them when one is due; never waits for it.
+   * @param wereSettled what status says of these very topics, for a first look after a restart: they are taken to be still well until it is done
+   */
+  ensure(platformKey: string, connection: KafkaConnection, topics: WantedTopic[], wereSettled: boolean): TopicsState {
+    const entry = this.#entryFor(platformKey, hash([connection, topics]), topics, wereSettled);
     if (!entry.running && this.#options.clock.monotonic() >= entry.due) void this.#run(platformKey, entry, connection, topics);
     return entry.state;
   }
@@ -66,11 +69,12 @@ export class TopicKeeper {
     this.#entries.delete(platformKey);
   }
 
-  #entryFor(platformKey: string, fingerprint: string, topics: WantedTopic[]): Entry {
+  #entryFor(platformKey: string, fingerprint: string, topics: WantedTopic[], wereSettled: boolean): Entry {
     const known = this.#entries.get(platformKey);
     if (known?.fingerprint === fingerprint) return known;
-    const health = { healthy: false, failing: false, ready: 0, desired: topics.length, message: 'are being looked at' };
-    const entry: Entry = { fingerprint, state: { health, differences: [] }, running: false, failures: 0, due: 0 };
+    const unknown = { healthy: false, failing: false, ready: 0, desired: topics.length, message: 'are being looked at' };
+    const state = wereSettled && known === undefined ? settled(topics.length, undefined) : { health: unknown, differences: undefined };
+    const entry: Entry = { fingerprint, state, running: false, failures: 0, due: 0 };
     this.#entries.set(platformKey, entry);
     return entry;
   }
@@ -106,7 +110,7 @@ export class TopicKeeper {
   }
 }
 
-function settled(count: number, differences: string[]): TopicsState {
+function settled(count: number, differences: string[] | undefined): TopicsState {
   return { health: { healthy: true, failing: false, ready: count, desired: count, message: '' }, differences };
 }
 

@@ -23,6 +23,8 @@ export class Hand {
   /** Names of objects that do not become healthy. */
   readonly #withheld = new Set<string>();
   readonly #busy = new Set<string>();
+  /** Newer states of objects that are busy. */
+  readonly #dirty = new Map<string, Workload>();
 
   constructor(client: KubeClient) {
     this.#client = client;
@@ -57,18 +59,22 @@ export class Hand {
     await this.#client.patch(referenceOf(object), { status: { readyReplicas: 0, availableReplicas: 0 } }, { subresource: 'status' });
   }
 
+  /** One write at a time for each object; a change that arrives meanwhile is tended to afterwards. */
   async #tend(object: Workload): Promise<void> {
     const { name, uid = '' } = object.metadata;
-    const status = object.kind === 'Job' ? jobStatus(object) : replicaStatus(object);
-    if (this.#withheld.has(name) || this.#busy.has(uid) || !differs(object.status ?? {}, status)) return;
-    this.#busy.add(uid);
-    try {
-      await this.#client.patch(referenceOf(object), { status }, { subresource: 'status' });
-    } catch {
-      // Deleted or changed meanwhile: the watch tells.
-    } finally {
-      this.#busy.delete(uid);
+    if (this.#busy.has(uid)) {
+      this.#dirty.set(uid, object);
+      return;
     }
+    const status = object.kind === 'Job' ? jobStatus(object) : replicaStatus(object);
+    if (this.#withheld.has(name) || !differs(object.status ?? {}, status)) return;
+    this.#busy.add(uid);
+    // Deleted or changed meanwhile: the watch tells.
+    await this.#client.patch(referenceOf(object), { status }, { subresource: 'status' }).catch(() => undefined);
+    this.#busy.delete(uid);
+    const newer = this.#dirty.get(uid);
+    this.#dirty.delete(uid);
+    if (newer !== undefined) await this.#tend(newer);
   }
 }
 
