@@ -39,7 +39,7 @@ describe('sampler against a real broker', { timeout: 180_000 }, () => {
 
   /** Waits for every leader to answer: a send that is refused by one of them is repeated in whole. */
   const create = async (topic: string) => {
-    await admin.createTopics({ topics: [{ topic, numPartitions: PARTITIONS }] });
+    await admin.createTopics({ topics: [{ topic, numPartitions: PARTITIONS }], waitForLeaders: false });
     await until(async () => ((await admin.fetchTopicOffsets(topic).catch(() => [])).length === PARTITIONS ? true : null));
   };
   const send = async (topic: string, perPartition: number, partitions = PARTITIONS) =>

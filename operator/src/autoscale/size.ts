@@ -35,6 +35,8 @@ export const TUNING = {
 
 /** Start-up time assumed until one has been measured, seconds. */
 const ASSUMED_STARTUP_SECONDS = 5;
+/** A second look so soon after a scale-up still corrects it, backlog and all; seconds. */
+const FIRST_STEP_SECONDS = 3;
 /** With an unknown rate one step goes to at most this multiple. */
 const EXPLORE_FACTOR = 2;
 /** So far above the usual lag is a backlog. */
@@ -88,8 +90,9 @@ function bySize(state: State, sample: UsableSample, policy: ScalePolicy, rate: n
   const arrival = backlog > 0 ? Math.max(estimate.arrival, estimate.arrivalNow) : estimate.arrival;
   const ahead = Math.max(0, estimate.slope) * (startup(state) + TUNING.horizonSeconds);
   const pressing = hot.length === 0 && (sample.delaySeconds ?? 0) > policy.maxDelaySeconds / 2;
-  // While replicas start or the group rebalances, the backlog grows however many are asked for.
-  const mayDrain = state.unsettledSince === null || pressing;
+  // While replicas join, the backlog grows however many are asked for; right after the first step of a scale-up it does not yet.
+  const justBegun = state.joining !== null && sample.at - state.joining.at <= FIRST_STEP_SECONDS * 1000;
+  const mayDrain = state.unsettledSince === null || pressing || justBegun;
   const drain = mayDrain ? drainRate(state, sample, policy, backlog, arrival, rate) : 0;
   const load = { partitionArrival: estimate.partitionArrival, lag, rate };
   const sized = (perSecond: number, drained: number) => needed(demandOf(load, perSecond, drained) / rate, partitions);

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { startApiServer } from '../../../local/src/services.ts';
+import type { ApiServer } from '../../../local/src/services.ts';
+import { KubeClient, loadKubeConfig, Metrics } from '../runtime/index.ts';
+import { scaleClient } from './actuator.ts';
+import type { ScaleClient } from './types.ts';
+
+const NAMESPACE = 'default';
+
+describe('actuator against a real API server', { timeout: 120_000 }, () => {
+  let server: ApiServer;
+  let client: KubeClient;
+  let scale: ScaleClient;
+
+  before(async () => {
+    server = await startApiServer();
+    client = new KubeClient({ config: loadKubeConfig({ path: server.kubeconfigPath }), metrics: new Metrics() });
+    scale = scaleClient(client.raw);
+  });
+
+  after(async () => server.stop());
+
+  const deploy = async (name: string) => {
+    const labels = { app: name };
+    await client.create({
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name, namespace: NAMESPACE },
+      spec: { selector: { matchLabels: labels }, template: { metadata: { labels }, spec: { containers: [{ name: 'c', image: 'none' }] } } },
+    } as never);
+  };
+
+  it('reads and scales a Deployment', async () => {
+    await deploy('consumer');
+    assert.deepEqual(await scale.read(NAMESPACE, 'consumer'), { replicas: 1, ready: 0, rollingOut: false });
+    await scale.setReplicas(NAMESPACE, 'consumer', 7);
+    assert.equal((await scale.read(NAMESPACE, 'consumer'))?.replicas, 7);
+    await scale.setReplicas(NAMESPACE, 'consumer', 0);
+    assert.equal((await scale.read(NAMESPACE, 'consumer'))?.replicas, 0);
+  });
+
+  it('sees a rollout by the pods of the old version', async () => {
+    await deploy('rolling');
+    const reference = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'rolling', namespace: NAMESPACE };
+    const status = { observedGeneration: 1, replicas: 3, updatedReplicas: 1, readyReplicas: 2 };
+    await client.patch(reference, { status }, { subresource: 'status' });
+    assert.deepEqual(await scale.read(NAMESPACE, 'rolling'), { replicas: 1, ready: 2, rollingOut: true });
+  });
+
+  it('has nothing to say of a Deployment that is not there, and says so when it is to be scaled', async () => {
+    assert.equal(await scale.read(NAMESPACE, 'absent'), null);
+    await assert.rejects(scale.setReplicas(NAMESPACE, 'absent', 2), /cannot scale Deployment default\/absent to 2: HTTP 404/);
+  });
+
+  it('names an HPA on the same Deployment, also where ScaledObjects are unknown', async () => {
+    await deploy('rivalled');
+    assert.deepEqual(await scale.rivals(NAMESPACE, 'rivalled'), []);
+    await client.create({
+      apiVersion: 'autoscaling/v2',
+      kind: 'HorizontalPodAutoscaler',
+      metadata: { name: 'other', namespace: NAMESPACE },
+      spec: { scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'rivalled' }, maxReplicas: 3 },
+    } as never);
+    assert.deepEqual(await scale.rivals(NAMESPACE, 'rivalled'), ['HorizontalPodAutoscaler/other']);
+    assert.deepEqual(await scale.rivals(NAMESPACE, 'consumer'), []);
+  });
+});
