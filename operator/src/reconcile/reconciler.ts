@@ -51,7 +51,7 @@ export interface ReconcilerOptions {
 /** Everything is watched; this is for what watches cannot see. */
 const RESYNC_MS = 10 * 60_000;
 /** Secrets of the user are not watched: that they were changed is seen after this time. */
-const FOREIGN_SECRETS_MS = 60_000;
+const FOREIGN_SECRETS_MS = 3 * 60_000;
 /** Time makes a fault of a start, which no watch tells. */
 const PENDING_MS = 15_000;
 /** What the API server refused may be allowed later. */
