@@ -22,7 +22,8 @@ class Workers implements ScaleClient {
   replicas = 1;
   others: string[] = [];
   readonly #kafka: Kafka;
-  #pods: Promise<Consumer>[] = [];
+  readonly #pods: Promise<Consumer>[] = [];
+  readonly #leaving = new Set<Promise<void>>();
   #ready = 0;
 
   constructor(kafka: Kafka) {
@@ -36,7 +37,7 @@ class Workers implements ScaleClient {
   async setReplicas(_namespace: string, _deployment: string, replicas: number): Promise<void> {
     this.replicas = replicas;
     while (this.#pods.length < replicas) this.#pods.push(this.#start());
-    while (this.#pods.length > replicas) void this.#stop(this.#pods.pop());
+    while (this.#pods.length > replicas) this.#remove();
   }
 
   async rivals(): Promise<string[]> {
@@ -44,8 +45,13 @@ class Workers implements ScaleClient {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#pods.map(async (pod) => this.#stop(pod)));
-    this.#pods = [];
+    while (this.#pods.length > 0) this.#remove();
+    await Promise.all(this.#leaving);
+  }
+
+  /** A pod is gone from the Deployment at once, and leaves its group in its own time. */
+  #remove(): void {
+    this.#leaving.add(this.#stop(this.#pods.pop()));
   }
 
   async #start(): Promise<Consumer> {
