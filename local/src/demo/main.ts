@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { describeError, Failure, tellingLines } from '../failure.ts';
 import { Progress } from '../progress.ts';
 import { installOperator } from '../target/install.ts';
 import { chooseTarget } from '../target/choose.ts';
@@ -54,15 +55,28 @@ async function applyAndWait(platform: PlatformResource): Promise<number> {
   const applied = Date.now();
   await platform.kubectl.run(['apply', '-f', '-'], { input: await readFile(EXAMPLE, 'utf8') });
   let shown = '';
-  await until('the platform to become Ready', 300_000, async () => {
+  const look = async (): Promise<boolean> => {
     const current = await platform.get();
-    const waiting = missing(current);
-    const line = waiting.join('; ');
-    if (line !== shown && line !== '') console.log(`    ${seconds(applied).padStart(4)}  waiting for ${line}`);
+    const line = missing(current).join('; ');
+    if (line !== shown && line !== '') console.log(`    ${seconds(applied).padStart(5)}  waiting for ${line}`);
     shown = line;
     return isReady(current);
-  });
+  };
+  await until('the platform to become Ready', 300_000, look).catch((error: unknown) => notReady(platform, shown, error));
   return (Date.now() - applied) / 1000;
+}
+
+/** @throws always: what was missing, what the operator said last, and what to try */
+async function notReady(platform: PlatformResource, waitingFor: string, cause: unknown): Promise<never> {
+  const log = await platform.kubectl.run(['logs', '-n', 'bss-system', 'deployment/bss-operator', '--tail=200']).catch(String);
+  throw new Failure(`The platform did not become Ready: ${waitingFor}. ${describeError(cause)}`, {
+    log: tellingLines(log),
+    tryNext: [
+      'make shell',
+      `kubectl describe bss ${PLATFORM} -n ${NAMESPACE}`,
+      `node_modules/.bin/node operator/src/cli/main.ts doctor ${PLATFORM} -n ${NAMESPACE}`,
+    ],
+  });
 }
 
 /** Sends the two waves, shows lag and replicas until the group is back at rest, and gathers the facts. */
@@ -194,4 +208,9 @@ function seconds(since: number): string {
   return `${Math.round((Date.now() - since) / 1000)} s`;
 }
 
-await main();
+try {
+  await main();
+} catch (error) {
+  console.error(`\n${describeError(error)}`);
+  process.exitCode = 1;
+}

@@ -38,4 +38,11 @@ test('what is missing is named by component, else by the Ready condition', () =>
     missing(platform({ conditions: [notReady], components: [{ name: 'kafka', ready: 0, desired: 1, message: 'starting' }] })),
     ['kafka 0/1: starting'],
   );
+  const queued = { name: 'gateway', ready: 0, desired: 1, message: 'waits for kafka' };
+  assert.deepEqual(
+    missing(
+      platform({ conditions: [notReady], components: [{ name: 'kafka', ready: 0, desired: 1, message: 'starting' }, queued, queued] }),
+    ),
+    ['kafka 0/1: starting', 'then 2 more'],
+  );
 });

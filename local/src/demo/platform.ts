@@ -127,9 +127,11 @@ export function missing(platform: PlatformView | undefined): string[] {
   if (platform === undefined) return ['the resource is not there yet'];
   if (platform.status?.conditions === undefined) return ['the operator has not looked at it yet'];
   if (isReady(platform)) return [];
-  const waiting = (platform.status.components ?? [])
-    .filter((component) => component.ready < Math.max(component.desired, 1))
-    .map((component) => `${component.name} ${component.ready}/${component.desired}${component.message ? `: ${component.message}` : ''}`);
+  const behind = (platform.status.components ?? []).filter((component) => component.ready < Math.max(component.desired, 1));
+  const underWay = behind.filter((component) => component.message?.startsWith('waits for ') !== true);
+  const waiting = underWay.map(({ name, ready, desired, message }) => `${name} ${ready}/${desired}${message ? `: ${message}` : ''}`);
+  const queued = behind.length - underWay.length;
+  if (queued > 0) waiting.push(`then ${queued} more`);
   if (waiting.length > 0) return waiting;
   const ready = platform.status.conditions.find((condition) => condition.type === 'Ready');
   return [ready === undefined ? 'no Ready condition yet' : `${ready.reason}: ${ready.message}`];

@@ -1,5 +1,6 @@
 /** `make up`, `install`, `down`, `status`: the chosen target's verbs for the Makefile. */
 import process from 'node:process';
+import { describeError } from '../failure.ts';
 import { chooseTarget } from './choose.ts';
 import { installOperator } from './install.ts';
 import { bringUp, type Target } from './target.ts';
@@ -38,6 +39,6 @@ async function main(): Promise<void> {
 try {
   await main();
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
+  console.error(describeError(error));
   process.exitCode = 1;
 }
