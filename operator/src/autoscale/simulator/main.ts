@@ -45,7 +45,7 @@ async function main(): Promise<void> {
     inFlight,
     ratios: ratiosOf(of(inFlight).filter(({ trace }) => QUICK.includes(trace))),
   }));
-  const speed = { days: DAYS, seconds: await timeDays() };
+  const speed = { days: DAYS, seconds: await timeDays(), workers: availableParallelism() };
   mkdirSync(values.out, { recursive: true });
   const page = report(comparisons, sensitivity, speed);
   writeFileSync(join(values.out, 'autoscale-simulator.md'), page);
