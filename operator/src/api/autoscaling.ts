@@ -30,7 +30,7 @@ const shape = z.strictObject({
     .max(1_000_000_000)
     .optional()
     .describe("KEDA's lagThreshold: when set, there is also at least one replica for each so many waiting events."),
-  scaleDownWindow: duration('Replicas are taken away only when the smaller number would have sufficed for this long.').default('60s'),
+  scaleDownWindow: duration('Replicas are taken away only when the smaller number would have sufficed for this long.').default('15s'),
   stepUpReplicas: z
     .int()
     .min(1)
