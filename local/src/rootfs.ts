@@ -13,7 +13,6 @@ import { contentHash } from './programs.ts';
 import type { Note } from './progress.ts';
 
 const SUITE = 'trixie';
-const MIRROR = 'http://deb.debian.org/debian';
 
 /** Needed by Node's official build, absent from a minimal Debian. */
 const DEBIAN_EXTRA = ['libatomic1'];
@@ -82,7 +81,7 @@ rm -rf "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/* "$1"/var/log/*.log "$1"/var
 `;
 
 const DEBOOTSTRAP_SCRIPT = `
-debootstrap --variant=minbase --include=${DEBIAN_EXTRA.join(',')} ${SUITE} "$1" ${MIRROR}
+debootstrap --variant=minbase --include=${DEBIAN_EXTRA.join(',')} ${SUITE} "$1"
 ${TRIM_SCRIPT}`;
 
 /** "$2": apt settings of this machine. User ids are fixed before the packages would pick them; daemons are not started, and no cluster is made at installation. */
@@ -112,7 +111,7 @@ ${TRIM_SCRIPT}`;
 export function ensureDebian(note: Note = () => undefined): Promise<string> {
   return ensureFolder('debian', [DEBOOTSTRAP_SCRIPT], async (draft) => {
     note(`debootstrap ${SUITE}`);
-    await downloading(`making a minimal Debian ${SUITE}`, MIRROR, runIsolated(DEBOOTSTRAP_SCRIPT, [draft]));
+    await downloading(`making a minimal Debian ${SUITE}`, 'the Debian archive', runIsolated(DEBOOTSTRAP_SCRIPT, [draft]));
   });
 }
 
@@ -128,7 +127,7 @@ export async function ensureRootfs(note: Note = () => undefined): Promise<string
     note('installing the Debian packages');
     await copyTree(debian, draft);
     const installed = withMachineAptSettings((settings) => runIsolated(INSTALL_SCRIPT, [draft, settings]));
-    await downloading('installing the Debian packages', MIRROR, installed);
+    await downloading('installing the Debian packages', 'the Debian archive', installed);
     await mkdir(join(draft, 'opt', 'kafka'), { recursive: true });
     await copyTree(jars, join(draft, 'opt', 'kafka', 'libs'));
   });
