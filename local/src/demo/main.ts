@@ -10,7 +10,7 @@ import { Progress } from '../progress.ts';
 import { installOperator } from '../target/install.ts';
 import { chooseTarget } from '../target/choose.ts';
 import { bringUp, type Target } from '../target/target.ts';
-import { Gateway, groupOffsets, isReady, missing, PlatformResource, until } from './platform.ts';
+import { Gateway, groupOffsets, isReady, minReplicasOf, missing, PlatformResource, until, type Replicas } from './platform.ts';
 import { formatSummary, verdicts } from './summary.ts';
 import { formatSample, scaleActions, worstLag, type TimelineSample } from './timeline.ts';
 
@@ -23,6 +23,7 @@ const FIRST_WAVE = 10_000;
 /** A burst that keeps one CPU-limited consumer busy for minutes; DEMO_EVENTS overrides it. */
 const BURST = Number(process.env['DEMO_EVENTS'] ?? 300_000);
 const SEED_CHUNK = 50_000;
+const REST_MS = 600_000;
 
 async function main(): Promise<void> {
   const started = Date.now();
@@ -39,6 +40,7 @@ async function main(): Promise<void> {
 async function demo(target: Target, started: number): Promise<boolean> {
   const progress = new Progress('demo', 4);
   await progress.step('cluster and images', () => bringUp(target));
+  sayWhatStaysOnInterrupt();
   await progress.step('helm install bss-operator', () => installOperator(target));
   const platform = new PlatformResource(await target.kubectl(), NAMESPACE, PLATFORM);
   const readySeconds = await progress.step('kubectl apply -f examples/demo.yaml, wait for Ready', () => applyAndWait(platform), {
@@ -48,6 +50,14 @@ async function demo(target: Target, started: number): Promise<boolean> {
   const facts = { ...run, readySeconds, totalSeconds: (Date.now() - started) / 1000, hints: target.hints() };
   console.log(`\n${formatSummary(facts)}`);
   return verdicts(facts).every((verdict) => verdict.ok);
+}
+
+/** From here on nothing is half made: an interrupted demo leaves a cluster that the next one takes up. */
+function sayWhatStaysOnInterrupt(): void {
+  process.once('SIGINT', () => {
+    console.error('\nInterrupted. What runs goes on running: make demo takes it up again, make down removes it.');
+    process.exit(130);
+  });
 }
 
 /** @returns seconds from apply to Ready */
@@ -85,9 +95,9 @@ async function burst(target: Target, platform: PlatformResource) {
   const exporterUrl = await target.forward(NAMESPACE, `${PLATFORM}-kafka-exporter`, 9308);
   const prometheusUrl = await target.forward(NAMESPACE, `${PLATFORM}-prometheus`, 9090);
   const gateway = new Gateway(gatewayUrl, await platform.credential('debug-token'));
-  const before = await until('the ledger to answer', 60_000, () => gateway.ledgerCheck());
   const watch = new Watch(platform, exporterUrl);
   await watch.begin();
+  const before = await until('the ledger to answer', 60_000, () => gateway.ledgerCheck());
   const seeding = send(gateway, watch);
   await watch.untilRest(seeding);
   const accepted = await seeding;
@@ -123,7 +133,7 @@ class Watch {
   readonly samples: TimelineSample[] = [];
   readonly #platform: PlatformResource;
   readonly #exporterUrl: string;
-  readonly #started = Date.now();
+  #started = Date.now();
   #committedAtStart = 0;
   #minReplicas = 1;
   /** Scale actions seen whose event has not been. */
@@ -135,17 +145,31 @@ class Watch {
     this.#exporterUrl = exporterUrl;
   }
 
+  /** Waits until nothing of an earlier run is left to apply, and takes what is there then for the start. */
   async begin(): Promise<void> {
+    this.#minReplicas = minReplicasOf(await this.#platform.get(), 'interest');
+    let told = false;
+    await until('the events of an earlier run to be applied', REST_MS, async () => {
+      const [offsets, replicas] = await Promise.all([this.#offsets(), this.#platform.replicas('interest')]);
+      const atRest = this.#isRest(offsets?.lag ?? 0, replicas);
+      if (!atRest && !told) this.note('events of an earlier run are still being applied: waiting for the group to be at rest');
+      told ||= !atRest;
+      return atRest;
+    });
     this.#committedAtStart = (await this.#offsets())?.committed ?? 0;
     for (const { uid } of await this.#platform.scaleEvents()) this.#explained.add(uid);
-    this.#minReplicas = Math.max(1, (await this.#platform.replicas('interest')).wanted);
+    this.#started = Date.now();
+  }
+
+  #isRest(lag: number | undefined, { wanted, ready }: Replicas): boolean {
+    return lag === 0 && wanted <= this.#minReplicas && ready <= this.#minReplicas;
   }
 
   note(text: string): void {
     console.log(`         ${text}`);
   }
 
-  /** Resolves when all is sent, the lag is gone and the replicas are back to what they were before. */
+  /** Resolves when all is sent, the lag is gone and the replicas are back at the least. */
   async untilRest(seeding: Promise<number>): Promise<void> {
     let sent = false;
     const failed = new Promise<never>((_, reject) => {
@@ -153,11 +177,11 @@ class Watch {
     });
     const rest = until(
       'the lag to drain and the consumers to be taken away',
-      600_000,
+      REST_MS,
       async () => {
         await this.#sample();
         const last = this.samples.at(-1);
-        return sent && last?.lag === 0 && last.wanted <= this.#minReplicas && last.ready <= this.#minReplicas;
+        return sent && last !== undefined && this.#isRest(last.lag, last);
       },
       2000,
     );

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { groupOffsets, isReady, missing, type PlatformView } from './platform.ts';
+import { groupOffsets, isReady, minReplicasOf, missing, type PlatformView } from './platform.ts';
 
 const METRICS = `# TYPE kafka_consumergroup_lag gauge
 kafka_consumergroup_lag{consumergroup="interest-batch",topic="t",partition="0"} 5
@@ -45,4 +45,15 @@ test('what is missing is named by component, else by the Ready condition', () =>
     ),
     ['kafka 0/1: starting', 'then 2 more'],
   );
+});
+
+test('the least replicas are those of the autoscaling, and one where it goes to zero or says nothing', () => {
+  const withLeast = (minReplicas?: number): PlatformView => ({
+    metadata: { name: 'demo', generation: 1 },
+    spec: { workloads: { interest: { autoscaling: minReplicas === undefined ? {} : { minReplicas } } } },
+  });
+  assert.equal(minReplicasOf(withLeast(2), 'interest'), 2);
+  assert.equal(minReplicasOf(withLeast(0), 'interest'), 1);
+  assert.equal(minReplicasOf(withLeast(), 'interest'), 1);
+  assert.equal(minReplicasOf(undefined, 'interest'), 1);
 });

@@ -28,7 +28,9 @@ export interface ConsumerGroup {
 /** The part of a BssPlatform that the demo reads. */
 export interface PlatformView {
   readonly metadata: { readonly name: string; readonly generation: number };
-  readonly spec: Record<string, unknown>;
+  readonly spec: {
+    readonly workloads?: Readonly<Record<string, { readonly autoscaling?: { readonly minReplicas?: number } }>>;
+  };
   readonly status?: {
     readonly observedGeneration?: number;
     readonly conditions?: readonly Condition[];
@@ -120,6 +122,12 @@ export function isReady(platform: PlatformView | undefined): boolean {
   if (platform?.status === undefined) return false;
   if (platform.status.observedGeneration !== platform.metadata.generation) return false;
   return platform.status.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True') ?? false;
+}
+
+/** The fewest replicas that a workload is scaled to, as its autoscaling says; 1 where it says nothing or allows none. */
+export function minReplicasOf(platform: PlatformView | undefined, workload: string): number {
+  const least = platform?.spec.workloads?.[workload]?.autoscaling?.minReplicas ?? 1;
+  return Math.max(1, least);
 }
 
 /** What is still missing, a line each; empty when the platform is ready. */
