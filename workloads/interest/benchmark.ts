@@ -11,6 +11,7 @@ import { Postgres } from '../src/kernel/postgres.ts';
 import { GROUP, recordOf, TestPlatform, TOPIC } from '../src/testing/platform.ts';
 import { Traffic } from '../src/testing/traffic.ts';
 import { waitFor } from '../src/testing/wait.ts';
+import { table, type Row } from './benchmark-report.ts';
 import { decodeSlice } from './decode.ts';
 import { ProductConfigs } from './product-configs.ts';
 import { cut } from './slice.ts';
@@ -21,12 +22,6 @@ const ONE_BY_ONE = 1_000;
 const BATCH = 5_000;
 const ACCOUNTS = 10_000;
 const RESULT = new URL('../../docs/results/interest-benchmark.md', import.meta.url);
-
-interface Row {
-  name: string;
-  events: number;
-  seconds: number;
-}
 
 async function timed(name: string, events: number, work: () => Promise<unknown>): Promise<Row> {
   const startedAt = performance.now();
@@ -117,16 +112,6 @@ async function endToEnd(platform: TestPlatform): Promise<Row> {
   return timed('Kafka to database, one consumer process', EVENTS - first, () =>
     waitFor('all events', async () => (await count()) === EVENTS, 600_000),
   );
-}
-
-function table(rows: Row[]): string {
-  const reference = rows[0];
-  const rate = ({ events, seconds }: Row): number => events / seconds;
-  const lines = rows.map((row) => {
-    const ratio = reference ? rate(row) / rate(reference) : 1;
-    return `| ${row.name} | ${row.events.toLocaleString('en')} | ${row.seconds.toFixed(1)} | ${Math.round(rate(row)).toLocaleString('en')} | ${ratio < 0.1 ? ratio.toFixed(3) : ratio.toFixed(2)} |`;
-  });
-  return ['| path | events | seconds | events/s | of COPY |', '|---|--:|--:|--:|--:|', ...lines].join('\n');
 }
 
 async function settings(platform: TestPlatform): Promise<string> {

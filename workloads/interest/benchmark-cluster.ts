@@ -1,0 +1,167 @@
+/**
+ * `node workloads/interest/benchmark-cluster.ts [events]`: events per second of one replica of the interest consumer in a cluster, beside COPY
+ * of the same rows into the same Postgres and beside one event at a time. CLUSTER and NAME pick the cluster, as for `make demo`. It works on a
+ * platform of its own, which is deleted at the end. Prints the table and writes docs/results/interest-in-cluster.md.
+ */
+import { writeFile } from 'node:fs/promises';
+import { availableParallelism, totalmem } from 'node:os';
+import { performance } from 'node:perf_hooks';
+import process from 'node:process';
+import { Gateway, isReady, PlatformResource, until } from '../../local/src/demo/platform.ts';
+import { Progress } from '../../local/src/progress.ts';
+import { chooseTarget } from '../../local/src/target/choose.ts';
+import { installOperator } from '../../local/src/target/install.ts';
+import { bringUp, type Target } from '../../local/src/target/target.ts';
+import { table, type Row } from './benchmark-report.ts';
+
+const EVENTS = Number(process.argv[2] ?? 300_000);
+const ONE_BY_ONE = 2_000;
+const SEED_CHUNK = 50_000;
+const ACCOUNTS = 10_000;
+const NAMESPACE = 'bss-benchmark';
+const PLATFORM = 'bench';
+const TOPIC = 'interest.transaction.v1';
+const RESULT = new URL('../../docs/results/interest-in-cluster.md', import.meta.url);
+const MINUTE = 60_000;
+
+/** One replica with as much CPU as it can use, or none while its backlog is made. */
+const MANIFEST = {
+  apiVersion: 'v1',
+  kind: 'List',
+  items: [
+    {
+      apiVersion: 'v1',
+      kind: 'Namespace',
+      metadata: { name: NAMESPACE, labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } },
+    },
+    {
+      apiVersion: 'bss-platform.io/v1alpha1',
+      kind: 'BssPlatform',
+      metadata: { name: PLATFORM, namespace: NAMESPACE },
+      spec: {
+        profile: 'small',
+        deletionPolicy: 'delete',
+        seedAccounts: ACCOUNTS,
+        workloads: {
+          gateway: { debugSeed: { enabled: true } },
+          interest: { replicas: 0, resources: { limits: { cpu: '2' } } },
+        },
+      },
+    },
+  ],
+};
+
+class Bench {
+  readonly #platform: PlatformResource;
+  readonly #gateway: Gateway;
+
+  constructor(platform: PlatformResource, gateway: Gateway) {
+    this.#platform = platform;
+    this.#gateway = gateway;
+  }
+
+  /** Events wait in Kafka before the replica starts; timed from its first applied batch to the last event. */
+  async drain(name: string, events: number, maxRecords: number): Promise<Row> {
+    await this.#setInterest({ replicas: 0, batch: { maxRecords } });
+    await until('the consumer to be gone', MINUTE, async () => (await this.#platform.replicas('interest')).ready === 0);
+    const before = await this.#applied();
+    let accepted = 0;
+    while (accepted < events) accepted += await this.#gateway.seed(Math.min(SEED_CHUNK, events - accepted));
+    await this.#setInterest({ replicas: 1 });
+    const first = await until('the first batch', MINUTE, () => this.#appliedSince(before), 100);
+    const startedAt = performance.now();
+    await until('all events', 10 * MINUTE, async () => (await this.#applied()) - before >= accepted, 100);
+    return { name, events: accepted - first, seconds: (performance.now() - startedAt) / 1000 };
+  }
+
+  /** The journal once more by COPY, into tables with the same columns and indexes, without the ledger's trigger; timed by the server. */
+  async copy(): Promise<Row> {
+    const text = await this.#sql(`
+      CREATE TABLE copy_journal (LIKE journal_transaction INCLUDING ALL);
+      CREATE TABLE copy_posting (LIKE posting INCLUDING ALL);
+      COPY (SELECT * FROM journal_transaction WHERE kind = 'interest') TO '/data/journal';
+      COPY (SELECT p.* FROM posting p JOIN journal_transaction t ON t.id = p.transaction_id WHERE t.kind = 'interest') TO '/data/posting';
+      SELECT 'start ' || extract(epoch FROM clock_timestamp());
+      COPY copy_journal FROM '/data/journal';
+      COPY copy_posting FROM '/data/posting';
+      SELECT 'end ' || extract(epoch FROM clock_timestamp());
+      SELECT 'rows ' || count(*) FROM copy_journal;
+      DROP TABLE copy_journal, copy_posting;`);
+    const figure = (name: string): number => Number(new RegExp(`^${name} ([\\d.]+)$`, 'm').exec(text)?.[1]);
+    return {
+      name: 'COPY of the same rows (server side, no trigger, no balances)',
+      events: figure('rows'),
+      seconds: figure('end') - figure('start'),
+    };
+  }
+
+  settings(): Promise<string> {
+    const names = ['server_version', 'synchronous_commit', 'fsync', 'shared_buffers'];
+    const selected = names.map((name) => `'${name} ' || current_setting('${name}')`).join(` || ', ' || `);
+    return this.#sql(`SELECT ${selected}`);
+  }
+
+  async #setInterest(interest: object): Promise<void> {
+    const patch = JSON.stringify({ spec: { workloads: { interest } } });
+    await this.#platform.kubectl.run(['patch', 'bss', PLATFORM, '-n', NAMESPACE, '--type=merge', '-p', patch]);
+    await until('Ready', 2 * MINUTE, async () => isReady(await this.#platform.get()), 200);
+  }
+
+  async #applied(): Promise<number> {
+    return Number(await this.#sql(`SELECT coalesce(sum(next_offset), 0) FROM consumer_offset WHERE topic = '${TOPIC}'`));
+  }
+
+  async #appliedSince(before: number): Promise<number | undefined> {
+    const applied = (await this.#applied()) - before;
+    return applied > 0 ? applied : undefined;
+  }
+
+  async #sql(statements: string): Promise<string> {
+    const psql = ['/usr/lib/postgresql/17/bin/psql', '-h', '/tmp', '-U', 'postgres', '-d', 'ledger', '-qAt', '-v', 'ON_ERROR_STOP=1'];
+    const pod = ['-n', NAMESPACE, '-c', 'postgres', `${PLATFORM}-postgres-0`];
+    return (await this.#platform.kubectl.run(['exec', '-i', ...pod, '--', ...psql], { input: statements })).trim();
+  }
+}
+
+async function prepare(target: Target): Promise<Bench> {
+  await bringUp(target);
+  await installOperator(target);
+  const platform = new PlatformResource(await target.kubectl(), NAMESPACE, PLATFORM);
+  await platform.kubectl.run(['apply', '-f', '-'], { input: JSON.stringify(MANIFEST) });
+  await until('the platform to become Ready', 4 * MINUTE, async () => isReady(await platform.get()));
+  const url = await target.forward(NAMESPACE, `${PLATFORM}-gateway`, 8080);
+  const gateway = new Gateway(url, await platform.credential('debug-token'));
+  await until('the ledger to answer', MINUTE, () => gateway.ledgerCheck());
+  return new Bench(platform, gateway);
+}
+
+async function measure(bench: Bench): Promise<string> {
+  const whole = await bench.drain('Kafka to database, one replica, batches of 5000', EVENTS, 5_000);
+  const copy = await bench.copy();
+  const single = await bench.drain('Kafka to database, one replica, one event at a time', ONE_BY_ONE, 1);
+  return `# What one replica of the interest consumer applies per second in a cluster
+
+Written by \`node workloads/interest/benchmark-cluster.ts ${EVENTS}\` on ${new Date().toISOString().slice(0, 10)}; all rows come from one run.
+
+${table([copy, whole, single])}
+
+- Machine: ${availableParallelism()} processors, ${Math.round(totalmem() / 2 ** 30)} GiB; control plane, Kafka, Postgres, PgBouncer, Prometheus and the consumer share it.
+- Postgres: ${await bench.settings()}.
+- One event is one journal transaction and two postings, over ${ACCOUNTS.toLocaleString('en')} accounts. The events wait in Kafka before the replica starts; its start is not in the figure.
+`;
+}
+
+const target = chooseTarget();
+const progress = new Progress('benchmark', 3);
+try {
+  const bench = await progress.step('cluster, operator, platform', () => prepare(target));
+  const report = await progress.step('measure', () => measure(bench));
+  await writeFile(RESULT, report);
+  process.stdout.write(`\n${report}\n`);
+} finally {
+  await progress.step('delete the platform', async () => {
+    const kubectl = await target.kubectl();
+    await kubectl.run(['delete', 'namespace', NAMESPACE, '--ignore-not-found', '--timeout=120s']);
+  });
+  await target.close();
+}
