@@ -54,10 +54,12 @@ const MANIFEST = {
 class Bench {
   readonly #platform: PlatformResource;
   readonly #gateway: Gateway;
+  readonly #password: Promise<string>;
 
   constructor(platform: PlatformResource, gateway: Gateway) {
     this.#platform = platform;
     this.#gateway = gateway;
+    this.#password = platform.credential('postgres-password');
   }
 
   /** Events wait in Kafka before the replica starts; timed from its first applied batch to the last event. */
@@ -116,10 +118,13 @@ class Bench {
     return applied > 0 ? applied : undefined;
   }
 
+  /** The password goes by standard input: a command line can be seen by others. */
   async #sql(statements: string): Promise<string> {
-    const psql = ['/usr/lib/postgresql/17/bin/psql', '-h', '/tmp', '-U', 'postgres', '-d', 'ledger', '-qAt', '-v', 'ON_ERROR_STOP=1'];
+    const psql = '/usr/lib/postgresql/17/bin/psql -h /tmp -U postgres -d ledger -qAt -v ON_ERROR_STOP=1';
+    const command = ['sh', '-c', `read -r PGPASSWORD && export PGPASSWORD && exec ${psql}`];
     const pod = ['-n', NAMESPACE, '-c', 'postgres', `${PLATFORM}-postgres-0`];
-    return (await this.#platform.kubectl.run(['exec', '-i', ...pod, '--', ...psql], { input: statements })).trim();
+    const input = `${await this.#password}\n${statements}`;
+    return (await this.#platform.kubectl.run(['exec', '-i', ...pod, '--', ...command], { input })).trim();
   }
 }
 
