@@ -190,6 +190,12 @@ describe('decide', () => {
     assert.deepEqual(pick(driver.see({ replicas: 0, arrived: 1, lag: 1 })), { replicas: 1, reason: 'Activated' });
   });
 
+  it('stops an idle group whose rate was never learnt, and keeps it where it may not stop', () => {
+    assert.deepEqual(pick(new Driver({ scaleToZero: true }, null).hold(300, flowing(0, 1))), { replicas: 0, reason: 'Idle' });
+    assert.equal(new Driver({}, null).hold(300, flowing(0, 1)).replicas, 1);
+    assert.equal(new Driver({ scaleToZero: true }, null).hold(300, flowing(20, 1)).replicas, 1);
+  });
+
   it('does not stop a group that works without lag', () => {
     const driver = new Driver({ scaleToZero: true });
     assert.equal(driver.hold(600, flowing(20, 1)).replicas, 1);

@@ -62,8 +62,8 @@ function explore(state: State, sample: UsableSample, policy: ScalePolicy): Size 
   const { members } = sample.group;
   const base = { backlog, demand: estimate.arrivalNow, hot: [], reason: 'Exploring' as const };
   if (current === 0) return { ...base, wanted: sample.totalLag > 0 ? 1 : 0, sufficient: 0 };
-  // Never saturated: take away one useful step per window, which costs little and shows the rate.
-  if (backlog === 0) return { ...base, wanted: 0, sufficient: Math.max(1, useful(current - 1, partitions)) };
+  // Never saturated: take away one useful step per window, which costs little and shows the rate. The last one goes only where the group may stop.
+  if (backlog === 0) return { ...base, wanted: 0, sufficient: useful(current - 1, partitions) };
   const growing = estimate.arrivalNow > estimate.throughput && estimate.throughput > 0 && members >= current;
   const pressing = (sample.delaySeconds ?? 0) > policy.maxDelaySeconds / 2;
   const seenBefore = state.backlogSince !== null && state.backlogSince < sample.at;
