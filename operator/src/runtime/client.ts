@@ -36,6 +36,8 @@ export interface Selection {
   namespace?: string | undefined;
   labelSelector?: string | undefined;
   fieldSelector?: string | undefined;
+  /** Objects without anything but their metadata: what they hold is not sent. */
+  metadataOnly?: boolean | undefined;
 }
 
 export interface ListOptions extends CallOptions, Selection {
@@ -82,7 +84,7 @@ interface Shared {
 
 type Verb = 'get' | 'list' | 'watch' | 'create' | 'replace' | 'patch' | 'apply' | 'delete' | 'discover' | 'raw';
 
-interface Request extends Pick<Call, 'method' | 'path' | 'query' | 'body'>, CallOptions {
+interface Request extends Pick<Call, 'method' | 'path' | 'query' | 'accept' | 'body'>, CallOptions {
   verb: Verb;
   kind: string;
   attempt: string;
@@ -173,7 +175,8 @@ export class KubeClient {
     const path = resourcePath(await this.#located(kind, options.signal), options);
     const query = { ...selectors(options), watch: true, allowWatchBookmarks: true, resourceVersion, timeoutSeconds };
     const { timeoutMs, transport } = this.#shared;
-    const started = transport.stream({ method: 'GET', path, query, attempt, timeoutMs, signal });
+    const accept = acceptOf(options, 'PartialObjectMetadata');
+    const started = transport.stream({ method: 'GET', path, query, accept, attempt, timeoutMs, signal });
     const answer = await this.#counted('watch', kind.kind, started);
     if (answer.status !== 200) throw refused(attempt, { ...answer, body: parse(await text(answer.body)) });
     yield* watchEvents<T>(answer.body, attempt, signal);
@@ -266,8 +269,8 @@ export class KubeClient {
   async #page<T>(kind: Kind, options: ListOptions, limit: number, token: string | undefined): Promise<ListPage<T>> {
     const path = resourcePath(await this.#located(kind, options.signal), options);
     const query = { ...selectors(options), limit, continue: token };
-    const request = { ...options, verb: 'list', kind: kind.kind, attempt: `list ${kind.kind}`, method: 'GET', path, query } as const;
-    return this.#body(request);
+    const accept = acceptOf(options, 'PartialObjectMetadataList');
+    return this.#body({ ...options, verb: 'list', kind: kind.kind, attempt: `list ${kind.kind}`, method: 'GET', path, query, accept });
   }
 
   /** Path of an object (or, without name, of its collection), and how messages call it. */
@@ -336,6 +339,11 @@ function namespaceOf(config: KubeConfig): string | undefined {
 
 function selectors({ labelSelector, fieldSelector }: Selection): Record<string, string | undefined> {
   return { labelSelector, fieldSelector };
+}
+
+/** How metadata alone is asked for: as another representation of the same objects. */
+function acceptOf({ metadataOnly }: Selection, kind: string): string | undefined {
+  return metadataOnly === true ? `application/json;as=${kind};g=meta.k8s.io;v=v1` : undefined;
 }
 
 function writeQuery({ dryRun, fieldManager }: WriteOptions): Record<string, string | undefined> {

@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { KubeConfig } from '@kubernetes/client-node';
+import type { KubeConfig as Config } from '@kubernetes/client-node';
+import { KubeConfig } from './kubeconfig-library.ts';
 
 const SERVICE_ACCOUNT_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
 
@@ -11,7 +12,7 @@ const SERVICE_ACCOUNT_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/tok
  * The given file; else what KUBECONFIG names; else, in a pod, its service account; else ~/.kube/config.
  * @throws Error when there is none, or when it has no such context. The library alone would go to http://localhost:8080.
  */
-export function loadKubeConfig({ path, context }: { path?: string; context?: string } = {}): KubeConfig {
+export function loadKubeConfig({ path, context }: { path?: string; context?: string } = {}): Config {
   const config = new KubeConfig();
   if (path !== undefined) config.loadFromFile(path);
   else if (process.env['KUBECONFIG']) config.loadFromDefault();
@@ -23,7 +24,7 @@ export function loadKubeConfig({ path, context }: { path?: string; context?: str
   return config;
 }
 
-function selectContext(config: KubeConfig, context: string): void {
+function selectContext(config: Config, context: string): void {
   const names = config.getContexts().map(({ name }) => name);
   if (!names.includes(context)) throw new Error(`the kubeconfig has no context "${context}"; it has: ${names.join(', ') || 'none'}`);
   config.setCurrentContext(context);

@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { startApiServer } from '../../../local/src/services.ts';
 import type { ApiServer } from '../../../local/src/services.ts';
 import type { KubeClient } from './client.ts';
-import { clientFor, configMap, createNamespace, readAudit, until } from './testing/harness.ts';
+import { clientFor, configMap, createNamespace, noteRecovery, readAudit, until } from './testing/harness.ts';
 
 const PROGRAM = fileURLToPath(new URL('./testing/leader-replica.ts', import.meta.url));
 
@@ -58,6 +58,10 @@ class Replica {
     this.signal('SIGKILL');
     await ended;
   }
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
 }
 
 interface Term {
@@ -124,7 +128,7 @@ describe('leader election between processes', { concurrency: 3 }, () => {
     const { at } = await follower.hasTold('leading', 20_000);
     await until('the follower to write', 5_000, async () => (await terms(api, 'killed')).length === 2);
     const gap = await assertOneAfterTheOther('killed');
-    t.diagnostic(`leader killed: another led after ${at - killed} ms, gap between their writes ${gap} ms`);
+    noteRecovery(t, 'leader killed', at - killed, `${seconds(gap)} between their writes`);
     await follower.end();
   });
 
@@ -136,7 +140,7 @@ describe('leader election between processes', { concurrency: 3 }, () => {
     const { at } = await follower.hasTold('leading', 4_000);
     await until('the follower to write', 5_000, async () => (await terms(api, 'stopped')).length === 2);
     await assertOneAfterTheOther('stopped');
-    t.diagnostic(`leader stopped in good order: another led after ${at - asked} ms`);
+    noteRecovery(t, 'leader stopped in good order', at - asked);
     await follower.end();
   });
 
@@ -153,9 +157,8 @@ describe('leader election between processes', { concurrency: 3 }, () => {
       await leader.hasTold('lost', 1_000);
       const [first] = await terms(api, namespace);
       const gap = await assertOneAfterTheOther(namespace);
-      t.diagnostic(
-        `frozen with a lease of 3 s: another led after ${at - frozen} ms, gap ${gap} ms, ${writes} of ${first?.count} writes answered`,
-      );
+      const note = `with a lease of 3 s, ${seconds(gap)} between their writes, ${writes} of ${first?.count} writes were answered`;
+      noteRecovery(t, 'leader frozen (SIGSTOP)', at - frozen, note);
       await Promise.all([leader.end(), follower.end()]);
     });
   }
@@ -181,7 +184,12 @@ describe('leader election between processes', { concurrency: 3 }, () => {
     const { at } = await follower.hasTold('leading', 10_000);
     await until('the follower to write', 5_000, async () => (await terms(own, 'away')).length === 2);
     await assertOneAfterTheOther('away', own);
-    t.diagnostic(`API server frozen: leader stopped after ${lost.at - away} ms; another led ${at - thawed} ms after the server went on`);
+    noteRecovery(
+      t,
+      'API server frozen',
+      at - thawed,
+      `counted from its return, with a lease of 3 s; the leader stopped after ${seconds(lost.at - away)}`,
+    );
     await Promise.all([leader.end(), follower.end()]);
   });
 });

@@ -11,7 +11,7 @@ import { Reflector } from './reflector.ts';
 import type { ReflectorOptions } from './reflector.ts';
 import type { Change } from './store.ts';
 import { FaultProxy } from './testing/fault-proxy.ts';
-import { clientFor, configMap, createNamespace, quiet, seriesValue, until } from './testing/harness.ts';
+import { clientFor, configMap, createNamespace, quiet, seriesValue, noteRecovery, until } from './testing/harness.ts';
 
 const CONFIG_MAP = { apiVersion: 'v1', kind: 'ConfigMap' };
 const BACKOFF = { baseMs: 50, maxMs: 500 };
@@ -109,6 +109,17 @@ describe('reflector', () => {
     await equal(reflector, namespace);
   });
 
+  test('metadata alone: what the objects hold never comes', async (t) => {
+    const { namespace, reflector } = await build(t, { metadataOnly: true });
+    await put(namespace, 'listed');
+    reflector.start();
+    await reflector.waitForSync(5_000);
+    await put(namespace, 'watched');
+    await equal(reflector, namespace);
+    const held = new Map([...reflector.store.values()].map((object) => [object.metadata.name, 'data' in object]));
+    assert.deepEqual([held.size, held.get('listed'), held.get('watched')], [2, false, false]);
+  });
+
   test('only what the selector names; an object that no longer fits is gone', async (t) => {
     const { namespace, reflector } = await build(t, { labelSelector: 'app=a' });
     await put(namespace, 'mine', { app: 'a' });
@@ -151,7 +162,7 @@ describe('reflector', () => {
     for (let round = 0; round < 3; round += 1) {
       proxy.cut();
       await put(namespace, `while-cut-${round}`);
-      t.diagnostic(`watch cut: equal again after ${await equal(reflector, namespace)} ms`);
+      noteRecovery(t, 'watch cut', await equal(reflector, namespace));
     }
     assert.ok(((await restarts(metrics, 'disconnected')) ?? 0) >= 3);
     assert.equal(await seriesValue(metrics, 'bss_operator_lists_total{kind="ConfigMap"}'), 1, 'no list was needed');
@@ -170,7 +181,7 @@ describe('reflector', () => {
     assert.equal(reflector.store.size, 2, 'the store keeps what it had');
     const failed = watches().length;
     proxy.accept();
-    t.diagnostic(`server back after 1.5 s: equal again after ${await equal(reflector, namespace)} ms`);
+    noteRecovery(t, 'API server out of reach for 1.5 s', await equal(reflector, namespace), 'counted from its return');
     assert.ok(watches().length > failed);
   });
 
@@ -182,7 +193,7 @@ describe('reflector', () => {
     await equal(reflector, namespace);
     proxy.swallow();
     await put(namespace, 'unseen');
-    t.diagnostic(`watch silent, with an inactivity limit of 1 s: equal again after ${await equal(reflector, namespace)} ms`);
+    noteRecovery(t, 'watch goes dead without a word', await equal(reflector, namespace), 'with an inactivity limit of 1 s instead of 90 s');
     assert.equal(await restarts(metrics, 'inactive'), 1);
   });
 
@@ -208,7 +219,7 @@ describe('reflector', () => {
       await put(namespace, 'meanwhile');
       await equal(reflector, namespace);
       const tookMs = Math.round(performance.now() - begun);
-      t.diagnostic(`three answers of ${status}: equal again after ${tookMs} ms`);
+      noteRecovery(t, `three answers of ${status} in a row`, tookMs, status === 429 ? 'the server asked for 1 s each time' : '');
       if (status === 429) assert.ok(tookMs >= 3_000, `the server asked for a second each time, it got ${tookMs} ms`);
       assert.equal(await restarts(metrics, 'refused'), 3);
       assert.equal(await seriesValue(metrics, 'bss_operator_lists_total{kind="ConfigMap"}'), 1);
@@ -256,7 +267,7 @@ describe('reflector', () => {
     const back = performance.now();
     await put(namespace, 'after');
     await equal(reflector, namespace);
-    t.diagnostic(`API server restarted: equal again ${Math.round(performance.now() - back)} ms after it was ready`);
+    noteRecovery(t, 'API server killed and started', performance.now() - back, 'counted from its return');
   });
 
   test('410: the server has forgotten the version', async (t) => {
@@ -275,7 +286,7 @@ describe('reflector', () => {
     const back = performance.now();
     proxy.accept();
     await equal(reflector, namespace);
-    t.diagnostic(`410: equal again ${Math.round(performance.now() - back)} ms after the server was back`);
+    noteRecovery(t, 'version forgotten by the server (410)', performance.now() - back, 'counted from its return');
     assert.equal(await restarts(metrics, 'expired'), 1);
     assert.equal(await seriesValue(metrics, 'bss_operator_lists_total{kind="ConfigMap"}'), 2);
     assert.deepEqual(changes.map(({ type, key }) => `${type} ${key}`).toSorted(), [

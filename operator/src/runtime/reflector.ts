@@ -123,8 +123,8 @@ export class Reflector<T extends KubernetesObject = KubernetesObject> {
   }
 
   async #list(): Promise<void> {
-    const { client, namespace, labelSelector, fieldSelector, pageSize = 500, transform } = this.#options;
-    const selection = { namespace, labelSelector, fieldSelector, pageSize, signal: this.#stop.signal };
+    const { client, namespace, labelSelector, fieldSelector, metadataOnly, pageSize = 500, transform } = this.#options;
+    const selection = { namespace, labelSelector, fieldSelector, metadataOnly, pageSize, signal: this.#stop.signal };
     const { items, resourceVersion } = await client.list<T>(this.kind, selection, transform);
     this.#heard();
     this.#lists.inc({ kind: this.kind.kind });
@@ -134,11 +134,11 @@ export class Reflector<T extends KubernetesObject = KubernetesObject> {
   }
 
   async #watch(): Promise<void> {
-    const { client, namespace, labelSelector, fieldSelector, watchSeconds = 300, inactivityMs = 90_000 } = this.#options;
+    const { client, namespace, labelSelector, fieldSelector, metadataOnly, watchSeconds = 300, inactivityMs = 90_000 } = this.#options;
     const timeoutSeconds = Math.ceil(watchSeconds * (1 + Math.random()));
     const watchdog = new Watchdog(this.#clock, inactivityMs, this.#stop.signal);
     const started = this.#clock.monotonic();
-    const selection = { namespace, labelSelector, fieldSelector, timeoutSeconds, signal: watchdog.signal };
+    const selection = { namespace, labelSelector, fieldSelector, metadataOnly, timeoutSeconds, signal: watchdog.signal };
     try {
       for await (const event of client.watch<T>(this.kind, { ...selection, resourceVersion: this.#version ?? '' })) {
         watchdog.feed();
@@ -282,7 +282,10 @@ function trackAges(metrics: Metrics): Map<Tracked, string> {
   ages.set(metrics, reflectors);
   metrics.gauge('bss_operator_watch_silence_seconds', 'Time since the server last said anything about a kind.', ['kind'], (gauge) => {
     gauge.reset();
-    for (const [reflector, kind] of reflectors) gauge.set({ kind }, reflector.silentMs / 1000);
+    const silence = new Map<string, number>();
+    // A kind may be watched in several ways: the most silent one counts.
+    for (const [reflector, kind] of reflectors) silence.set(kind, Math.max(reflector.silentMs, silence.get(kind) ?? 0));
+    for (const [kind, ms] of silence) gauge.set({ kind }, ms / 1000);
   });
   return reflectors;
 }

@@ -1,8 +1,9 @@
 /** HTTP to the API server: connections, credentials, time limits, and the fence in front of writes. */
 import type { RequestOptions } from 'node:https';
 import type { Readable } from 'node:stream';
-import { HttpMethod, RequestContext } from '@kubernetes/client-node';
 import type { KubeConfig } from '@kubernetes/client-node';
+// The package's main module would load its whole generated client.
+import { HttpMethod, RequestContext } from '@kubernetes/client-node/dist/gen/http/http.js';
 import { Agent, request as send } from 'undici';
 import type { Dispatcher } from 'undici';
 import { fingerprint } from './canonical.ts';
@@ -22,6 +23,8 @@ export interface Call {
   /** Begins with `/`; may carry a query. */
   path: string;
   query?: Record<string, string | number | boolean | undefined>;
+  /** Media type of the answer; default: JSON. */
+  accept?: string | undefined;
   body?: { body: unknown; contentType: string } | undefined;
   /** What is being tried, for error messages: `list ConfigMap`. */
   attempt: string;
@@ -112,7 +115,10 @@ export class Transport {
     await session?.dispatcher.close();
   }
 
-  async #send({ method, path, query = {}, body, fence }: Call, limit: Limit): Promise<Dispatcher.ResponseData> {
+  async #send(
+    { method, path, query = {}, accept = 'application/json', body, fence }: Call,
+    limit: Limit,
+  ): Promise<Dispatcher.ResponseData> {
     const session = await this.#current();
     const url = new URL(this.#server + path);
     for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, String(value));
@@ -122,7 +128,7 @@ export class Transport {
       method,
       headers: {
         ...session.headers,
-        accept: 'application/json',
+        accept,
         'user-agent': this.#userAgent,
         ...(body ? { 'content-type': body.contentType } : {}),
       },

@@ -43,6 +43,11 @@ export async function until<T>(
   }
 }
 
+/** Notes how long it took until all was well after a fault, in the words that `make faults` collects. */
+export function noteRecovery(t: { diagnostic(message: string): void }, fault: string, ms: number, note = ''): void {
+  t.diagnostic(`${fault}: recovered in ${ms < 1000 ? (ms / 1000).toFixed(2) : (ms / 1000).toFixed(1)} s${note === '' ? '' : `; ${note}`}`);
+}
+
 export function configMap(
   namespace: string,
   name: string,
@@ -73,17 +78,19 @@ export function valueAt(value: unknown, ...path: string[]): unknown {
 /** One finished request, as the API server's audit log has it. */
 export interface AuditEvent {
   verb: string;
-  user: { username: string };
+  requestURI: string;
+  user: { username: string; extra?: Record<string, string[]> };
   userAgent?: string;
-  objectRef?: { resource?: string; namespace?: string; name?: string };
-  responseStatus?: { code?: number };
+  objectRef?: { apiGroup?: string; resource?: string; subresource?: string; namespace?: string; name?: string };
+  responseStatus?: { code?: number; message?: string };
   requestReceivedTimestamp: string;
   stageTimestamp: string;
 }
 
 /** The audit log's events so far, oldest first. */
 export async function readAudit(path: string): Promise<AuditEvent[]> {
-  const lines = (await readFile(path, 'utf8')).split('\n').filter((line) => line !== '');
+  // The last line may still be being written.
+  const lines = (await readFile(path, 'utf8')).split('\n').filter((line) => line.endsWith('}'));
   return lines.map((line) => {
     const event: AuditEvent = JSON.parse(line);
     return event;
