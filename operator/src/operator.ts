@@ -7,6 +7,7 @@ import type { OperatorConfig } from './config.ts';
 import { Cache } from './reconcile/cache.ts';
 import { PlatformMetrics } from './reconcile/metrics.ts';
 import { Reconciler } from './reconcile/reconciler.ts';
+import { SecretWatch } from './reconcile/secret-watch.ts';
 import { StatusWriter } from './reconcile/status-writer.ts';
 import { TopicKeeper } from './reconcile/topics.ts';
 import {
@@ -96,6 +97,8 @@ function lead({ config, client, cache, queue, metrics, logger, shutdown }: Leadi
     onChange: (key) => queue.add(key),
     onEvent: (key, message) => record(key, 'Normal', 'TopicsChanged', message),
   });
+  const secrets = new SecretWatch({ client, metrics, logger, onChange: (key) => queue.add(key) });
+  shutdown.add('secrets of users', () => secrets.stop());
   const reconciler = new Reconciler({
     cache,
     client,
@@ -103,6 +106,7 @@ function lead({ config, client, cache, queue, metrics, logger, shutdown }: Leadi
     recorder,
     autoscaler,
     topics,
+    secrets,
     status: new StatusWriter((key, isReady) => platformMetrics.setReady(key, isReady)),
     clock,
     operatorNamespace: config.namespace,

@@ -90,7 +90,7 @@ async function platformInput(client: KubeClient, input: PlatformInput): Promise<
       return [name, decode(secret?.data ?? {})];
     }),
   );
-  return { ...input, secretHashes: new SecretValues(new Map(secrets), false).hashes(uses) };
+  return { ...input, secretHashes: new SecretValues(new Map(secrets)).hashes(uses) };
 }
 
 async function planComponent(client: KubeClient, platform: PlatformObject, component: Component): Promise<PlannedChange[]> {

@@ -28,6 +28,7 @@ import { ownershipOf } from './ownership.ts';
 import type { Pass } from './pass.ts';
 import { prune } from './prune.ts';
 import { scale } from './scaling.ts';
+import type { SecretWatch } from './secret-watch.ts';
 import { readSecrets, SecretValues } from './secrets.ts';
 import { StatusWriter } from './status-writer.ts';
 import type { TopicKeeper, TopicsState } from './topics.ts';
@@ -42,6 +43,8 @@ export interface ReconcilerOptions {
   recorder: EventRecorder;
   autoscaler: Autoscaler;
   topics: TopicKeeper;
+  /** Of Secrets that belong to users. */
+  secrets: SecretWatch;
   status: StatusWriter;
   clock: Clock;
   /** Where the operator runs: network policies let it in. */
@@ -50,8 +53,6 @@ export interface ReconcilerOptions {
 
 /** Everything is watched; this is for what watches cannot see. */
 const RESYNC_MS = 10 * 60_000;
-/** Secrets of the user are not watched: that they were changed is seen after this time. */
-const FOREIGN_SECRETS_MS = 3 * 60_000;
 /** Time makes a fault of a start, which no watch tells. */
 const PENDING_MS = 15_000;
 /** What the API server refused may be allowed later. */
@@ -101,6 +102,7 @@ export class Reconciler {
   #forget(key: string): void {
     this.#options.autoscaler.remove(key);
     this.#options.topics.remove(key);
+    this.#options.secrets.forget(key);
     this.#options.status.forget(key);
     this.#credentials.delete(key);
     this.#guards.delete(key);
@@ -124,7 +126,7 @@ export class Reconciler {
     this.#options.autoscaler.remove(pass.key);
     const bare = this.#input(pass, spec);
     const values = decode(this.#credentialsSecret(pass)?.data ?? {});
-    const secrets = await readSecrets(pass, usedSecrets(bare), { name: credentialsName(bare), values });
+    const secrets = await this.#readSecrets(pass, bare, values);
     const input = { ...bare, secretHashes: secrets.hashes(secretUses(bare)) };
     const components = build(pass, input);
     if (!Array.isArray(components)) return this.#reject(pass, [components]);
@@ -148,7 +150,7 @@ export class Reconciler {
     if (!Array.isArray(components)) return this.#reject(pass, [components]);
     const outcome = await this.#bringAbout(pass, input, components, secrets);
     const throttledMs = await this.#options.status.write(pass, outcome);
-    return { requeueAfterMs: Math.min(throttledMs ?? RESYNC_MS, requeueMs(pass, outcome, secrets.foreign), this.#topicsMs(pass, outcome)) };
+    return { requeueAfterMs: Math.min(throttledMs ?? RESYNC_MS, requeueMs(pass, outcome), this.#topicsMs(pass, outcome)) };
   }
 
   /** Prune what must go first, apply in order, prune the rest, scale. */
@@ -194,11 +196,22 @@ export class Reconciler {
         pass,
       );
       this.#credentials.set(pass.key, values);
-      return await readSecrets(pass, usedSecrets(input), { name: credentialsName(input), values });
+      return await this.#readSecrets(pass, input, values);
     } catch (error) {
       if (error instanceof CredentialsTakenError) return { path: 'metadata.name', message: `${error.message}: choose another name` };
       throw error;
     }
+  }
+
+  /** Watches the Secrets that belong to users first, so that no change of them is missed. @param values of the platform's own Secret */
+  #readSecrets(pass: Pass, input: PlatformInput, values: Credentials): Promise<SecretValues> {
+    const own = credentialsName(input);
+    const foreign = [...new Set(usedSecrets(input))].filter((name) => name !== own);
+    this.#options.secrets.use(
+      pass.key,
+      foreign.map((name) => `${input.namespace}/${name}`),
+    );
+    return readSecrets(pass, foreign, { name: own, values });
   }
 
   #credentialsSecret({ cache, platform: { metadata } }: Pass): SecretObject | undefined {
@@ -296,9 +309,9 @@ function areHeld(components: Component[], states: ComponentState[]): boolean {
   return states.some(({ name, state }) => workloads.has(name) && state === 'held');
 }
 
-function requeueMs({ contested }: Pass, { components }: ActedOutcome, foreignSecrets: boolean): number {
+function requeueMs({ contested }: Pass, { components }: ActedOutcome): number {
   if (contested.size > 0) return REFILL_MS;
   if (components.some(({ state }) => state === 'refused')) return REFUSED_MS;
   if (components.some(({ state, health }) => state === 'held' || !health.healthy)) return PENDING_MS;
-  return foreignSecrets ? FOREIGN_SECRETS_MS : RESYNC_MS;
+  return RESYNC_MS;
 }

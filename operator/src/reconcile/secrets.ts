@@ -5,12 +5,9 @@ import type { Pass } from './pass.ts';
 
 export class SecretValues {
   readonly #values: ReadonlyMap<string, Credentials>;
-  /** Some of them belong to the user: nobody tells us when these change. */
-  readonly foreign: boolean;
 
-  constructor(values: ReadonlyMap<string, Credentials>, foreign: boolean) {
+  constructor(values: ReadonlyMap<string, Credentials>) {
     this.#values = values;
-    this.foreign = foreign;
   }
 
   /** Undefined when there is no such Secret or key. */
@@ -29,9 +26,8 @@ export class SecretValues {
   }
 }
 
-/** Reads the named Secrets; the platform's own one is known already. @throws KubeError when the same may succeed later */
-export async function readSecrets(pass: Pass, names: string[], own: { name: string; values: Credentials }): Promise<SecretValues> {
-  const foreign = [...new Set(names)].filter((name) => name !== own.name);
+/** Reads Secrets of others; the platform's own one is known already. @throws KubeError when the same may succeed later */
+export async function readSecrets(pass: Pass, foreign: string[], own: { name: string; values: Credentials }): Promise<SecretValues> {
   const { namespace } = pass.platform.metadata;
   const read = await Promise.all(
     foreign.map(async (name): Promise<[string, Credentials][]> => {
@@ -40,5 +36,5 @@ export async function readSecrets(pass: Pass, names: string[], own: { name: stri
       return secret === undefined ? [] : [[name, decode(secret.data ?? {})]];
     }),
   );
-  return new SecretValues(new Map([...read.flat(), [own.name, own.values]]), foreign.length > 0);
+  return new SecretValues(new Map([...read.flat(), [own.name, own.values]]));
 }
