@@ -23,6 +23,8 @@ export interface ApiServer extends Omit<Service, 'start'> {
 export interface ApiServerOptions {
   /** Write one audit event (who, what, which object, result; no bodies) for each finished request. */
   readonly audit?: boolean;
+  /** Admission plugins beyond those that are on by default. */
+  readonly admissionPlugins?: readonly string[];
 }
 
 const AUDIT_POLICY = { apiVersion: 'audit.k8s.io/v1', kind: 'Policy', omitStages: ['RequestReceived'], rules: [{ level: 'Metadata' }] };
@@ -44,7 +46,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
   });
   const server = new ServerProcess({
     name: 'kube-apiserver',
-    command: [programs['kube-apiserver'], ...flags(apiServerFlags(folder, port, etcdPort, options.audit === true))],
+    command: [programs['kube-apiserver'], ...flags(apiServerFlags(folder, port, etcdPort, options))],
     logFile: join(folder, 'kube-apiserver.log'),
     port,
     probe: () => isReady(folder, port, token),
@@ -98,7 +100,12 @@ function etcdFlags(folder: string, port: number, peerPort: number): Record<strin
 }
 
 /** Without controllers nobody makes service accounts and nobody needs the endpoints of the API server. */
-function apiServerFlags(folder: string, port: number, etcdPort: number, audit: boolean): Record<string, string | number | boolean> {
+function apiServerFlags(
+  folder: string,
+  port: number,
+  etcdPort: number,
+  { audit = false, admissionPlugins = [] }: ApiServerOptions,
+): Record<string, string | number | boolean> {
   const key = join(folder, 'service-accounts.key');
   const auditFlags = { 'audit-policy-file': join(folder, 'audit-policy.json'), 'audit-log-path': join(folder, 'audit.log') };
   return {
@@ -113,6 +120,7 @@ function apiServerFlags(folder: string, port: number, etcdPort: number, audit: b
     'service-account-key-file': key,
     'service-account-signing-key-file': key,
     'disable-admission-plugins': 'ServiceAccount',
+    ...(admissionPlugins.length > 0 ? { 'enable-admission-plugins': admissionPlugins.join(',') } : {}),
     'endpoint-reconciler-type': 'none',
     'allow-privileged': true,
     ...(audit ? auditFlags : {}),

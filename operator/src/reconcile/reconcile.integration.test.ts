@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
-import { Kafka, logLevel, type Consumer } from 'kafkajs';
-import { INTEREST_GROUP, INTEREST_TOPIC } from '../api/index.ts';
+import { Kafka, logLevel } from 'kafkajs';
 import type { KubernetesObject } from '../runtime/index.ts';
+import { noteRecovery } from '../runtime/testing/harness.ts';
 import { Cluster, LIMIT_MS, until } from './testing/cluster.ts';
+import { installKeda } from './testing/keda.ts';
 
 let cluster: Cluster;
 
@@ -17,18 +18,6 @@ after(() => cluster.stop());
 /** Field of an object by a path of keys. */
 function at(object: KubernetesObject | undefined, ...path: (string | number)[]): unknown {
   return path.reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], object);
-}
-
-/** A real member of the group that the interest consumers would form: all platforms here share one Kafka. */
-async function joinGroup(): Promise<Consumer> {
-  const kafka = new Kafka({ brokers: cluster.brokers, logLevel: logLevel.NOTHING });
-  const consumer = kafka.consumer({ groupId: INTEREST_GROUP });
-  const joined = new Promise((resolve) => consumer.on(consumer.events.GROUP_JOIN, resolve));
-  await consumer.connect();
-  await consumer.subscribe({ topics: [INTEREST_TOPIC] });
-  await consumer.run({ eachMessage: () => Promise.resolve() });
-  await joined;
-  return consumer;
 }
 
 const image = (object: KubernetesObject | undefined) => at(object, 'spec', 'template', 'spec', 'containers', 0, 'image');
@@ -98,7 +87,7 @@ describe('order by health', () => {
 });
 
 describe('settled', () => {
-  void test('drift is corrected: edited, removed, deleted, unlabelled', async () => {
+  void test('drift is corrected: edited, removed, deleted, unlabelled', async (t) => {
     const platform = await cluster.platform('drift');
     await platform.ready();
     const earlier = await platform.have('Deployment', 'gateway');
@@ -110,11 +99,13 @@ describe('settled', () => {
       { type: 'strategic', fieldManager: 'kubectl-edit' },
     );
     await until('the image to be back', LIMIT_MS, async () => image(await platform.object('Deployment', 'gateway')) === image(earlier));
-    console.log(`an edit was corrected after ${Math.round(performance.now() - begun)} ms`);
+    noteRecovery(t, 'Deployment edited by hand', performance.now() - begun);
     await platform.event('DriftCorrected', /kubectl-edit/);
 
+    const removed = performance.now();
     await platform.remove('Service', 'gateway');
     await platform.have('Service', 'gateway');
+    noteRecovery(t, 'Service deleted by hand', performance.now() - removed);
     await platform.event('Recreated', /Service a-gateway/);
     await platform.remove('ConfigMap', 'pgbouncer');
     await platform.have('ConfigMap', 'pgbouncer');
@@ -133,7 +124,7 @@ describe('settled', () => {
     );
   });
 
-  void test('a fight with another manager is slowed down, and said', async () => {
+  void test('a fight with another manager is slowed down, and said', async (t) => {
     const platform = await cluster.platform('fight');
     await platform.ready();
     const edit = (level: number) => {
@@ -157,7 +148,7 @@ describe('settled', () => {
       await rival;
     }
     const corrections = (await cluster.writes()).filter(({ resource, name }) => resource === 'deployments' && name === 'a-gateway').length;
-    console.log(`${edits} edits, ${corrections} writes to the object`);
+    t.diagnostic(`${edits} edits, ${corrections} writes to the object`);
     await platform.event('DriftCorrected', /rival/);
     await until('peace', LIMIT_MS, async () => {
       const containers = at(await platform.object('Deployment', 'gateway'), 'spec', 'template', 'spec', 'containers', 0, 'env') as {
@@ -168,31 +159,7 @@ describe('settled', () => {
     });
   });
 
-  void test('a settled platform causes no write', async () => {
-    const platform = await cluster.platform('settled');
-    await platform.ready();
-    const member = await joinGroup();
-    try {
-      await until('the group to be known', LIMIT_MS, async () => {
-        const { consumerGroups, conditions } = await platform.status();
-        return consumerGroups?.[0]?.lag === 0 && conditions?.every(({ type, status }) => type !== 'ScalingLimited' || status === 'False');
-      });
-      // Renewals of the Lease tell the time: one every two seconds.
-      const calm = (await cluster.leaseRenewals()) + 10;
-      await until('the dust to settle', LIMIT_MS, async () => (await cluster.leaseRenewals()) >= calm);
-      const own = async () => (await cluster.writes()).filter(({ namespace }) => namespace === 'settled');
-      const [writes, begun] = [await own(), await cluster.passes()];
-      await until('15 renewals', 2 * LIMIT_MS, async () => (await cluster.leaseRenewals()) >= calm + 15);
-      assert.deepEqual((await own()).slice(writes.length), []);
-      const during = (await cluster.passes()) - begun;
-      console.log(`${during} passes over all platforms in 30 s`);
-      assert.ok(during <= 6, `${during} passes`);
-    } finally {
-      await member.disconnect();
-    }
-  });
-
-  void test('an operator that was killed takes up where it was: nothing is written but what is needed', async () => {
+  void test('an operator that was killed takes up where it was: nothing is written but what is needed', async (t) => {
     const platform = await cluster.platform('restart');
     await platform.ready();
     const quiet = await cluster.platform('quiet', { workloads: { interest: { enabled: false } } });
@@ -200,9 +167,15 @@ describe('settled', () => {
     const secrets = await platform.credentials();
     await cluster.operator.stop('SIGKILL');
     await platform.remove('Deployment', 'kafka-exporter');
-    const writes = await cluster.writes();
+    const [writes, started] = [await cluster.writes(), performance.now()];
     await cluster.startOperator();
     await platform.have('Deployment', 'kafka-exporter');
+    noteRecovery(
+      t,
+      'the only operator killed',
+      performance.now() - started,
+      'counted from the start of the next, which waits for the Lease to run out',
+    );
     assert.deepEqual(await platform.credentials(), secrets);
     await platform.ready();
     // Its first pass may have to wait for all others.
@@ -369,6 +342,47 @@ describe('credentials and topics', () => {
     } finally {
       await admin.disconnect();
     }
+  });
+});
+
+describe('Secrets and kinds that others bring', () => {
+  void test('an exchanged password of an external store takes effect within seconds', async (t) => {
+    const secret = (password: string): KubernetesObject => ({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'database', namespace: 'external' },
+      stringData: { username: 'admin', password },
+    });
+    const reference = { apiVersion: 'v1', kind: 'Secret', name: 'database', namespace: 'external' };
+    const postgres = { external: { host: 'db.example.com', adminSecret: { name: 'database' } } };
+    const platform = await cluster.platform('external', { postgres });
+    await cluster.client.create(secret('first'));
+    await platform.ready();
+    const jobs = await platform.migrationJobs();
+    const begun = performance.now();
+    await cluster.client.patch(reference, { stringData: { password: 'second' } });
+    // The migration runs as the administrator: with another password it is another Job.
+    await until('another migration', 10_000, async () => (await platform.migrationJobs()).some((name) => !jobs.includes(name)));
+    noteRecovery(t, 'password of an external store exchanged', performance.now() - begun);
+    await platform.ready();
+    await cluster.client.patch(reference, { metadata: { labels: { touched: 'true' } } });
+    await platform.ready();
+    const lists = (await cluster.audit()).filter(({ verb, requestURI }) => verb === 'list' && /fieldSelector=type/.test(requestURI));
+    assert.equal(lists.length, 1, 'one watch for all');
+  });
+
+  void test('KEDA is found when it is installed after the operator', async (t) => {
+    const platform = await cluster.platform('keda', { workloads: { interest: { autoscaling: { mode: 'keda' } } } });
+    const waiting = await platform.until('Degraded', 'True', 'ApplyFailed');
+    assert.match(waiting.conditions?.find(({ type }) => type === 'Degraded')?.message ?? '', /ScaledObject/);
+    const begun = performance.now();
+    await installKeda(cluster.client);
+    await platform.have('ScaledObject', 'interest');
+    noteRecovery(t, 'KEDA installed after the operator', performance.now() - begun, 'looked for every 20 s');
+    await platform.ready();
+    await cluster.taken('ScaledObject');
+    await platform.remove('ScaledObject', 'interest');
+    await platform.have('ScaledObject', 'interest');
   });
 });
 

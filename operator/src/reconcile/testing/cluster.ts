@@ -1,13 +1,21 @@
-/** A real API server with the operator on it, a hand that plays the nodes, and a real Kafka. */
-import { readFile } from 'node:fs/promises';
+/** A real API server with the operator on it (under the rights that the chart gives it), a hand that plays the nodes, and a real Kafka. */
 import { customResourceDefinition } from '../../api/crd.ts';
 import { API_VERSION, KIND, type BssPlatform, type BssPlatformStatus } from '../../api/index.ts';
 import { startApiServer, startServices, type ApiServer } from '../../../../local/src/services.ts';
-import { isNotFound, KubeClient, loadKubeConfig, Metrics, type KubernetesObject, type ObjectReference } from '../../runtime/index.ts';
-import { until } from '../../runtime/testing/harness.ts';
+import {
+  isNotFound,
+  KubeClient,
+  KubeError,
+  loadKubeConfig,
+  Metrics,
+  type KubernetesObject,
+  type ObjectReference,
+} from '../../runtime/index.ts';
+import { readAudit, until, type AuditEvent } from '../../runtime/testing/harness.ts';
 import { conditionOf, type ConditionType } from '../conditions.ts';
 import type { PlatformObject } from '../ownership.ts';
 import { Hand } from './hand.ts';
+import { containerEnvironment, installRights, logIn, NAMESPACE, USERNAME, type Login } from './installation.ts';
 import { OperatorProcess } from './operator-process.ts';
 
 export const LIMIT_MS = 60_000;
@@ -21,6 +29,8 @@ const API: Record<string, string> = {
   NetworkPolicy: 'networking.k8s.io/v1',
   PodDisruptionBudget: 'policy/v1',
   CustomResourceDefinition: 'apiextensions.k8s.io/v1',
+  ScaledObject: 'keda.sh/v1alpha1',
+  TriggerAuthentication: 'keda.sh/v1alpha1',
 };
 
 export interface Write {
@@ -30,12 +40,22 @@ export interface Write {
   name: string;
 }
 
+export interface ClusterOptions {
+  /** False: the test starts operators itself. */
+  operator?: boolean;
+  /** Admission plugins of the API server beyond those that are on by default. */
+  admissionPlugins?: string[];
+  /** Of the operator, beside what the chart sets. */
+  environment?: Record<string, string>;
+}
+
 export class Cluster {
   readonly api: ApiServer;
   readonly client: KubeClient;
   readonly hand: Hand;
   readonly brokers: string[];
-  operator: OperatorProcess;
+  readonly #environment: Record<string, string>;
+  #operator: OperatorProcess | undefined;
   readonly #services: { stop(): Promise<void> };
 
   private constructor(parts: {
@@ -43,29 +63,31 @@ export class Cluster {
     client: KubeClient;
     hand: Hand;
     brokers: string[];
-    operator: OperatorProcess;
     services: { stop(): Promise<void> };
+    environment: Record<string, string>;
   }) {
     this.api = parts.api;
     this.client = parts.client;
     this.hand = parts.hand;
     this.brokers = parts.brokers;
-    this.operator = parts.operator;
     this.#services = parts.services;
+    this.#environment = parts.environment;
   }
 
-  static async start(): Promise<Cluster> {
-    const [api, services] = await Promise.all([startApiServer({ audit: true }), startServices({ kafka: true })]);
+  static async start({ operator = true, admissionPlugins = [], environment = {} }: ClusterOptions = {}): Promise<Cluster> {
+    const [api, services] = await Promise.all([startApiServer({ audit: true, admissionPlugins }), startServices({ kafka: true })]);
     try {
       const config = loadKubeConfig({ path: api.kubeconfigPath });
       const client = new KubeClient({ config, metrics: new Metrics(), userAgent: TESTER });
       await client.create(customResourceDefinition());
-      await createNamespace(client, 'bss-system');
+      await createNamespace(client, NAMESPACE);
+      await installRights(client);
       await until('the definition to be served', LIMIT_MS, () => client.serves({ apiVersion: API_VERSION, kind: KIND }));
       const hand = new Hand(client);
       await hand.start();
-      const operator = await OperatorProcess.start(api.kubeconfigPath);
-      return new Cluster({ api, client, hand, brokers: services.kafka.brokers, operator, services });
+      const cluster = new Cluster({ api, client, hand, brokers: services.kafka.brokers, services, environment });
+      if (operator) await cluster.startOperator();
+      return cluster;
     } catch (error) {
       await Promise.all([api.stop(), services.stop()]);
       throw error;
@@ -73,13 +95,36 @@ export class Cluster {
   }
 
   async stop(): Promise<void> {
-    await this.operator.stop();
+    await this.#operator?.stop();
     await this.hand.stop();
     await Promise.all([this.api.stop(), this.#services.stop()]);
   }
 
+  /** The one that was started last. */
+  get operator(): OperatorProcess {
+    if (this.#operator === undefined) throw new Error('no operator was started');
+    return this.#operator;
+  }
+
+  /** Of the operator that was started last. */
+  get log(): string {
+    return this.#operator?.log ?? '';
+  }
+
+  /** Waits until the operator has taken in a kind that was not served when it started. */
+  async taken(kind: string): Promise<void> {
+    await until(`${kind} to be taken in`, LIMIT_MS, () => this.log.includes(`"kind":"${kind}","msg":"the cluster serves one more kind"`));
+  }
+
+  /** Resolves when it leads. */
   async startOperator(): Promise<void> {
-    this.operator = await OperatorProcess.start(this.api.kubeconfigPath);
+    const { kubeconfigPath } = await this.logIn();
+    this.#operator = await OperatorProcess.start(kubeconfigPath, { ...(await containerEnvironment()), ...this.#environment });
+  }
+
+  /** One more token of the operator's account. */
+  logIn(): Promise<Login> {
+    return logIn(this.api, this.client);
   }
 
   /** A platform of few parts in a namespace of its own: Postgres, PgBouncer, ledger, gateway, interest, on the real Kafka. */
@@ -95,6 +140,17 @@ export class Cluster {
     return (await this.#audit()).filter((entry) => WRITING.has(entry.verb) && entry.resource !== 'leases' && entry.resource !== 'events');
   }
 
+  /** Everything that the operator's account has asked for, oldest first. */
+  async audit(): Promise<AuditEvent[]> {
+    return (await readAudit(this.api.auditLogPath)).filter(({ user }) => user.username === USERNAME);
+  }
+
+  /** The operator renews its Lease every two seconds: a clock that stands still when nobody leads. */
+  async nextRenewal(): Promise<void> {
+    const now = await this.leaseRenewals();
+    await until('a renewal of the Lease', LIMIT_MS, async () => (await this.leaseRenewals()) > now);
+  }
+
   async leaseRenewals(): Promise<number> {
     return (await this.#audit()).filter(({ resource, verb }) => resource === 'leases' && WRITING.has(verb)).length;
   }
@@ -105,23 +161,17 @@ export class Cluster {
   }
 
   async #audit(): Promise<Write[]> {
-    const lines = (await readFile(this.api.auditLogPath, 'utf8')).split('\n').filter((line) => line.endsWith('}'));
-    return lines
-      .map(
-        (line) =>
-          JSON.parse(line) as { userAgent?: string; verb: string; objectRef?: { resource?: string; namespace?: string; name?: string } },
-      )
-      .filter(({ userAgent }) => userAgent === 'bss-operator')
-      .map(({ verb, objectRef }) => ({
-        verb,
-        resource: objectRef?.resource ?? '',
-        namespace: objectRef?.namespace ?? '',
-        name: objectRef?.name ?? '',
-      }));
+    return (await this.audit()).map(({ verb, objectRef }) => ({
+      verb,
+      resource: objectRef?.resource ?? '',
+      namespace: objectRef?.namespace ?? '',
+      name: objectRef?.name ?? '',
+    }));
   }
 }
 
-const WRITING = new Set(['create', 'update', 'patch', 'delete', 'deletecollection']);
+/** Verbs that change something. */
+export const WRITING = new Set(['create', 'update', 'patch', 'delete', 'deletecollection']);
 
 async function createNamespace(client: KubeClient, name: string): Promise<void> {
   await client.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
@@ -175,10 +225,9 @@ export class TestPlatform {
         return current && condition?.status === status && (reason === undefined || condition.reason === reason) && platform.status;
       });
     } catch (error) {
-      throw new Error(
-        `${type} is not ${status} ${reason ?? ''}: ${JSON.stringify(last, null, 1)}\n${this.#cluster.operator.log.slice(-3000)}`,
-        { cause: error },
-      );
+      throw new Error(`${type} is not ${status} ${reason ?? ''}: ${JSON.stringify(last, null, 1)}\n${this.#cluster.log.slice(-3000)}`, {
+        cause: error,
+      });
     }
   }
 
@@ -235,3 +284,7 @@ export class TestPlatform {
 }
 
 export { isNotFound, until };
+
+export function isForbidden(error: unknown): boolean {
+  return error instanceof KubeError && error.status === 403;
+}

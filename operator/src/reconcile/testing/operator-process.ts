@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { until } from '../../runtime/testing/harness.ts';
 
 const MAIN = fileURLToPath(new URL('../../main.ts', import.meta.url));
 const START_LIMIT_MS = 60_000;
@@ -22,14 +23,31 @@ export class OperatorProcess {
 
   /** Resolves when it leads. */
   static async start(kubeconfigPath: string, environment: Record<string, string> = {}): Promise<OperatorProcess> {
+    const operator = await OperatorProcess.launch(kubeconfigPath, environment);
+    await operator.#logs(LEADING);
+    return operator;
+  }
+
+  /** Resolves when it is ready to lead: its caches are filled. */
+  static async launch(kubeconfigPath: string, environment: Record<string, string> = {}): Promise<OperatorProcess> {
     const env = { ...process.env, KUBECONFIG: kubeconfigPath, METRICS_PORT: '0', POD_NAMESPACE: 'bss-system', ...environment };
     const operator = new OperatorProcess(spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'pipe', 'pipe'] }));
-    await operator.#untilLeading();
+    await operator.#logs(SERVING);
+    operator.url = `http://127.0.0.1:${SERVING.exec(operator.log)?.[1]}`;
+    await until('the operator to be ready', START_LIMIT_MS, () => operator.#isReady());
     return operator;
   }
 
   get log(): string {
     return this.#log;
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  get leads(): boolean {
+    return LEADING.test(this.#log);
   }
 
   get running(): boolean {
@@ -41,6 +59,16 @@ export class OperatorProcess {
     return (await fetch(`${this.url}/metrics`)).text();
   }
 
+  signal(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void {
+    this.#child.kill(signal);
+  }
+
+  /** @returns the exit code, null after a kill */
+  async exited(): Promise<number | null> {
+    if (this.running) await once(this.#child, 'exit');
+    return this.#child.exitCode;
+  }
+
   /** @returns the exit code, null after a kill */
   async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<number | null> {
     if (!this.running) return this.#child.exitCode;
@@ -50,14 +78,23 @@ export class OperatorProcess {
     return this.#child.exitCode;
   }
 
-  async #untilLeading(): Promise<void> {
+  async #isReady(): Promise<boolean> {
+    if (!this.running) throw new Error(`the operator ended with ${this.#child.exitCode}:\n${this.#log}`);
+    return fetch(`${this.url}/readyz`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  }
+
+  async #logs(pattern: RegExp): Promise<void> {
     const limit = AbortSignal.timeout(START_LIMIT_MS);
-    while (!this.#log.includes('"leading"')) {
+    while (!pattern.test(this.#log)) {
       if (!this.running) throw new Error(`the operator ended with ${this.#child.exitCode}:\n${this.#log}`);
-      if (limit.aborted) throw new Error(`the operator does not lead:\n${this.#log}`);
+      if (limit.aborted) throw new Error(`the operator does not log ${pattern}:\n${this.#log}`);
       await Promise.race([once(this.#child, 'exit'), this.#child.stdout && once(this.#child.stdout, 'data'), once(limit, 'abort')]);
     }
-    const port = /"port":(\d+)/.exec(this.#log)?.[1];
-    this.url = `http://127.0.0.1:${port}`;
   }
 }
+
+const LEADING = /"msg":"leading"/;
+const SERVING = /"port":(\d+)/;

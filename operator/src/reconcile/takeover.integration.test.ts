@@ -1,0 +1,139 @@
+/**
+ * Two replicas of the operator and a platform that keeps them busy: the leader is killed, and frozen in the middle of its work. Who wrote when is read
+ * from the API server's audit log, where each replica is known by its token.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, test, type TestContext } from 'node:test';
+import { noteRecovery, type AuditEvent } from '../runtime/testing/harness.ts';
+import { Cluster, LIMIT_MS, until, WRITING, type TestPlatform } from './testing/cluster.ts';
+import { containerEnvironment } from './testing/installation.ts';
+import { OperatorProcess } from './testing/operator-process.ts';
+
+const TAKEOVER_MS = 20_000;
+/** Writes of the leader before the fault, so that it is in the middle of its work. */
+const BUSY = 30;
+/** Of one column in the count of writes. */
+const COLUMN_MS = 5_000;
+
+interface Replica {
+  name: string;
+  credentialId: string;
+  operator: OperatorProcess;
+}
+
+let cluster: Cluster;
+let platform: TestPlatform;
+let leader: Replica;
+const replicas: Replica[] = [];
+const disturbance = { over: false };
+let disturbing: Promise<unknown>;
+
+/** A replica whose caches are filled, so that it leads as soon as it gets the Lease. */
+async function launch(name: string): Promise<Replica> {
+  const { kubeconfigPath, credentialId } = await cluster.logIn();
+  const operator = await OperatorProcess.launch(kubeconfigPath, { ...(await containerEnvironment()), POD_NAME: name });
+  const replica = { name, credentialId, operator };
+  replicas.push(replica);
+  return replica;
+}
+
+before(async () => {
+  cluster = await Cluster.start({ operator: false });
+  leader = await launch('first');
+  platform = await cluster.platform('takeover');
+  await platform.ready();
+  disturbing = Promise.all(['Service gateway', 'Service ledger', 'ConfigMap pgbouncer'].map(disturb));
+});
+
+after(async () => {
+  disturbance.over = true;
+  await disturbing;
+  await Promise.all(replicas.map(({ operator }) => operator.stop('SIGKILL')));
+  await cluster.stop();
+});
+
+/** Deletes an object as often as it is there: the leader makes it anew, as fast as it can. */
+async function disturb(object: string): Promise<void> {
+  const [kind = '', name = ''] = object.split(' ');
+  while (!disturbance.over) {
+    await platform.remove(kind, name);
+    await until('somebody to make it', 2 * LIMIT_MS, async () => disturbance.over || (await platform.object(kind, name)) !== undefined);
+  }
+}
+
+const at = ({ stageTimestamp }: AuditEvent): number => Date.parse(stageTimestamp);
+
+/** Writes of one replica that the API server carried out, oldest first; those of its Lease among them. */
+async function writesOf({ credentialId }: Replica): Promise<AuditEvent[]> {
+  const own = (await cluster.audit()).filter(
+    ({ user }) => user.extra?.['authentication.kubernetes.io/credential-id']?.[0] === credentialId,
+  );
+  return own.filter(({ verb, responseStatus }) => WRITING.has(verb) && (responseStatus?.code ?? 500) < 300);
+}
+
+const isLease = ({ objectRef }: AuditEvent): boolean => objectRef?.resource === 'leases';
+
+async function workOf(replica: Replica): Promise<AuditEvent[]> {
+  return (await writesOf(replica)).filter((event) => !isLease(event));
+}
+
+async function untilBusy(replica: Replica): Promise<void> {
+  const { length } = await workOf(replica);
+  await until(`${replica.name} to be busy`, LIMIT_MS, async () => (await workOf(replica)).length >= length + BUSY);
+}
+
+/** Writes per five seconds since the fault, `former+latter`, from ten seconds before it. */
+function columns(fault: number, former: AuditEvent[], latter: AuditEvent[]): string {
+  const end = Math.max(...latter.map(at));
+  const counts = (events: AuditEvent[], from: number) => events.filter((event) => at(event) >= from && at(event) < from + COLUMN_MS).length;
+  const starts = Array.from({ length: Math.ceil((end - fault) / COLUMN_MS) + 2 }, (_value, index) => (index - 2) * COLUMN_MS);
+  return starts.map((from) => `${from / 1000} s: ${counts(former, fault + from)}+${counts(latter, fault + from)}`).join(', ');
+}
+
+/** Asserts that the two did not write at the same time, and tells how long nobody did. */
+async function assertHandedOver(t: TestContext, what: string, fault: number, former: Replica, latter: Replica): Promise<void> {
+  const [earlier, later] = [await writesOf(former), await writesOf(latter)];
+  const [last, lease, first] = [earlier.at(-1), later.find(isLease), later.find((event) => !isLease(event))];
+  assert.ok(last && lease && first);
+  assert.ok(at(last) < at(lease), `${former.name} wrote until ${last.stageTimestamp}, ${latter.name} led from ${lease.stageTimestamp}`);
+  const recoveredMs = at(first) - fault;
+  noteRecovery(t, what, recoveredMs, 'until the next leader wrote to the platform');
+  t.diagnostic(`writes of the one + the other since the fault: ${columns(fault, earlier, later)}`);
+  assert.ok(recoveredMs < TAKEOVER_MS, `${recoveredMs} ms`);
+}
+
+describe('the leader goes', () => {
+  void test('killed: another takes its work over in under 20 s, and no two write at the same time', async (t) => {
+    const [former, latter] = [leader, await launch('second')];
+    await untilBusy(former);
+    const fault = Date.now();
+    former.operator.signal('SIGKILL');
+    await untilBusy(latter);
+    await assertHandedOver(t, 'leader of two replicas killed', fault, former, latter);
+    leader = latter;
+  });
+
+  void test('frozen: when it goes on, nothing that it had in hand is written, and its process ends', async (t) => {
+    const [former, latter] = [leader, await launch('third')];
+    await untilBusy(former);
+    const fault = Date.now();
+    former.operator.signal('SIGSTOP');
+    await untilBusy(latter);
+    const thawed = Date.now();
+    former.operator.signal('SIGCONT');
+    assert.equal(await former.operator.exited(), 1, 'the kubelet starts it anew, as a follower');
+    t.diagnostic(`the former leader ended ${Date.now() - thawed} ms after it went on`);
+    await untilBusy(latter);
+    await assertHandedOver(t, 'leader of two replicas frozen', fault, former, latter);
+    leader = latter;
+  });
+
+  void test('the platform is whole afterwards', async () => {
+    disturbance.over = true;
+    await disturbing;
+    await platform.have('Service', 'gateway');
+    await platform.have('Service', 'ledger');
+    await platform.have('ConfigMap', 'pgbouncer');
+    await platform.ready();
+  });
+});
