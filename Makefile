@@ -90,6 +90,18 @@ format: $(DEPS) ## format the sources
 bench: $(DEPS) ## the interest consumer's benchmark: docs/results/interest-benchmark.md
 	@exec $(NODE) workloads/interest/benchmark.ts
 
+.PHONY: bench-operator
+bench-operator: $(DEPS) ## the operator with 200 platforms: docs/results/operator-scale.md
+	@exec $(NODE) operator/src/reconcile/benchmark.ts
+
+.PHONY: settled
+settled: $(DEPS) ## five minutes of a settled platform: no write, hardly a pass
+	@SETTLED_SECONDS=300 exec $(NODE) --test operator/src/reconcile/settled.integration.test.ts
+
+.PHONY: faults
+faults: $(DEPS) ## strike the operator with every fault, and write down how soon all was well: docs/results/faults.md
+	@exec $(NODE) test/faults.ts
+
 .PHONY: simulate
 simulate: $(DEPS) ## the autoscaler against KEDA on the same traces: docs/results
 	@exec $(NODE) operator/src/autoscale/simulator/main.ts --out docs/results

@@ -1,0 +1,95 @@
+/**
+ * `node test/faults.ts [files]`: runs the tests that strike with a fault, and writes what they say about the time until all was well again to
+ * docs/results/faults.md. Without arguments: those of the operator; rows of files that were not run stay as they are.
+ */
+import { readFile, writeFile } from 'node:fs/promises';
+import { relative } from 'node:path';
+import process from 'node:process';
+import { run, type EventData } from 'node:test';
+import { spec } from 'node:test/reporters';
+
+const ROOT = new URL('..', import.meta.url).pathname;
+const PAGE = `${ROOT}docs/results/faults.md`;
+process.env['PATH'] = `${ROOT}node_modules/.bin:${process.env['PATH'] ?? ''}`;
+
+const FILES = [
+  'operator/src/runtime/reflector.integration.test.ts',
+  'operator/src/runtime/leader.integration.test.ts',
+  'operator/src/reconcile/takeover.integration.test.ts',
+  'operator/src/reconcile/reconcile.integration.test.ts',
+];
+
+/** As the tests word it: a fault, a time, and perhaps a note. */
+const RECOVERY = /^(?<fault>.+?): recovered in (?<time>[\d.]+ s)(?:; (?<note>.+))?$/;
+
+interface Recovery {
+  file: string;
+  test: string;
+  fault: string;
+  times: string[];
+  note: string;
+}
+
+type Place = Pick<EventData.TestPass, 'file' | 'line' | 'column'>;
+
+const placeOf = ({ file = '', line, column }: Place): string => `${file}:${line}:${column}`;
+
+/** Runs the files and gathers what they say, one entry for each fault of each test. */
+async function observe(files: string[]): Promise<{ recoveries: Recovery[]; failed: number }> {
+  const names = new Map<string, string>();
+  const said: { place: Place; message: string }[] = [];
+  let failed = 0;
+  const stream = run({ files: files.map((file) => ROOT + file), concurrency: 1, cwd: ROOT });
+  stream.on('test:pass', (event) => names.set(placeOf(event), event.name));
+  stream.on('test:fail', (event) => {
+    failed += 1;
+    names.set(placeOf(event), event.name);
+  });
+  stream.on('test:diagnostic', (event) => said.push({ place: event, message: event.message }));
+  for await (const chunk of stream.compose(spec)) process.stdout.write(String(chunk));
+  return { recoveries: gather(said, names), failed };
+}
+
+function gather(said: { place: Place; message: string }[], names: Map<string, string>): Recovery[] {
+  const recoveries = new Map<string, Recovery>();
+  for (const { place, message } of said) {
+    const { fault, time, note = '' } = RECOVERY.exec(message)?.groups ?? {};
+    if (fault === undefined || time === undefined) continue;
+    const file = relative(ROOT, place.file ?? '');
+    const key = `${file} ${fault}`;
+    const known = recoveries.get(key);
+    if (known) known.times.push(time);
+    else recoveries.set(key, { file, test: names.get(placeOf(place)) ?? '', fault, times: [time], note });
+  }
+  return [...recoveries.values()];
+}
+
+const row = ({ file, test, fault, times, note }: Recovery): string =>
+  `| ${fault} | ${times.join(', ')} | ${note} | ${test.replace(/ \(\d+\)$/, '')} | \`${file}\` |`;
+
+/** Rows of the page as it is, of other files than these. */
+async function otherRows(files: string[]): Promise<string[]> {
+  const present = await readFile(PAGE, 'utf8').catch(() => '');
+  const rows = present.split('\n').filter((line) => /^\| .*\.test\.ts` \|$/.test(line));
+  return rows.filter((line) => !files.some((file) => line.includes(`\`${file}\``)));
+}
+
+function page(rows: string[]): string {
+  return `# Faults, and the time until all was well again
+
+Each line is what a test saw in its last run; a test that strikes several times has several times. Written by \`make faults\`, which runs the tests
+of the operator again (\`node test/faults.ts <file>\` for others, such as \`test/e2e/platform.e2e.test.ts\`).
+
+| fault | recovered in | | test | file |
+|---|--:|---|---|---|
+${rows.join('\n')}
+`;
+}
+
+const given = process.argv.slice(2).map((file) => relative(ROOT, file));
+const files = given.length > 0 ? given : FILES;
+const { recoveries, failed } = await observe(files);
+if (failed > 0) {
+  console.error(`${failed} failed: docs/results/faults.md stays as it is`);
+  process.exitCode = 1;
+} else await writeFile(PAGE, page([...recoveries.map((recovery) => row(recovery)), ...(await otherRows(files))]));
