@@ -21,7 +21,7 @@ export { completeCredentials, rotateCredentials, type Credentials } from './cred
 export { endpoints, type Endpoint } from './endpoints.ts';
 export { hash } from './hash.ts';
 export { addressOf, credentialsName, labelsOf, nameOf, podLabelsOf, PORTS, selectorOf } from './names.ts';
-export { HASH_ANNOTATION } from './pods.ts';
+export { HASH_ANNOTATION, TEMPLATE_ANNOTATION } from './pods.ts';
 export { scalePolicy, scaleTargets } from './scaling.ts';
 export {
   STAGES,

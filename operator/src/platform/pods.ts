@@ -8,6 +8,8 @@ import type { PlatformInput, SecretUse } from './types.ts';
 
 /** Annotation that changes, and so restarts the pods, whenever a configuration or Secret that they use changes. */
 export const HASH_ANNOTATION = `${PREFIX}config-hash`;
+/** Annotation by which a pod tells of which template it is: that of its owner, or an earlier one. */
+export const TEMPLATE_ANNOTATION = `${PREFIX}template-hash`;
 
 export type Resources = BssPlatformSpec['pgbouncer']['resources'];
 
@@ -91,29 +93,31 @@ interface PodOptions {
   restartPolicy?: 'Always' | 'OnFailure';
 }
 
-/** A pod template with the standard labels and the hash of what the pods read. */
+/** A pod template with the standard labels, the hash of what the pods read, and the hash of itself. */
 export function podTemplate(input: PlatformInput, options: PodOptions): V1PodTemplateSpec {
+  const labels = { ...options.placement.labels, ...podLabelsOf(input, options.component) };
+  const configHash = hash([options.config ?? null, secretHashes(input, options.secrets ?? [])]);
+  const spec = podSpec(input, options);
+  const annotations = { [HASH_ANNOTATION]: configHash, [TEMPLATE_ANNOTATION]: hash([labels, configHash, spec]) };
+  return { metadata: { labels, annotations }, spec };
+}
+
+function podSpec(input: PlatformInput, options: PodOptions): V1PodSpec {
   return {
-    metadata: {
-      labels: { ...options.placement.labels, ...podLabelsOf(input, options.component) },
-      annotations: { [HASH_ANNOTATION]: hash([options.config ?? null, secretHashes(input, options.secrets ?? [])]) },
-    },
-    spec: {
-      serviceAccountName: options.serviceAccount ?? input.name,
-      automountServiceAccountToken: options.serviceAccount !== undefined,
-      enableServiceLinks: false,
-      terminationGracePeriodSeconds: options.gracePeriodSeconds,
-      restartPolicy: options.restartPolicy ?? 'Always',
-      securityContext: securityContext(options.user),
-      ...placementFields(input, options),
-      ...list(
-        'imagePullSecrets',
-        input.spec.images.pullSecrets.map((name) => ({ name })),
-      ),
-      ...(options.initContainers ? { initContainers: options.initContainers } : {}),
-      containers: options.containers,
-      ...list('volumes', options.volumes ?? []),
-    },
+    serviceAccountName: options.serviceAccount ?? input.name,
+    automountServiceAccountToken: options.serviceAccount !== undefined,
+    enableServiceLinks: false,
+    terminationGracePeriodSeconds: options.gracePeriodSeconds,
+    restartPolicy: options.restartPolicy ?? 'Always',
+    securityContext: securityContext(options.user),
+    ...placementFields(input, options),
+    ...list(
+      'imagePullSecrets',
+      input.spec.images.pullSecrets.map((name) => ({ name })),
+    ),
+    ...(options.initContainers ? { initContainers: options.initContainers } : {}),
+    containers: options.containers,
+    ...list('volumes', options.volumes ?? []),
   };
 }
 

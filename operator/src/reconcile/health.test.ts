@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { TEMPLATE_ANNOTATION } from '../platform/index.ts';
 import type { KubernetesObject } from '../runtime/index.ts';
 import { combine, judge, type Health } from './health.ts';
 import { podTrouble, type PodObject } from './pods.ts';
@@ -141,6 +142,11 @@ const counts = (replicas: number, readyReplicas: number, updatedReplicas: number
 });
 const around = { pods: [], claims: [], autoscaled: false, now: NOW };
 
+const hashed = (hash: string) => ({ annotations: { [TEMPLATE_ANNOTATION]: hash } });
+const scaled = (replicas: number, status: object) => workload('Deployment', { replicas, template: { metadata: hashed('new') } }, status);
+const podOf = (hash: string, metadata: object = {}) =>
+  pod({ conditions: [{ type: 'Ready', status: 'True' }] }, { ...hashed(hash), ...metadata });
+
 interface HealthRow {
   name: string;
   live: KubernetesObject | undefined;
@@ -187,6 +193,55 @@ const rows: HealthRow[] = [
     live: workload('Deployment', { replicas: 4 }, counts(4, 1, 4)),
     health: { healthy: false, message: '1 of 4 replicas ready' },
     reason: 'the number was asked for',
+  },
+  {
+    name: 'scaled up, not seen yet',
+    live: scaled(4, counts(1, 1, 1, 1)),
+    around: { autoscaled: true, pods: [podOf('new')] },
+    health: { healthy: true, ready: 1, desired: 4, message: '3 more replicas on the way' },
+    reason: 'every pod is of the newest template, so the generation ahead is one of scale: a step up must not make the platform unready',
+  },
+  {
+    name: 'scaled down, not seen yet',
+    live: scaled(1, counts(4, 4, 4, 1)),
+    around: { autoscaled: true, pods: [podOf('new'), podOf('new'), podOf('new', { deletionTimestamp: ago(1) }), podOf('new')] },
+    health: { healthy: true, ready: 4, desired: 1, message: '' },
+    reason: 'a step down must not either',
+  },
+  {
+    name: 'scaled down after a rollout',
+    live: scaled(1, counts(2, 2, 2, 1)),
+    around: { autoscaled: true, pods: [podOf('new'), podOf('new'), podOf('old', { deletionTimestamp: ago(1) })] },
+    health: { healthy: true },
+    reason: 'a pod of the old template that is going does not count any more',
+  },
+  {
+    name: 'another template, not seen yet',
+    live: scaled(2, counts(2, 2, 2, 1)),
+    around: { autoscaled: true, pods: [podOf('old'), podOf('old')] },
+    health: { healthy: false, message: 'a change is waiting to be rolled out' },
+    reason: 'the pods are of the template before',
+  },
+  {
+    name: 'scaled in the middle of a rollout, not seen yet',
+    live: scaled(4, counts(2, 2, 1, 1)),
+    around: { autoscaled: true, pods: [podOf('old'), podOf('new')] },
+    health: { healthy: false, message: 'a change is waiting to be rolled out' },
+    reason: 'the rollout goes on',
+  },
+  {
+    name: 'autoscaled, not seen yet, no pods',
+    live: scaled(2, counts(2, 2, 2, 1)),
+    around: { autoscaled: true },
+    health: { healthy: false, message: 'a change is waiting to be rolled out' },
+    reason: 'nothing tells what the change was',
+  },
+  {
+    name: 'fixed number, not seen yet',
+    live: scaled(4, counts(1, 1, 1, 1)),
+    around: { pods: [podOf('new')] },
+    health: { healthy: false, message: 'a change is waiting to be rolled out' },
+    reason: 'the user asked for another number, and waits for it',
   },
   {
     name: 'stopping',

@@ -1,6 +1,6 @@
 /** Is an object healthy, and what is missing? Pure: from the objects as the API server has them to a judgement. */
 import type { KubernetesObject } from '../runtime/index.ts';
-import { podTrouble, type PodObject } from './pods.ts';
+import { isOfTemplate, podTrouble, type PodObject } from './pods.ts';
 
 export interface Health {
   healthy: boolean;
@@ -67,7 +67,7 @@ export function combine(parts: Health[]): Health {
 function judgeReplicas(live: WorkloadObject, around: Surroundings): Health {
   const desired = live.spec?.replicas ?? 1;
   const { replicas = 0, readyReplicas: ready = 0, updatedReplicas: updated = 0, conditions = [] } = live.status ?? {};
-  const seen = (live.status?.observedGeneration ?? 0) >= (live.metadata.generation ?? 0);
+  const seen = (live.status?.observedGeneration ?? 0) >= (live.metadata.generation ?? 0) || isOnlyScaled(live, around);
   const enough = around.autoscaled ? Math.min(1, desired) : desired;
   const rolledOut = updated >= enough && replicas <= updated && (around.autoscaled || replicas <= desired);
   if (seen && rolledOut && ready >= enough) {
@@ -78,6 +78,15 @@ function judgeReplicas(live: WorkloadObject, around: Surroundings): Health {
   const troubles = describeTroubles(around);
   const message = refused ?? troubles.message ?? claimTrouble(around.claims) ?? progress({ seen, desired, replicas, ready, updated });
   return { healthy: false, failing: refused !== undefined || troubles.failing || overdue(conditions), ready, desired, message };
+}
+
+/**
+ * The newest generation, which the status is not about yet, differs in the number of replicas alone: a change of the template would have left
+ * pods of another one.
+ */
+function isOnlyScaled(live: WorkloadObject, { autoscaled, pods }: Surroundings): boolean {
+  const staying = pods.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+  return autoscaled && staying.length > 0 && staying.every((pod) => isOfTemplate(pod, live));
 }
 
 /** Pods that may not be made: a quota, Pod Security, an admission webhook. */

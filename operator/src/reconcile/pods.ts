@@ -2,6 +2,7 @@
  * Why a pod is not ready, in words that stay the same while the cause does: kubelet's own messages alternate (ErrImagePull and
  * ImagePullBackOff, Running and CrashLoopBackOff, growing back-offs), and a condition must not.
  */
+import { TEMPLATE_ANNOTATION } from '../platform/index.ts';
 import type { KubernetesObject } from '../runtime/index.ts';
 
 /** The fields of a pod that are judged. */
@@ -57,6 +58,13 @@ export function podTrouble(pod: PodObject, now: number): PodTrouble | undefined 
 
 export function isReady(pod: PodObject): boolean {
   return pod.metadata.deletionTimestamp === undefined && condition(pod, 'Ready')?.status === 'True';
+}
+
+/** The pod was made from the template that its owner has now, and not from an earlier one. */
+export function isOfTemplate({ metadata: { annotations } }: PodObject, owner: KubernetesObject): boolean {
+  const { template } = (owner['spec'] ?? {}) as { template?: { metadata?: { annotations?: Record<string, string> } } };
+  const wanted = template?.metadata?.annotations?.[TEMPLATE_ANNOTATION];
+  return wanted !== undefined && annotations?.[TEMPLATE_ANNOTATION] === wanted;
 }
 
 /** A pod of a Job that has done its work. */
