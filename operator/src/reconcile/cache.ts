@@ -1,7 +1,7 @@
 /** Everything that the operator watches: platforms, what it made for them, and their pods. */
 import { API_VERSION, FIELD_MANAGER, KIND } from '../api/index.ts';
 import { TEMPLATE_ANNOTATION } from '../platform/index.ts';
-import { keyOf, Reflector, withoutForeignManagers } from '../runtime/index.ts';
+import { keyOf, Reflector, systemClock, withoutForeignManagers } from '../runtime/index.ts';
 import type { Change, Clock, KubeClient, Kind, KubernetesObject, Logger, Metrics, ObjectReference } from '../runtime/index.ts';
 import { INSTANCE_LABEL, MANAGED_SELECTOR, platformKeysOf, type PlatformObject } from './ownership.ts';
 import type { PodObject } from './pods.ts';
@@ -15,10 +15,16 @@ const OWNED_KINDS: Kind[] = [
   ...['Ingress', 'NetworkPolicy'].map((kind) => ({ apiVersion: 'networking.k8s.io/v1', kind })),
   ...['Role', 'RoleBinding'].map((kind) => ({ apiVersion: 'rbac.authorization.k8s.io/v1', kind })),
 ];
-/** Kinds that a cluster serves when KEDA is installed. */
+/** Kinds that a cluster serves once KEDA is installed. */
 const OPTIONAL_KINDS: Kind[] = ['ScaledObject', 'TriggerAuthentication'].map((kind) => ({ apiVersion: 'keda.sh/v1alpha1', kind }));
 
+/** A kind that the cluster does not serve yet is looked for this often: KEDA may be installed after the operator. */
+const LOOK_AGAIN_MS = 20_000;
+/** A kind that has just been defined may not be listed yet. */
+const SYNC_LATER_MS = 60_000;
+
 const BY_PLATFORM = 'platform';
+const SELECTION = { labelSelector: MANAGED_SELECTOR, indexers: { [BY_PLATFORM]: platformsOf } };
 
 interface CacheOptions {
   client: KubeClient;
@@ -38,18 +44,26 @@ interface Watching {
 export class Cache {
   readonly platforms: Reflector<PlatformObject>;
   readonly pods: Reflector<PodObject>;
+  readonly #options: CacheOptions;
   readonly #owned: Map<string, Reflector>;
+  readonly #handlers: ((platformKey: string) => void)[] = [];
+  /** Optional kinds that the cluster did not serve when they were looked for last. */
+  #missing: Kind[];
+  #stopped = false;
+  #cancelLook: () => void = () => undefined;
 
   private constructor(options: CacheOptions, kinds: Kind[]) {
+    this.#options = options;
     const platform = { kind: { apiVersion: API_VERSION, kind: KIND }, transform: withoutForeignManagers<PlatformObject>(FIELD_MANAGER) };
     this.platforms = new Reflector<PlatformObject>({ ...options, ...platform });
-    const selection = { labelSelector: MANAGED_SELECTOR, indexers: { [BY_PLATFORM]: platformKeys } };
-    this.pods = new Reflector<PodObject>({ ...options, ...selection, kind: { apiVersion: 'v1', kind: 'Pod' }, transform: slimPod });
-    const transform = withoutForeignManagers(FIELD_MANAGER);
-    this.#owned = new Map(kinds.map((kind) => [kindKey(kind), new Reflector({ ...options, ...selection, kind, transform })]));
+    this.platforms.subscribe(({ key }) => this.#tell([key]));
+    this.pods = new Reflector<PodObject>({ ...options, ...SELECTION, kind: { apiVersion: 'v1', kind: 'Pod' }, transform: slimPod });
+    this.pods.subscribe((change) => this.#concerned(change));
+    this.#owned = new Map(kinds.map((kind) => [kindKey(kind), this.#reflector(kind)]));
+    this.#missing = OPTIONAL_KINDS.filter((kind) => !this.#owned.has(kindKey(kind)));
   }
 
-  /** A cache of every kind that the cluster serves; nothing is read yet. */
+  /** A cache of every kind that the cluster serves; nothing is read yet. Optional kinds that come later are taken in when they do. */
   static async create(options: CacheOptions): Promise<Cache> {
     const served = await Promise.all(OPTIONAL_KINDS.map(async (kind) => ((await options.client.serves(kind)) ? [kind] : [])));
     return new Cache(options, [...OWNED_KINDS, ...served.flat()]);
@@ -59,19 +73,58 @@ export class Cache {
     return [this.platforms, this.pods, ...this.#owned.values()];
   }
 
+  #reflector(kind: Kind): Reflector {
+    const reflector = new Reflector({ ...this.#options, ...SELECTION, kind, transform: withoutForeignManagers(FIELD_MANAGER) });
+    reflector.subscribe((change) => this.#concerned(change));
+    return reflector;
+  }
+
   /** Calls `handler` with the key of each platform that a change may concern. Subscribe before `start`. */
   onChange(handler: (platformKey: string) => void): void {
-    this.platforms.subscribe(({ key }) => handler(key));
-    const concerned = ({ object, old }: Change<KubernetesObject>) => {
-      const keys = new Set([...platformKeysOf(object), ...(old === undefined ? [] : platformKeysOf(old))]);
-      for (const key of keys) handler(key);
-    };
-    this.pods.subscribe(concerned);
-    for (const reflector of this.#owned.values()) reflector.subscribe(concerned);
+    this.#handlers.push(handler);
+  }
+
+  #concerned({ object, old }: Change<KubernetesObject>): void {
+    this.#tell(new Set([...platformKeysOf(object), ...(old === undefined ? [] : platformKeysOf(old))]));
+  }
+
+  #tell(platformKeys: Iterable<string>): void {
+    for (const key of platformKeys) for (const handler of this.#handlers) handler(key);
   }
 
   start(): void {
     for (const reflector of this.#reflectors) reflector.start();
+    this.#lookLater();
+  }
+
+  #lookLater(): void {
+    if (this.#missing.length === 0 || this.#stopped) return;
+    const { clock = systemClock } = this.#options;
+    this.#cancelLook = clock.after(LOOK_AGAIN_MS, () => void this.#look().finally(() => this.#lookLater()));
+  }
+
+  /** Takes in the kinds that have come. Never rejects. */
+  async #look(): Promise<void> {
+    const { client, logger } = this.#options;
+    for (const kind of this.#missing) {
+      try {
+        if (await client.serves(kind)) await this.#takeIn(kind);
+      } catch (error) {
+        logger.warn({ error, kind: kind.kind }, 'cannot look for a kind that may have been installed');
+      }
+    }
+    this.#missing = this.#missing.filter((kind) => !this.#owned.has(kindKey(kind)));
+  }
+
+  async #takeIn(kind: Kind): Promise<void> {
+    if (this.#stopped) return;
+    const reflector = this.#reflector(kind);
+    this.#owned.set(kindKey(kind), reflector);
+    reflector.start();
+    this.#options.logger.info({ kind: kind.kind }, 'the cluster serves one more kind');
+    await reflector.waitForSync(SYNC_LATER_MS);
+    // Who wants objects of this kind has been refused until now.
+    this.#tell(this.platforms.store.keys());
   }
 
   /** @throws Error when a first list takes longer than `timeoutMs` */
@@ -84,6 +137,8 @@ export class Cache {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#cancelLook();
     await Promise.all(this.#reflectors.map((reflector) => reflector.stop()));
   }
 
@@ -102,7 +157,7 @@ export class Cache {
   }
 }
 
-function platformKeys(object: KubernetesObject): string[] {
+function platformsOf(object: KubernetesObject): string[] {
   return platformKeysOf(object);
 }
 
