@@ -24,7 +24,8 @@ const SEED_ACCOUNTS = 10_000;
 
 export interface SeedOptions {
   enabled: boolean;
-  token: string;
+  /** Any of them is good. */
+  tokens: string[];
   topic: string;
   /** CloudEvents source. */
   source: string;
@@ -92,7 +93,7 @@ export function seedRoute(api: HttpApi, options: SeedOptions, parts: { ledger: L
   const { ledger, producer, log } = parts;
   const guard = (request: FastifyRequest): void => {
     if (!options.enabled) throw new Problem('seed_not_enabled', 'Set spec.workloads.gateway.debugSeed.enabled to true on the platform.');
-    if (!sameToken(request.headers.authorization, options.token))
+    if (!options.tokens.some((token) => sameToken(request.headers.authorization, token)))
       throw new Problem('unauthorized', 'Send the debug token as "Authorization: Bearer <token>".');
   };
   api.route({

@@ -6,12 +6,16 @@ import { runService } from '../src/kernel/service.ts';
 import { ledgerProxyRoutes, seedRoute } from './api.ts';
 import { LedgerClient } from './ledger-client.ts';
 
+const token = z.string({ error: 'set it from the Secret of the platform' }).min(16, 'use at least 16 characters');
+
 const env = {
   ...httpEnv,
   ...kafkaEnv,
   LEDGER_URL: z.url({ protocol: /^https?$/, error: "write the ledger's address, such as http://ledger:8080" }),
   DEBUG_SEED_ENABLED: flag,
-  DEBUG_TOKEN: z.string({ error: 'set it from the Secret of the platform' }).min(16, 'use at least 16 characters'),
+  DEBUG_TOKEN: token,
+  /** While the token is being rotated. */
+  DEBUG_TOKEN_OTHER: token.optional(),
   INTEREST_TOPIC: topicName,
 };
 
@@ -25,7 +29,7 @@ await runService('gateway', env, async ({ config, log, metrics, onStop }) => {
     api,
     {
       enabled: config.DEBUG_SEED_ENABLED,
-      token: config.DEBUG_TOKEN,
+      tokens: [config.DEBUG_TOKEN, config.DEBUG_TOKEN_OTHER].filter((one) => one !== undefined),
       topic: config.INTEREST_TOPIC,
       source: `/${config.NAMESPACE}/${config.PLATFORM}/gateway`,
     },

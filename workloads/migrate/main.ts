@@ -3,6 +3,7 @@ import { adminDatabaseEnv, count } from '../src/kernel/config.ts';
 import { retrying } from '../src/kernel/postgres.ts';
 import { runService } from '../src/kernel/service.ts';
 import { migrate } from './migrate.ts';
+import { loginNames, type Login } from './roles.ts';
 
 /** About two minutes of waiting for a server that is still starting. */
 const ATTEMPTS = 30;
@@ -10,17 +11,34 @@ const password = z.string({ error: 'set it from the Secret of the platform' }).m
 
 const env = {
   ...adminDatabaseEnv,
-  LEDGER_PASSWORD: password,
-  INTEREST_PASSWORD: password,
+  PGPASSWORD_FORMER: password.optional(),
+  // Of each role one is enough: the other login is locked.
+  LEDGER_PASSWORD: password.optional(),
+  LEDGER_B_PASSWORD: password.optional(),
+  INTEREST_PASSWORD: password.optional(),
+  INTEREST_B_PASSWORD: password.optional(),
+  POOLERS: z.string().regex(/^[^\s:]+:\d+$/, 'write host:port of all PgBouncers, such as pgbouncer-headless:6432'),
   SEED_ACCOUNTS: count(0, 1_000_000, 0),
 };
+
+/** @param passwords of the role's logins, in their order */
+function logins(role: string, ...passwords: (string | undefined)[]): Login[] {
+  return loginNames(role).flatMap((name, index) => {
+    const given = passwords[index];
+    return given === undefined ? [] : [{ name, password: given }];
+  });
+}
 
 await runService('migrate', env, async ({ config, log }) => {
   const options = {
     adminUrl: config.DATABASE_ADMIN_URL,
     adminPassword: config.PGPASSWORD,
-    ledgerPassword: config.LEDGER_PASSWORD,
-    interestPassword: config.INTEREST_PASSWORD,
+    formerAdminPassword: config.PGPASSWORD_FORMER,
+    logins: {
+      ledger: logins('ledger', config.LEDGER_PASSWORD, config.LEDGER_B_PASSWORD),
+      interest: logins('interest', config.INTEREST_PASSWORD, config.INTEREST_B_PASSWORD),
+    },
+    poolers: { host: config.POOLERS.split(':')[0] ?? '', port: Number(config.POOLERS.split(':')[1]) },
     seedAccounts: config.SEED_ACCOUNTS,
   };
   await retrying(log, ATTEMPTS).execute(() => migrate(options, log));

@@ -1,8 +1,9 @@
-import { Client } from 'pg';
+import { Client, DatabaseError } from 'pg';
 import { runner } from 'node-pg-migrate';
 import type { Logger } from '../src/kernel/log.ts';
 import { withPassword } from '../src/kernel/postgres.ts';
-import { ensureDatabase, ensureRole } from './roles.ts';
+import { untilPoolersKnow, type Pooler } from './poolers.ts';
+import { ensureDatabase, ensureRole, type Login } from './roles.ts';
 import { seedAccounts } from './seed-accounts.ts';
 
 const DATABASE = 'ledger';
@@ -14,8 +15,12 @@ export interface MigrateOptions {
   /** Direct address of the server with an administrator's user name: migrations need a session of their own, so no PgBouncer. */
   adminUrl: string;
   adminPassword: string;
-  ledgerPassword: string;
-  interestPassword: string;
+  /** The one that the server may still have: with it the administrator is given the other one. */
+  formerAdminPassword?: string | undefined;
+  /** Logins of each role that are to be good, at least one; all others are locked. */
+  logins: Record<typeof OWNER | typeof CONSUMER, Login[]>;
+  /** They must let every login through before this is done. */
+  poolers?: Pooler;
   seedAccounts: number;
 }
 
@@ -24,15 +29,17 @@ export interface MigrateOptions {
  * (the migrations take a lock).
  */
 export async function migrate(options: MigrateOptions, log: Logger): Promise<void> {
+  const { logins } = options;
+  await changeAdminPassword(options, log);
   await withClient(options.adminUrl, options.adminPassword, async (admin) => {
     // Two jobs at a time would both find a role missing.
     await admin.query('SELECT pg_advisory_lock(727367)');
-    await ensureRole(admin, { name: OWNER, password: options.ledgerPassword });
-    await ensureRole(admin, { name: CONSUMER, password: options.interestPassword });
+    for (const role of [OWNER, CONSUMER] as const) await ensureRole(admin, role, logins[role], log);
     await ensureDatabase(admin, DATABASE, OWNER, [CONSUMER]);
   });
-  const url = ownerUrl(options.adminUrl);
-  await withClient(url, options.ledgerPassword, async (owner) => {
+  const [login] = logins[OWNER];
+  if (login === undefined) throw new Error('the owner of the tables has no login');
+  await withClient(ownerUrl(options.adminUrl, login.name), login.password, async (owner) => {
     // The owner's limits are for requests; a migration may take its time.
     await owner.query('SET statement_timeout = 0; SET lock_timeout = 0');
     const applied = await runner({
@@ -49,11 +56,34 @@ export async function migrate(options: MigrateOptions, log: Logger): Promise<voi
     log.info({ created, wanted: options.seedAccounts }, 'demo accounts are there');
     if (created > 0) await owner.query('ANALYZE');
   });
+  if (options.poolers) await untilPoolersKnow(options.poolers, DATABASE, Object.values(logins).flat(), log);
 }
 
-function ownerUrl(adminUrl: string): string {
+/** Brings the administrator to the new password by the former one, where that is still what the server has. */
+async function changeAdminPassword({ adminUrl, adminPassword, formerAdminPassword }: MigrateOptions, log: Logger): Promise<void> {
+  if (formerAdminPassword === undefined || (await isAccepted(adminUrl, adminPassword))) return;
+  await withClient(adminUrl, formerAdminPassword, async (admin) => {
+    const user = decodeURIComponent(new URL(adminUrl).username);
+    await admin.query(`ALTER ROLE ${admin.escapeIdentifier(user)} PASSWORD ${admin.escapeLiteral(adminPassword)}`);
+    log.info({ role: user }, 'the administrator has a new password');
+  });
+}
+
+const WRONG_PASSWORD = '28P01';
+
+async function isAccepted(url: string, password: string): Promise<boolean> {
+  try {
+    await withClient(url, password, () => Promise.resolve());
+    return true;
+  } catch (error) {
+    if (error instanceof DatabaseError && error.code === WRONG_PASSWORD) return false;
+    throw error;
+  }
+}
+
+function ownerUrl(adminUrl: string, login: string): string {
   const url = new URL(adminUrl);
-  url.username = OWNER;
+  url.username = login;
   url.pathname = `/${DATABASE}`;
   return url.href;
 }

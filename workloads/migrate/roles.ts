@@ -1,21 +1,65 @@
+import { DatabaseError } from 'pg';
 import type { Client } from 'pg';
+import type { Logger } from '../src/kernel/log.ts';
 
-/** A login role with its password and the limits that bound what a hung client can hold up. */
-export interface Role {
+/** A name that may log in, and its password. */
+export interface Login {
   name: string;
   password: string;
 }
 
-/** Server-side limits, set on the role because PgBouncer in transaction mode keeps no session settings. */
+/** Server-side limits, set on the login because PgBouncer in transaction mode keeps no session settings. */
 const LIMITS = { statement_timeout: '60s', idle_in_transaction_session_timeout: '15s', lock_timeout: '20s' };
 
-/** Creates the role when missing, and sets its password and limits. */
-export async function ensureRole(client: Client, { name, password }: Role): Promise<void> {
-  const role = client.escapeIdentifier(name);
-  const { rowCount } = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [name]);
-  if (rowCount === 0) await client.query(`CREATE ROLE ${role}`);
-  await client.query(`ALTER ROLE ${role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD ${client.escapeLiteral(password)}`);
-  for (const [setting, value] of Object.entries(LIMITS)) await client.query(`ALTER ROLE ${role} SET ${setting} = '${value}'`);
+/**
+ * Names under which a role logs in: its own, and a second one that acts as it, so that one can get a new password while clients use the other.
+ */
+export function loginNames(role: string): [string, string] {
+  return [role, `${role}_b`];
+}
+
+/**
+ * Creates the role when missing. Those of its logins that are named get their passwords and limits, the others are locked, and their sessions
+ * ended.
+ */
+export async function ensureRole(client: Client, role: string, logins: Login[], log: Logger): Promise<void> {
+  await ensureExists(client, role);
+  for (const name of loginNames(role)) {
+    const login = logins.find((one) => one.name === name);
+    if (login === undefined) await lock(client, name, log);
+    else await open(client, role, login);
+  }
+}
+
+async function exists(client: Client, name: string): Promise<boolean> {
+  return (await client.query('SELECT FROM pg_roles WHERE rolname = $1', [name])).rowCount === 1;
+}
+
+async function ensureExists(client: Client, name: string): Promise<void> {
+  if (!(await exists(client, name))) await client.query(`CREATE ROLE ${client.escapeIdentifier(name)}`);
+}
+
+async function open(client: Client, role: string, { name, password }: Login): Promise<void> {
+  await ensureExists(client, name);
+  const login = client.escapeIdentifier(name);
+  await client.query(`ALTER ROLE ${login} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD ${client.escapeLiteral(password)}`);
+  for (const [setting, value] of Object.entries(LIMITS)) await client.query(`ALTER ROLE ${login} SET ${setting} = '${value}'`);
+  if (name === role) return;
+  await client.query(`GRANT ${client.escapeIdentifier(role)} TO ${login}`);
+  // What it makes belongs to the role, whichever login made it.
+  await client.query(`ALTER ROLE ${login} SET role = ${client.escapeLiteral(role)}`);
+}
+
+async function lock(client: Client, name: string, log: Logger): Promise<void> {
+  if (!(await exists(client, name))) return;
+  await client.query(`ALTER ROLE ${client.escapeIdentifier(name)} NOLOGIN PASSWORD NULL`);
+  try {
+    await client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1', [name]);
+  } catch (error) {
+    // An administrator by another's grace may not end sessions: they go with the poolers' own limits.
+    if (!(error instanceof DatabaseError) || error.code !== '42501') throw error;
+    log.warn({ login: name }, 'the sessions of a locked login may not be ended');
+  }
 }
 
 /** Creates the database when missing; only its owner and the named roles may connect. */

@@ -10,3 +10,5 @@ export const FIELD_MANAGER = 'bss-operator';
 /** Prefix of our labels and annotations. */
 export const PREFIX = `${GROUP}/`;
 export const FINALIZER = `${PREFIX}finalizer`;
+/** Annotation of a platform: a value that it did not have before asks for new credentials. */
+export const ROTATE_ANNOTATION = `${PREFIX}rotate-credentials`;

@@ -1,7 +1,8 @@
 /** `bss doctor`: looks for what stands between a platform and Ready, from the cluster down to the single pod. */
 import { API_VERSION, KIND, parseSpec, specSchema, type BssPlatformSpec } from '../api/index.ts';
-import { kafkaAccess, secretUses, credentialsName } from '../platform/index.ts';
+import { credentialsName, kafkaAccess, secretUses, slotsOf } from '../platform/index.ts';
 import { conditionOf } from '../reconcile/conditions.ts';
+import { decode, type SecretObject } from '../reconcile/credentials.ts';
 import type { PlatformObject } from '../reconcile/ownership.ts';
 import { readStatus } from '../reconcile/status.ts';
 import type { KubeClient, KubernetesObject } from '../runtime/index.ts';
@@ -138,7 +139,9 @@ function state(platform: PlatformObject): Finding[] {
 
 async function secrets(client: KubeClient, platform: PlatformObject, spec: BssPlatformSpec): Promise<Finding[]> {
   const { name, namespace } = platform.metadata;
-  const input = { name, namespace, spec, operatorNamespace: '' };
+  const credentials = { apiVersion: 'v1', kind: 'Secret', name: credentialsName({ name, namespace }), namespace };
+  const values = decode((await client.find<SecretObject>(credentials))?.data ?? {});
+  const input = { name, namespace, spec, operatorNamespace: '', slots: slotsOf(values) };
   const { sasl, caSecret } = kafkaAccess(input);
   const own = [
     ...(sasl ? [{ name: sasl.secretName, keys: [sasl.usernameKey, sasl.passwordKey] }] : []),

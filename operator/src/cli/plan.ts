@@ -3,9 +3,11 @@ import { adviseSpec, API_VERSION, FIELD_MANAGER, KIND, parseSpec } from '../api/
 import {
   buildPlatform,
   credentialsName,
+  FIRST_SLOT,
   HASH_ANNOTATION,
   kafkaAccess,
   secretUses,
+  slotsOf,
   type Component,
   type PlatformInput,
 } from '../platform/index.ts';
@@ -30,7 +32,15 @@ export async function plan(client: KubeClient, file: PlatformFile, operatorNames
   if (!parsed.ok)
     throw new UsageError(`${name} is wrong:\n${parsed.problems.map(({ path, message }) => `  ${path}: ${message}`).join('\n')}`);
   const { spec } = parsed;
-  const input = await platformInput(client, { name, namespace, spec, operatorNamespace, secretHashes: {}, ...uidOf(next) });
+  const input = await platformInput(client, {
+    name,
+    namespace,
+    spec,
+    operatorNamespace,
+    secretHashes: {},
+    slots: FIRST_SLOT,
+    ...uidOf(next),
+  });
   const components = buildPlatform(input);
   const applied = (await Promise.all(components.map((component) => planComponent(client, next, component)))).flat();
   const deleted = live === undefined ? [] : await planDeletions(client, live, input, components);
@@ -78,19 +88,18 @@ function specChange(live: PlatformObject | undefined, next: PlatformObject): { s
 }
 
 /** With the hashes of the Secrets as they are: without them every pod would seem to restart. */
-async function platformInput(client: KubeClient, input: PlatformInput): Promise<PlatformInput> {
+async function platformInput(client: KubeClient, bare: PlatformInput): Promise<PlatformInput> {
+  const read = async (name: string): Promise<[string, Record<string, string>]> => {
+    const secret = await client.find<SecretObject>({ apiVersion: 'v1', kind: 'Secret', name, namespace: bare.namespace });
+    return [name, decode(secret?.data ?? {})];
+  };
+  const own = await read(credentialsName(bare));
+  const input = { ...bare, slots: slotsOf(own[1]) };
   const { sasl, caSecret } = kafkaAccess(input);
   const uses = secretUses(input);
-  const names = new Set(
-    [...uses.map((use) => use.name), sasl?.secretName, caSecret?.name, credentialsName(input)].filter((name) => name !== undefined),
-  );
-  const secrets = await Promise.all(
-    [...names].map(async (name): Promise<[string, Record<string, string>]> => {
-      const secret = await client.find<SecretObject>({ apiVersion: 'v1', kind: 'Secret', name, namespace: input.namespace });
-      return [name, decode(secret?.data ?? {})];
-    }),
-  );
-  return { ...input, secretHashes: new SecretValues(new Map(secrets)).hashes(uses) };
+  const names = new Set([...uses.map((use) => use.name), sasl?.secretName, caSecret?.name].filter((name) => name !== undefined));
+  const secrets = await Promise.all([...names].filter((name) => name !== own[0]).map(read));
+  return { ...input, secretHashes: new SecretValues(new Map([...secrets, own])).hashes(uses) };
 }
 
 async function planComponent(client: KubeClient, platform: PlatformObject, component: Component): Promise<PlannedChange[]> {

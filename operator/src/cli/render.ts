@@ -1,7 +1,7 @@
 /** `bss render`: every manifest of a platform, without a cluster. */
 import { stringify } from 'yaml';
 import { parseSpec } from '../api/index.ts';
-import { buildPlatform, credentialsName } from '../platform/index.ts';
+import { buildPlatform, credentialsName, FIRST_SLOT } from '../platform/index.ts';
 import type { PlatformFile } from './resource.ts';
 import { UsageError } from './usage.ts';
 
@@ -11,7 +11,7 @@ export function render(platform: PlatformFile, operatorNamespace: string): strin
   if (!parsed.ok)
     throw new UsageError(`${platform.name} is wrong:\n${parsed.problems.map(({ path, message }) => `  ${path}: ${message}`).join('\n')}`);
   const { name, namespace } = platform;
-  const components = buildPlatform({ name, namespace, spec: parsed.spec, operatorNamespace, secretHashes: {} });
+  const components = buildPlatform({ name, namespace, spec: parsed.spec, operatorNamespace, secretHashes: {}, slots: FIRST_SLOT });
   const documents = components.flatMap(({ name: component, stage, manifests }) =>
     manifests.map((manifest) => `# ${stage}: ${component}\n${stringify(manifest, { lineWidth: 0 })}`),
   );

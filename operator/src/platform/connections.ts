@@ -1,5 +1,6 @@
 /** Where the stores are and who may enter: the same answers for the pods and for the operator itself. */
 import type { V1EnvVar, V1Volume } from '@kubernetes/client-node';
+import { ADMIN_KEY, loginOf, passwordKey as keyOfLogin, type DatabaseRole } from './credentials.ts';
 import { addressOf, credentialsName, nameOf, PORTS } from './names.ts';
 import { fromSecret, secretVolume, value } from './pods.ts';
 import type { PlatformInput, SecretUse } from './types.ts';
@@ -73,7 +74,7 @@ export function postgresAccess(platform: Platform): PostgresAccess {
       port: PORTS.postgres,
       tls: 'disable',
       adminUser: { value: 'postgres' },
-      adminPassword: { secretName: credentialsName(platform), key: 'postgres-password' },
+      adminPassword: { secretName: credentialsName(platform), key: ADMIN_KEY },
     };
   }
   const { name, usernameKey, passwordKey } = external.adminSecret;
@@ -100,20 +101,26 @@ export function postgresAdmin(
   };
 }
 
-/** Environment of a workload that reaches the database through PgBouncer under a role of its own. */
+/**
+ * Environment of a workload that reaches the database through PgBouncer under a login of its own. The login is written out, and its password has
+ * a key of its own, so that a pod that starts again goes on with the one that it was made with.
+ */
 export function databaseClient(
-  platform: Platform,
-  role: 'ledger' | 'interest',
+  input: Pick<PlatformInput, 'name' | 'namespace' | 'spec' | 'slots'>,
+  role: DatabaseRole,
   poolSize: number,
 ): { env: V1EnvVar[]; secrets: SecretUse[] } {
-  const secret = credentialsName(platform);
+  const secret = credentialsName(input);
+  const { active } = input.slots;
+  const address = `${addressOf(input, 'pgbouncer')}:${input.spec.pgbouncer.port}`;
+  const key = keyOfLogin(role, active);
   return {
     env: [
-      value('DATABASE_URL', `postgresql://${role}@${addressOf(platform, 'pgbouncer')}:${platform.spec.pgbouncer.port}/ledger`),
-      fromSecret('PGPASSWORD', secret, `${role}-password`),
+      value('DATABASE_URL', `postgresql://${loginOf(role, active)}@${address}/ledger`),
+      fromSecret('PGPASSWORD', secret, key),
       value('DB_POOL_MAX', poolSize),
     ],
-    secrets: [{ name: secret, keys: [`${role}-password`] }],
+    secrets: [{ name: secret, keys: [key] }],
   };
 }
 

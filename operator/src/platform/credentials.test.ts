@@ -1,34 +1,161 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { completeCredentials, rotateCredentials } from './credentials.ts';
+import { beginRotation, completeCredentials, endRotation, isRotating, slotsOf, withRequest, type Credentials } from './credentials.ts';
 import { inputOf } from './golden.ts';
 import { secretUses } from './index.ts';
 
+const fresh = () => completeCredentials({}, randomBytes);
+const rotating = (values = fresh(), request = 'one') => beginRotation(values, request, randomBytes);
+const rotated = (values = fresh(), request = 'one') => endRotation(rotating(values, request), randomBytes);
+const without = (values: Credentials, ...keys: string[]) =>
+  Object.fromEntries(Object.entries(values).filter(([key]) => !keys.includes(key)));
+
+/** Logins and passwords that PgBouncer is told, those of the exporter apart. */
+function told({ 'pgbouncer-userlist': list = '' }: Credentials): Record<string, string> {
+  const lines = [...list.matchAll(/^"(.*)" "(.*)"$/gm)].map(([, user = '', password = '']) => [user, password] as const);
+  return Object.fromEntries(lines.filter(([user]) => user !== 'stats'));
+}
+
+/** Keys of the Secret that pods of a platform with these credentials read. */
+function usedKeys(values: Credentials): string[] {
+  const uses = secretUses({ ...inputOf({}), slots: slotsOf(values) });
+  return uses.find(({ name }) => name === 'demo-credentials')?.keys ?? [];
+}
+
 await test('new credentials have every key that pods use, and no two equal values', () => {
-  const made = completeCredentials({}, randomBytes);
-  const used = secretUses(inputOf({})).find(({ name }) => name === 'demo-credentials');
+  const made = fresh();
   assert.deepEqual(
-    used?.keys.filter((key) => !made[key]),
+    usedKeys(made).filter((key) => !made[key]),
     [],
   );
-  assert.equal(new Set(Object.values(made)).size, Object.keys(made).length);
+  const texts = Object.entries(made).filter(([key]) => key !== 'debug-token');
+  assert.equal(new Set(texts.map(([, value]) => value)).size, texts.length);
   assert.match(made['postgres-password'] ?? '', /^[A-Za-z0-9_-]{32}$/);
-  assert.match(made['pgbouncer-userlist'] ?? '', /^"ledger" "[\w-]{32}"\n"interest" "[\w-]{32}"\n"stats" "[\w-]{32}"\n$/);
+  assert.match(made['pgbouncer-userlist'] ?? '', /^"ledger" "[\w-]{32}"\n"interest" "[\w-]{32}"\n"stats" ""\n$/);
+  assert.equal(made['debug-token'], made['debug-token-a']);
+  assert.deepEqual(slotsOf(made), { active: 'a', live: ['a'], formerAdmin: false });
 });
 
 await test('existing values stay, missing ones are added, foreign keys are left alone', () => {
-  const existing = { 'ledger-password': 'mine', extra: 'x' };
+  const existing = { 'ledger-password': 'my "own"', 'debug-token': 'a token of before there were slots', extra: 'x' };
   const completed = completeCredentials(existing, randomBytes);
-  assert.equal(completed['ledger-password'], 'mine');
+  assert.equal(completed['ledger-password'], 'my "own"');
   assert.equal(completed['extra'], 'x');
-  assert.match(completed['pgbouncer-userlist'] ?? '', /"ledger" "mine"/);
+  assert.equal(completed['debug-token-a'], existing['debug-token']);
+  assert.match(completed['pgbouncer-userlist'] ?? '', /"ledger" "my ""own"""/);
   assert.deepEqual(completeCredentials(completed, randomBytes), completed, 'complete ones do not change');
 });
 
-await test('rotation changes the named keys and what is derived from them', () => {
-  const before = completeCredentials({}, randomBytes);
-  const after = rotateCredentials(before, randomBytes, ['redis-password']);
-  const changed = Object.keys(before).filter((key) => before[key] !== after[key]);
-  assert.deepEqual(changed.toSorted(), ['redis-auth', 'redis-password']);
+interface Step {
+  name: string;
+  values: Credentials;
+  slots: ReturnType<typeof slotsOf>;
+  logins: string[];
+  reason: string;
+}
+
+const steps: Step[] = [
+  {
+    name: 'begun',
+    values: rotating(),
+    slots: { active: 'b', live: ['a', 'b'], formerAdmin: true },
+    logins: ['ledger', 'interest', 'ledger_b', 'interest_b'],
+    reason: 'former and new ones are good side by side',
+  },
+  {
+    name: 'ended',
+    values: rotated(),
+    slots: { active: 'b', live: ['b'], formerAdmin: false },
+    logins: ['ledger_b', 'interest_b'],
+    reason: 'the former are forgotten',
+  },
+  {
+    name: 'begun once more',
+    values: rotating(rotated(), 'two'),
+    slots: { active: 'a', live: ['a', 'b'], formerAdmin: true },
+    logins: ['ledger', 'interest', 'ledger_b', 'interest_b'],
+    reason: 'the logins take turns',
+  },
+  {
+    name: 'ended once more',
+    values: rotated(rotated(), 'two'),
+    slots: { active: 'a', live: ['a'], formerAdmin: false },
+    logins: ['ledger', 'interest'],
+    reason: 'as at first',
+  },
+];
+
+for (const { name, values, slots, logins, reason } of steps) {
+  await test(`rotation ${name}`, () => {
+    assert.deepEqual(slotsOf(values), slots, reason);
+    assert.deepEqual(Object.keys(told(values)).toSorted(), logins.toSorted(), reason);
+    assert.equal(isRotating(values), slots.live.length > 1);
+    assert.deepEqual(
+      usedKeys(values).filter((key) => !values[key]),
+      [],
+      'pods find what they read',
+    );
+    assert.deepEqual(
+      completeCredentials(values, randomBytes),
+      values,
+      'a pass over it changes nothing: it is where a killed operator goes on',
+    );
+    assert.deepEqual(completeCredentials(values, randomBytes, values), values);
+  });
+}
+
+await test('a rotation leaves the former values good, and replaces every one of them', () => {
+  const before = fresh();
+  const during = rotating(before);
+  const after = endRotation(during, randomBytes);
+  for (const [login, password] of Object.entries(told(before))) assert.equal(told(during)[login], password, login);
+  assert.equal(during['postgres-password-former'], before['postgres-password']);
+  assert.equal(during['debug-token'], before['debug-token'], 'callers send the token that gateways know, whichever they meet');
+  assert.notEqual(after['debug-token'], before['debug-token']);
+  const kept = Object.values(before).filter((value) => Object.values(after).includes(value));
+  assert.deepEqual(kept, []);
+  assert.deepEqual(told(after), Object.fromEntries(Object.entries(told(during)).filter(([login]) => login.endsWith('_b'))));
+});
+
+await test('a request is taken up once, and not while another one is under way', () => {
+  const done = rotated(fresh(), 'one');
+  assert.equal(beginRotation(done, 'one', randomBytes), done);
+  const during = rotating(done, 'two');
+  assert.equal(beginRotation(during, 'three', randomBytes), during);
+  assert.equal(isRotating(beginRotation(endRotation(during, randomBytes), 'three', randomBytes)), true);
+  const made = withRequest(fresh(), 'zero');
+  assert.equal(beginRotation(made, 'zero', randomBytes), made, 'new credentials need no rotation');
+});
+
+const LOGIN_KEYS = ['ledger-password', 'interest-password', 'ledger-b-password', 'interest-b-password'];
+
+for (const [name, values] of Object.entries({ steady: fresh(), begun: rotating(), ended: rotated() })) {
+  await test(`what is removed or edited is put back: ${name}`, () => {
+    const harmed: Record<string, Credentials> = {
+      'passwords of logins removed': without(values, ...LOGIN_KEYS),
+      'passwords of logins edited': {
+        ...values,
+        ...Object.fromEntries(LOGIN_KEYS.filter((key) => values[key]).map((key) => [key, 'evil'])),
+      },
+      'list of users removed': without(values, 'pgbouncer-userlist'),
+      'token for callers edited': { ...values, 'debug-token': 'evil' },
+      'other derived ones removed': without(values, 'redis-auth', 'debug-token'),
+    };
+    for (const [harm, edited] of Object.entries(harmed)) assert.deepEqual(completeCredentials(edited, randomBytes), values, harm);
+    assert.deepEqual(completeCredentials({}, randomBytes, values), values, 'everything, from memory');
+    const slotless = completeCredentials(without(values, 'active-slot'), randomBytes);
+    assert.deepEqual(told(slotless), told(values), 'whichever slot is taken then is good');
+  });
+}
+
+await test("an edited administrator's password is followed by way of the former one", () => {
+  const values = fresh();
+  const edited = completeCredentials({ ...values, 'postgres-password': 'mine' }, randomBytes, values);
+  assert.equal(edited['postgres-password'], 'mine');
+  assert.equal(edited['postgres-password-former'], values['postgres-password']);
+  assert.equal(isRotating(edited), true);
+  assert.equal(endRotation(edited, randomBytes)['postgres-password-former'], undefined);
+  const twice = completeCredentials({ ...edited, 'postgres-password': 'another' }, randomBytes, edited);
+  assert.equal(twice['postgres-password'], 'mine', 'one after the other: nobody knows yet which one the database has');
 });

@@ -2,6 +2,7 @@
 import { INTEREST_TOPIC } from '../api/index.ts';
 import { blueprint, type Blueprint, type Draft } from './component.ts';
 import { httpAddress, kafkaClient } from './connections.ts';
+import { tokenKey } from './credentials.ts';
 import { credentialsName, nameOf, PORTS } from './names.ts';
 import { disruptionBudget, service } from './parts.ts';
 import { fromSecret, value } from './pods.ts';
@@ -29,7 +30,8 @@ export function gatewayComponent(input: PlatformInput): Blueprint | undefined {
   const { gateway } = input.spec.workloads;
   if (!gateway.enabled) return undefined;
   const kafka = kafkaClient(input);
-  const token = { name: credentialsName(input), keys: ['debug-token'] };
+  const secret = credentialsName(input);
+  const tokens = input.slots.live.map(tokenKey);
   return blueprint('gateway', 'workloads', [
     service(input, 'gateway', { http: PORTS.http }),
     workload(input, {
@@ -41,9 +43,11 @@ export function gatewayComponent(input: PlatformInput): Blueprint | undefined {
         value('LEDGER_URL', httpAddress(input, 'ledger')),
         value('INTEREST_TOPIC', INTEREST_TOPIC),
         value('DEBUG_SEED_ENABLED', String(gateway.debugSeed.enabled)),
-        fromSecret('DEBUG_TOKEN', token.name, 'debug-token'),
+        // Two of them while they are rotated; else the same one twice.
+        fromSecret('DEBUG_TOKEN', secret, tokens.at(0) ?? ''),
+        fromSecret('DEBUG_TOKEN_OTHER', secret, tokens.at(-1) ?? ''),
       ],
-      secrets: [...kafka.secrets, token],
+      secrets: [...kafka.secrets, { name: secret, keys: tokens }],
       volumes: kafka.volumes,
       mounts: kafka.mounts,
       http: true,

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
 import type { V1PodTemplateSpec } from '@kubernetes/client-node';
 import { parseSpec, type BssPlatformSpec } from '../api/index.ts';
+import { FIRST_SLOT } from './credentials.ts';
 import type { KubernetesObject, PlatformInput } from './types.ts';
 
 /** A spec that must be right. */
@@ -21,6 +22,7 @@ export function inputOf(raw: unknown): PlatformInput {
     spec: specOf(raw),
     operatorNamespace: 'bss-system',
     secretHashes: {},
+    slots: FIRST_SLOT,
   };
 }
 

@@ -17,7 +17,18 @@ import type { Component, PlatformInput, SecretUse } from './types.ts';
 
 export { KEEP_ANNOTATION } from './component.ts';
 export { kafkaAccess, postgresAccess, redisAccess, type KafkaAccess, type PostgresAccess } from './connections.ts';
-export { completeCredentials, rotateCredentials, type Credentials } from './credentials.ts';
+export {
+  beginRotation,
+  completeCredentials,
+  endRotation,
+  FIRST_SLOT,
+  isRotating,
+  requestOf,
+  slotsOf,
+  withRequest,
+  type Credentials,
+  type CredentialSlots,
+} from './credentials.ts';
 export { endpoints, type Endpoint } from './endpoints.ts';
 export { hash } from './hash.ts';
 export { addressOf, credentialsName, labelsOf, nameOf, podLabelsOf, PORTS, selectorOf } from './names.ts';

@@ -60,7 +60,7 @@ function flows({ spec }: PlatformInput): Flow[] {
     { from: 'anywhere', to: at('gateway'), ports: [PORTS.http] },
     { from: at('gateway'), to: at('ledger'), ports: [PORTS.http] },
     ...['gateway', 'interest', 'kafka-exporter'].map((name) => ({ from: at(name), ...store.kafka })),
-    ...['ledger', 'interest'].map((name) => ({ from: at(name), ...store.pgbouncer })),
+    ...['ledger', 'interest', 'migrate'].map((name) => ({ from: at(name), ...store.pgbouncer })),
     ...['pgbouncer', 'migrate', 'exporters'].map((name) => ({ from: at(name), ...store.postgres })),
     ...(spec.redis.enabled ? [{ from: at('exporters'), ...store.redis }] : []),
     // The operator reads lags and makes topics; KEDA, where it scales, reads lags too.

@@ -122,7 +122,7 @@ await test('a change restarts what it concerns, and nothing else', () => {
   const one = inputOf({});
   const pooled = inputOf({ pgbouncer: { defaultPoolSize: 30 } });
   assert.notEqual(hashOf(pooled, 'demo-pgbouncer'), hashOf(one, 'demo-pgbouncer'));
-  const rotated = { ...one, secretHashes: { 'demo-credentials': { 'debug-token': 'new' } } };
+  const rotated = { ...one, secretHashes: { 'demo-credentials': { 'debug-token-a': 'new' } } };
   for (const { object } of workloads(one)) {
     const { name } = object.metadata;
     const expected = name === 'demo-gateway' ? assert.notEqual : assert.equal;

@@ -59,7 +59,7 @@ function pod(input: PlatformInput, postgres: Managed<'postgres'>, config: Record
     placement: postgres,
     user: USER,
     config,
-    // The password is used by initdb alone; a change of it needs no restart.
+    // The password is used by initdb alone; the database is told of a change by the migration Job.
     gracePeriodSeconds: 60,
     initContainers: [
       container(input, { ...common, name: 'initdb', command: ['sh', '-c', INIT], mounts: { ...mounts, '/secrets': 'secrets' } }),

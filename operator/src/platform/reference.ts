@@ -1,13 +1,13 @@
 /** The reference page of what a platform consists of, read off the builders. */
 import type { V1Container, V1PodSpec } from '@kubernetes/client-node';
 import { parseSpec } from '../api/index.ts';
-import { buildPlatform, endpoints, secretUses } from './index.ts';
+import { buildPlatform, endpoints, FIRST_SLOT, secretUses } from './index.ts';
 import type { Component, KubernetesObject, PlatformInput } from './types.ts';
 
 function smallPlatform(): PlatformInput {
   const parsed = parseSpec({});
   if (!parsed.ok) throw new Error(`the defaults are no right spec: ${JSON.stringify(parsed.problems)}`);
-  return { name: 'demo', namespace: 'bss', spec: parsed.spec, operatorNamespace: 'bss-system', secretHashes: {} };
+  return { name: 'demo', namespace: 'bss', spec: parsed.spec, operatorNamespace: 'bss-system', secretHashes: {}, slots: FIRST_SLOT };
 }
 
 function hasPods(object: KubernetesObject): object is KubernetesObject & { spec: { template: { spec: V1PodSpec } } } {
@@ -49,7 +49,7 @@ export function objectsPage(): string {
     '',
     '## Secrets',
     '',
-    'Generated once for each platform, and never overwritten.',
+    'Generated once for each platform. They change on request only: see [rotation](../rotation.md). While a rotation is under way there are more of them.',
     '',
     ...secrets,
     '',

@@ -1,5 +1,6 @@
 /** What goes into the builders and what comes out. */
 import type { BssPlatformSpec } from '../api/index.ts';
+import type { CredentialSlots } from './credentials.ts';
 
 /** Any Kubernetes object, as JSON. */
 export interface KubernetesObject {
@@ -56,6 +57,8 @@ export interface PlatformInput {
   /** Namespace of the operator, which must reach Kafka. */
   operatorNamespace: string;
   secretHashes: SecretHashes;
+  /** Which of the generated logins and tokens are good: clients are made with one, servers accept all. */
+  slots: CredentialSlots;
 }
 
 /** A Secret that pods of this platform use, with the keys they need. */

@@ -15,6 +15,7 @@ const CONDITION_TYPES = [
   'LagUnknown',
   'ScalingLimited',
   'TopicsDiffer',
+  'Rotating',
 ] as const;
 export type ConditionType = (typeof CONDITION_TYPES)[number];
 
@@ -69,8 +70,25 @@ function actedFindings(previous: BssPlatformStatus | undefined, outcome: ActedOu
     yes('SpecValid', 'Valid', ''),
     ...scalingFindings(outcome).map((finding) => withoutNewFigures(finding, conditionOf(previous, finding.type))),
     topicFinding(previous, outcome.topicDifferences),
+    rotationFinding(previous, outcome),
   ];
 }
+
+/** The setup tells database and poolers of logins: first of the new ones, at the end that the former are locked. */
+function rotationFinding(previous: BssPlatformStatus | undefined, outcome: ActedOutcome): Finding {
+  const old = conditionOf(previous, 'Rotating');
+  const told = outcome.components.every(({ name, state, health }) => name !== MIGRATE || (state === 'applied' && health.healthy));
+  const { underWay, request } = outcome.rotation;
+  if (outcome.type === 'paused' && old !== undefined) return { ...old, type: 'Rotating' };
+  if (underWay && !told) return yes('Rotating', 'IntroducingNew', 'the database and PgBouncer are told of the new passwords');
+  if (underWay)
+    return yes('Rotating', 'ReplacingPods', 'pods are replaced by ones with the new passwords; the former ones are good until then');
+  if (!told && old?.status === 'True') return yes('Rotating', 'LockingFormer', 'the former passwords are locked');
+  return request === undefined ? no('Rotating', 'NeverAsked', '') : no('Rotating', 'Rotated', `request "${request}" is done`);
+}
+
+/** The component that sets the database up. */
+const MIGRATE = 'migrate';
 
 function topicFinding(previous: BssPlatformStatus | undefined, differences: string[] | undefined): Finding {
   const old = conditionOf(previous, 'TopicsDiffer');
@@ -119,10 +137,11 @@ function stuckReason(stuck: ComponentState[]): string {
   return stuck.some((part) => part.state === 'refused') ? 'ApplyFailed' : 'ComponentFailing';
 }
 
-/** From nothing, between versions, by a change of the spec, or because something fell ill. */
-function waitingReason(previous: BssPlatformStatus | undefined, { spec, generation }: ActedOutcome): string {
+/** From nothing, between versions, between passwords, by a change of the spec, or because something fell ill. */
+function waitingReason(previous: BssPlatformStatus | undefined, { spec, generation, rotation }: ActedOutcome): string {
   if (previous?.version === undefined) return 'Starting';
   if (previous.version !== spec.version) return 'Upgrading';
+  if (rotation.underWay || conditionOf(previous, 'Rotating')?.status === 'True') return 'Rotating';
   const ready = conditionOf(previous, 'Ready');
   const fellIll = ready?.observedGeneration === generation && (ready.status === 'True' || ready.reason === 'NotReady');
   return fellIll ? 'NotReady' : 'RollingOut';

@@ -1,8 +1,17 @@
-/** The Secret with a platform's generated passwords: made once, completed when keys are missing, values never overwritten. */
+/** The Secret with a platform's generated passwords: made once, completed when keys are missing, rotated on request. */
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { API_VERSION, KIND, type BssPlatformSpec } from '../api/index.ts';
-import { completeCredentials, credentialsName, KEEP_ANNOTATION, labelsOf, type Credentials } from '../platform/index.ts';
+import { API_VERSION, KIND, ROTATE_ANNOTATION, type BssPlatformSpec } from '../api/index.ts';
+import {
+  beginRotation,
+  completeCredentials,
+  credentialsName,
+  endRotation,
+  KEEP_ANNOTATION,
+  labelsOf,
+  withRequest,
+  type Credentials,
+} from '../platform/index.ts';
 import { isAlreadyExists, referenceOf, type KubeClient, type KubernetesObject, type OwnerReference } from '../runtime/index.ts';
 import type { Publish } from './events.ts';
 import { ownershipOf, withoutFormerSelf, type PlatformObject } from './ownership.ts';
@@ -21,7 +30,7 @@ interface Deps {
 }
 
 /**
- * Values of the Secret after it was made or completed.
+ * Values of the Secret after it was made or completed, and after a rotation that the user asks for has begun.
  * @param known values seen earlier in the life of this process: a key that was deleted gets its value back, as the stores go on using it
  * @throws CredentialsTakenError, KubeError
  */
@@ -33,16 +42,45 @@ export async function ensureCredentials(
   { client, publish, signal }: Deps,
 ): Promise<Credentials> {
   const wanted = emptySecret(platform, spec);
+  const request = platform.metadata.annotations?.[ROTATE_ANNOTATION] || undefined;
   const existing = live ?? (await client.find<SecretObject>(referenceOf(wanted), { signal }));
-  if (existing === undefined) return create(client, wanted, completeCredentials(known, randomBytes), publish, signal);
+  if (existing === undefined) return create(client, wanted, firstValues(known, request), publish, signal);
   if (isTaken(platform, existing)) throw new CredentialsTakenError(`Secret ${wanted.metadata.name} belongs to another owner`);
   const values = decode(existing.data ?? {});
-  const complete = completeCredentials({ ...known, ...withoutEmpty(values) }, randomBytes);
-  const patch = difference(platform, existing, wanted, values, complete);
-  if (patch === undefined) return complete;
+  const complete = completeCredentials(values, randomBytes, known);
+  const next = request === undefined ? complete : beginRotation(complete, request, randomBytes);
+  const patch = difference(platform, existing, wanted, values, next);
+  if (patch === undefined) return next;
   await client.patch(referenceOf(wanted), patch, { signal });
-  if ('data' in patch) publish('Normal', 'CredentialsCompleted', `added missing keys to Secret ${wanted.metadata.name}`);
-  return complete;
+  if (!isDeepStrictEqual(values, complete))
+    publish('Normal', 'CredentialsCompleted', `put into Secret ${wanted.metadata.name} what was missing or had been edited`);
+  return next;
+}
+
+/** Known ones are those of a Secret that was deleted; new ones have nothing older to rotate away from. */
+function firstValues(known: Credentials, request: string | undefined): Credentials {
+  const values = completeCredentials({}, randomBytes, known);
+  return Object.keys(known).length === 0 ? withRequest(values, request) : values;
+}
+
+/**
+ * Forgets the former values, once nothing uses them.
+ * @param existing the Secret as it is
+ * @param values complete ones, as they are in it
+ * @returns the values after that
+ * @throws KubeError Conflict when the Secret is no longer as it was
+ */
+export async function finishRotation(
+  existing: SecretObject,
+  values: Credentials,
+  { client, signal }: Pick<Deps, 'client' | 'signal'>,
+): Promise<Credentials> {
+  const next = endRotation(values, randomBytes);
+  const gone = Object.keys(values).filter((key) => !(key in next));
+  const changed = Object.fromEntries(Object.entries(next).filter(([key, value]) => values[key] !== value));
+  const data = { ...encode(changed), ...Object.fromEntries(gone.map((key) => [key, null])) };
+  await client.patch(referenceOf(existing), { metadata: { resourceVersion: existing.metadata.resourceVersion }, data }, { signal });
+  return next;
 }
 
 /** A Secret without a controller may have been put there by the user: with passwords of their own, or from a backup. */
@@ -90,7 +128,7 @@ async function create(
   return values;
 }
 
-/** Merge patch with what is missing; undefined when nothing is. */
+/** Merge patch with what is missing, for the Secret as it was seen and no other; undefined when nothing is missing. */
 function difference(
   platform: PlatformObject,
   existing: SecretObject,
@@ -101,7 +139,8 @@ function difference(
   const data = Object.fromEntries(Object.entries(complete).filter(([key, value]) => values[key] !== value));
   const metadata = metadataDifference(platform, existing, wanted);
   if (Object.keys(data).length === 0 && metadata === undefined) return undefined;
-  return { ...(Object.keys(data).length > 0 ? { data: encode(data) } : {}), ...(metadata ? { metadata } : {}) };
+  const { resourceVersion } = existing.metadata;
+  return { ...(Object.keys(data).length > 0 ? { data: encode(data) } : {}), metadata: { resourceVersion, ...metadata } };
 }
 
 function metadataDifference(platform: PlatformObject, existing: SecretObject, wanted: SecretObject): object | undefined {
@@ -130,8 +169,4 @@ export function decode(data: Record<string, string>): Credentials {
 
 function encode(values: Credentials): Record<string, string> {
   return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString('base64')]));
-}
-
-function withoutEmpty(values: Credentials): Credentials {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ''));
 }

@@ -11,6 +11,8 @@ export const EVENT_REASONS = [
   'VolumeKept',
   'CredentialsCreated',
   'CredentialsCompleted',
+  'RotationBegun',
+  'RotationDone',
   'TopicsChanged',
   'Ready',
   'NotReady',

@@ -24,12 +24,21 @@ export interface InvalidOutcome {
   problems: Problem[];
 }
 
+/** Of the generated credentials. */
+export interface RotationState {
+  /** Former values are good beside the new ones. */
+  underWay: boolean;
+  /** The request that was taken up last. */
+  request: string | undefined;
+}
+
 export interface ActedOutcome {
   /** `paused`: judged only, nothing was changed. */
   type: 'acted' | 'paused';
   generation: number;
   spec: BssPlatformSpec;
   components: ComponentState[];
+  rotation: RotationState;
   /** Differences of topics that cannot be mended, a sentence each; undefined: nobody has looked. */
   topicDifferences: string[] | undefined;
   /** Undefined: nobody samples them now. */

@@ -67,6 +67,11 @@ export function isOfTemplate({ metadata: { annotations } }: PodObject, owner: Ku
   return wanted !== undefined && annotations?.[TEMPLATE_ANNOTATION] === wanted;
 }
 
+/** Its containers are gone for good. */
+export function hasEnded(pod: PodObject): boolean {
+  return hasSucceeded(pod) || pod.status?.phase === 'Failed';
+}
+
 /** A pod of a Job that has done its work. */
 function hasSucceeded(pod: PodObject): boolean {
   return pod.status?.phase === 'Succeeded';

@@ -12,21 +12,25 @@ import {
   secretUses,
   type Component,
   type Credentials,
+  isRotating,
+  requestOf,
+  slotsOf,
   type PlatformInput,
 } from '../platform/index.ts';
 import type { Applier, Clock, EventRecorder, KubeClient, Reconcile, ReconcileContext, ReconcileResult } from '../runtime/index.ts';
 import type { Cache } from './cache.ts';
-import { CredentialsTakenError, decode, ensureCredentials, type SecretObject } from './credentials.ts';
+import { CredentialsTakenError, decode, ensureCredentials, finishRotation, type SecretObject } from './credentials.ts';
 import { DriftGuard, REFILL_MS } from './drift-guard.ts';
 import type { EventReason } from './events.ts';
 import { ensureFinalizer, finalize } from './finalize.ts';
 import { nextGroups } from './groups.ts';
 import { entryOf, sortedInventory, unwanted, wantedEntries, type InventoryEntry } from './inventory.ts';
 import { kafkaConnection } from './kafka.ts';
-import type { ActedOutcome, ComponentState } from './outcome.ts';
+import type { ActedOutcome, ComponentState, RotationState } from './outcome.ts';
 import { ownershipOf } from './ownership.ts';
 import type { Pass } from './pass.ts';
 import { prune } from './prune.ts';
+import { isRolledOut } from './rotation.ts';
 import { scale } from './scaling.ts';
 import type { SecretWatch } from './secret-watch.ts';
 import { readSecrets, SecretValues } from './secrets.ts';
@@ -124,8 +128,8 @@ export class Reconciler {
 
   async #pause(pass: Pass, spec: BssPlatformSpec): Promise<ReconcileResult> {
     this.#options.autoscaler.remove(pass.key);
-    const bare = this.#input(pass, spec);
     const values = decode(this.#credentialsSecret(pass)?.data ?? {});
+    const bare = this.#input(pass, spec, values);
     const secrets = await this.#readSecrets(pass, bare, values);
     const input = { ...bare, secretHashes: secrets.hashes(secretUses(bare)) };
     const components = build(pass, input);
@@ -133,6 +137,7 @@ export class Reconciler {
     const outcome = {
       ...facts(input),
       components: look(pass, components),
+      rotation: rotationState(values),
       topicDifferences: undefined,
       groups: undefined,
       inventory: undefined,
@@ -144,7 +149,7 @@ export class Reconciler {
   async #act(pass: Pass, spec: BssPlatformSpec): Promise<ReconcileResult> {
     const secrets = await this.#secrets(pass, spec);
     if (!(secrets instanceof SecretValues)) return this.#reject(pass, [secrets]);
-    const bare = this.#input(pass, spec);
+    const bare = this.#input(pass, spec, this.#credentials.get(pass.key));
     const input = { ...bare, secretHashes: secrets.hashes(secretUses(bare)) };
     const components = build(pass, input);
     if (!Array.isArray(components)) return this.#reject(pass, [components]);
@@ -166,21 +171,34 @@ export class Reconciler {
     const { states, settled } = await walk(pass, components, spec.hibernate ? [] : [topics.task], spec.hibernate);
     await unstick(pass, components, states);
     const remaining = settled ? await prune(pass, superfluous.last) : superfluous.last;
+    const rotation = rotationState(this.#credentials.get(pass.key));
+    // A Job that sleeps is well, and has told nobody of anything.
+    if (rotation.underWay && !spec.hibernate && isRolledOut(components, states, pass.cache.podsOf(pass.key)))
+      await this.#finishRotation(pass);
 
     return {
       ...facts(input, [...pass.contested]),
       type: 'acted',
       generation: generationOf(pass),
       components: states,
+      rotation,
       topicDifferences: topics.state()?.differences,
       groups: scale(pass, this.#options.autoscaler, input, kafka.connection, areHeld(components, states)),
       inventory: sortedInventory([...wanted.filter((entry) => isMade(pass, entry, made)), ...stubborn, ...remaining]),
     };
   }
 
-  #input(pass: Pass, spec: BssPlatformSpec): PlatformInput {
+  /** Former passwords go; the change of the Secret brings about what follows from it. */
+  async #finishRotation(pass: Pass): Promise<void> {
+    const [secret, values] = [this.#credentialsSecret(pass), this.#credentials.get(pass.key)];
+    if (secret === undefined || values === undefined) return;
+    this.#credentials.set(pass.key, await finishRotation(secret, values, pass));
+  }
+
+  #input(pass: Pass, spec: BssPlatformSpec, credentials: Credentials = {}): PlatformInput {
     const { name, namespace, uid } = pass.platform.metadata;
-    const base = { name, namespace, spec, operatorNamespace: this.#options.operatorNamespace, secretHashes: {} };
+    const { operatorNamespace } = this.#options;
+    const base = { name, namespace, spec, operatorNamespace, secretHashes: {}, slots: slotsOf(credentials) };
     return uid === undefined ? base : { ...base, uid };
   }
 
@@ -248,6 +266,10 @@ const TOPICS = 'topics';
 function topicsWereSettled({ platform: { status, metadata } }: Pass, { topics }: BssPlatformSpec): boolean {
   const shown = status?.components?.find(({ name }) => name === TOPICS);
   return status?.observedGeneration === metadata.generation && shown?.ready === topics.length && shown.desired === topics.length;
+}
+
+function rotationState(values: Credentials = {}): RotationState {
+  return { underWay: isRotating(values), request: requestOf(values) };
 }
 
 function generationOf({ platform }: Pass): number {

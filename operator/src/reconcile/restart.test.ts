@@ -52,6 +52,20 @@ const rows: { name: string; after: Parts; configChanged?: boolean; reasons: Rest
   },
 ];
 
+void test('restart: another login to the same service', () => {
+  const env = (slot: string, host = 'pgbouncer') => [
+    { name: 'DATABASE_URL', value: `postgresql://ledger${slot}@${host}:6432/ledger` },
+    { name: 'PGPASSWORD', valueFrom: { secretKeyRef: { name: 'a-credentials', key: `ledger${slot}-password` } } },
+  ];
+  const [before, after, elsewhere] = [
+    deployment({ container: { env: env('') } }),
+    deployment({ container: { env: env('-b') }, annotations: { [HASH]: '2' } }),
+    deployment({ container: { env: env('-b', 'other') } }),
+  ];
+  assert.deepEqual(restartReasons(before, after, HASH, false), ['CredentialsRotated']);
+  assert.deepEqual(restartReasons(before, elsewhere, HASH, false), ['EnvironmentChanged']);
+});
+
 for (const { name, after, configChanged = false, reasons } of rows) {
   void test(`restart: ${name}`, () => {
     assert.deepEqual(restartReasons(deployment({}), deployment(after), HASH, configChanged), reasons);

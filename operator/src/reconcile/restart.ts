@@ -113,7 +113,23 @@ function containerReasons(old: Map<string, Json>, next: Map<string, Json>): Rest
   return [...names].flatMap((name) => {
     const [a, b] = [old.get(name), next.get(name)];
     if (a === undefined || b === undefined) return ['TemplateChanged' as const];
-    return changedFields(a, b).map((field) => CONTAINER_FIELDS[field] ?? 'TemplateChanged');
+    return changedFields(a, b).map((field) =>
+      field === 'env' ? environmentReason(a[field], b[field]) : (CONTAINER_FIELDS[field] ?? 'TemplateChanged'),
+    );
+  });
+}
+
+/** The same service may be entered under another login: by another key of the same Secret, or by another user in an address. */
+function environmentReason(old: unknown, next: unknown): RestartReason {
+  return isDeepStrictEqual(withoutLogins(old), withoutLogins(next)) ? 'CredentialsRotated' : 'EnvironmentChanged';
+}
+
+function withoutLogins(env: unknown): unknown[] {
+  return (Array.isArray(env) ? env : []).map((variable) => {
+    const { name, value, valueFrom } = record(variable);
+    const { secretKeyRef, ...others } = record(valueFrom);
+    const address = typeof value === 'string' ? value.replace(/\/\/[^/@]*@/, '//') : value;
+    return { name, address, secret: record(secretKeyRef)['name'], others };
   });
 }
 

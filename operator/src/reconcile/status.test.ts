@@ -36,6 +36,7 @@ function acted(changes: Partial<ActedOutcome> & { raw?: object } = {}): ActedOut
     generation: 1,
     spec: specOf(raw),
     components: [well('kafka'), well('gateway')],
+    rotation: { underWay: false, request: undefined },
     topicDifferences: [],
     groups: undefined,
     warnings: [],

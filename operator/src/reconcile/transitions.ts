@@ -29,6 +29,9 @@ export function transitions(old: BssPlatformStatus | undefined, next: BssPlatfor
     became('Ready', 'True') && { type: 'Normal', reason: 'Ready', message: message('Ready') },
     wasReady && entered('NotReady') && { type: 'Warning', reason: 'NotReady', message: message('Ready') },
     became('Degraded', 'True') && { type: 'Warning', reason: 'NotReady', message: message('Degraded') },
+    became('Rotating', 'True') && { type: 'Normal', reason: 'RotationBegun', message: message('Rotating') },
+    conditionOf(old, 'Rotating')?.status === 'True' &&
+      became('Rotating', 'False') && { type: 'Normal', reason: 'RotationDone', message: message('Rotating') },
     entered('Deleting') && { type: 'Normal', reason: 'Deleting', message: message('Ready') },
   ];
   return list.filter((entry) => typeof entry === 'object');

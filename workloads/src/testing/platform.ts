@@ -59,7 +59,9 @@ export class TestPlatform {
 
   async #prepare(accounts: number): Promise<void> {
     const { postgres } = this.services;
-    const options = { adminUrl: postgres.url(), adminPassword: postgres.password, ledgerPassword: PASSWORD, interestPassword: PASSWORD };
+    const login = (name: string) => [{ name, password: PASSWORD }];
+    const logins = { ledger: login('ledger'), interest: login('interest') };
+    const options = { adminUrl: postgres.url(), adminPassword: postgres.password, logins };
     const log = createLogger({ service: 'migrate', platform: 'test', namespace: 'test', pod: 'test' }, 'silent');
     await Promise.all([
       migrate({ ...options, seedAccounts: accounts }, log),

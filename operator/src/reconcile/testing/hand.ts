@@ -42,7 +42,10 @@ export class Hand {
     await Promise.all(this.#reflectors.map((reflector) => reflector.stop()));
   }
 
-  /** Names of objects, such as `a-kafka`, that do not become healthy from now on; changes of those that are stay without effect. */
+  /**
+   * Names of objects, such as `a-kafka`, that do not become healthy from now on; changes of those that are stay without effect. `a-migrate-*`
+   * stands for all whose names begin so.
+   */
   withhold(...names: string[]): void {
     for (const name of names) this.#withheld.add(name);
   }
@@ -59,6 +62,10 @@ export class Hand {
     await this.#client.patch(referenceOf(object), { status: { readyReplicas: 0, availableReplicas: 0 } }, { subresource: 'status' });
   }
 
+  #isWithheld(name: string): boolean {
+    return [...this.#withheld].some((held) => (held.endsWith('*') ? name.startsWith(held.slice(0, -1)) : name === held));
+  }
+
   /** One write at a time for each object; a change that arrives meanwhile is tended to afterwards. */
   async #tend(object: Workload): Promise<void> {
     const { name, uid = '' } = object.metadata;
@@ -67,7 +74,7 @@ export class Hand {
       return;
     }
     const status = object.kind === 'Job' ? jobStatus(object) : replicaStatus(object);
-    if (this.#withheld.has(name) || !differs(object.status ?? {}, status)) return;
+    if (this.#isWithheld(name) || !differs(object.status ?? {}, status)) return;
     this.#busy.add(uid);
     // Deleted or changed meanwhile: the watch tells.
     await this.#client.patch(referenceOf(object), { status }, { subresource: 'status' }).catch(() => undefined);
