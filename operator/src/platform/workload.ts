@@ -52,6 +52,9 @@ interface WorkloadOptions {
   strategy?: V1DeploymentSpec['strategy'];
 }
 
+/** Services need a moment to forget a pod that is to stop: until then it takes requests as before. Then SIGTERM comes. */
+const SERVE_ON = { preStop: { exec: { command: ['sleep', '3'] } } };
+
 const check = (path: string) => ({ httpGet: { path, port: 'metrics' } });
 
 /** The Deployment of a workload. */
@@ -72,16 +75,19 @@ export function workload(input: PlatformInput, options: WorkloadOptions): Draft 
     secrets: options.secrets ?? [],
     gracePeriodSeconds: options.gracePeriodSeconds,
     containers: [
-      container(input, {
-        name,
-        image: 'workloads',
-        command: ['node', `workloads/${name}/main.ts`],
-        env: overridden(env, spec.env),
-        ports: { ...(options.http ? { http: PORTS.http } : {}), metrics },
-        resources: spec.resources,
-        mounts: options.mounts ?? {},
-        probes: probes(check('/readyz'), check('/livez')),
-      }),
+      {
+        ...container(input, {
+          name,
+          image: 'workloads',
+          command: ['node', `workloads/${name}/main.ts`],
+          env: overridden(env, spec.env),
+          ports: { ...(options.http ? { http: PORTS.http } : {}), metrics },
+          resources: spec.resources,
+          mounts: options.mounts ?? {},
+          probes: probes(check('/readyz'), check('/livez')),
+        }),
+        ...(options.http ? { lifecycle: SERVE_ON } : {}),
+      },
     ],
     volumes: options.volumes ?? [],
   });

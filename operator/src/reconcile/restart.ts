@@ -30,6 +30,7 @@ const CONTAINER_FIELDS: Record<string, RestartReason> = {
   imagePullPolicy: 'ImageChanged',
   command: 'CommandChanged',
   args: 'CommandChanged',
+  lifecycle: 'CommandChanged',
   workingDir: 'CommandChanged',
   env: 'EnvironmentChanged',
   envFrom: 'EnvironmentChanged',
