@@ -40,7 +40,7 @@ const SUITES: Record<string, Suite> = {
     run: () => runFiles(integrationFiles('workloads'), 1),
   },
   local: { about: 'the local cluster itself', run: () => runFiles(integrationFiles('local'), 1) },
-  e2e: { about: 'the whole platform on a cluster of its own', run: () => runFiles(glob('test/e2e/*.e2e.test.ts'), 1) },
+  e2e: { about: 'the whole platform on a cluster of its own', run: runEndToEnd },
 };
 
 const NEEDS_PREPARE = new Set(['operator', 'workloads', 'local', 'e2e']);
@@ -68,6 +68,17 @@ async function runFiles(files: string[], concurrency: number): Promise<Counts> {
   stream.on('test:fail', (event) => count(counts, event, false));
   for await (const chunk of stream.compose(spec)) process.stdout.write(String(chunk));
   return counts;
+}
+
+/** One cluster for all files: the first brings it up, and it ends here, whatever the files came to. */
+async function runEndToEnd(): Promise<Counts> {
+  const cluster = `e2e-${process.pid}`;
+  process.env['E2E_CLUSTER'] = cluster;
+  try {
+    return await runFiles(glob('test/e2e/*.e2e.test.ts'), 1);
+  } finally {
+    await execute('cluster down', 'node', ['local/src/cli.ts', 'down', '--name', cluster]);
+  }
 }
 
 /** Counts leaf tests; a file or suite that merely holds tests is not one, but a file that fails by itself is. */
