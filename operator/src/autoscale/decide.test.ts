@@ -148,6 +148,50 @@ describe('decide', () => {
     assert.match(decision.message, /something that they share/);
   });
 
+  it('keeps the rate from before when what the replicas did was their share of a limit, and goes up again as soon as the limit is gone', () => {
+    const driver = new Driver();
+    driver.hold(60, flowing(700, 4));
+    const limited = (lag: number, replicas: number): SampleOptions => ({ arrived: 3500, progress: 2500, lag, replicas, delaySeconds: 20 });
+    let replicas = 4;
+    let last: Decision | undefined;
+    for (let lag = 4000; lag < 40_000; lag += 1000) {
+      last = driver.see(limited(lag, replicas));
+      ({ replicas } = last);
+    }
+    assert.deepEqual(last && pick(last), { replicas: 4, reason: 'Ineffective' });
+    assert.ok((driver.state.estimate.learned?.ratePerReplica ?? 0) > 150, 'what a share of the limit was is not learnt');
+    assert.equal(driver.see({ ...limited(39_000, 4), progress: 4000 }).replicas, 12);
+  });
+
+  it('does not take replicas away while it is judging whether they help', () => {
+    const driver = new Driver();
+    driver.hold(60, flowing(700, 4));
+    assert.equal(driver.see({ arrived: 3500, progress: 2500, lag: 9000, replicas: 4 }).replicas, 12);
+    // By the rate of before six would do now, but nobody knows yet what twelve do.
+    const judged = driver.see({ arrived: 3500, progress: 2500, lag: 3000, replicas: 12, deployment: { ready: 12 } });
+    assert.ok(judged.replicas === 12, judged.message);
+    assert.ok(driver.hold(60, flowing(700, 12)).replicas < 12);
+  });
+
+  it('takes replicas away from a trial whose pods never start', () => {
+    const driver = new Driver();
+    driver.hold(60, flowing(700, 4));
+    driver.see({ arrived: 3500, progress: 2500, lag: 9000, replicas: 4 });
+    const pending: SampleOptions = { ...flowing(100, 12), deployment: { ready: 4 }, group: { members: 4 } };
+    assert.equal(driver.hold(290, pending).replicas, 12);
+    assert.equal(driver.hold(60, pending).replicas, 1);
+  });
+
+  it('leaves a margin as large as the noise', () => {
+    const lowest = (noise: number) => {
+      const driver = new Driver();
+      const looks = Array.from({ length: 48 }, (_, look) => 1120 * (1 + (look % 2 === 0 ? noise : -noise)));
+      return Math.min(...looks.map((rate) => driver.see(flowing(rate, 12)).replicas));
+    };
+    assert.equal(lowest(0), 6);
+    assert.equal(lowest(0.1), 12);
+  });
+
   it('names a hot partition instead of scaling at it', () => {
     const driver = new Driver();
     const hot = (lag: number) => {

@@ -1,5 +1,6 @@
 /** The decision: from the state, one sample and the policy to a number of replicas, with its reason. Pure. */
 import { judgeTrial, limitOf, reviewCeiling, startTrial } from './effect.ts';
+import type { Ceiling } from './effect.ts';
 import { estimate } from './estimator.ts';
 import type { Estimate } from './estimator.ts';
 import { explain } from './explain.ts';
@@ -19,8 +20,8 @@ const STARTUP_WEIGHT = 0.3;
 const MAX_STARTUP_SECONDS = 120;
 /** A scale-up that takes a scale-down back within so many windows doubles the time waited for the next one. */
 const REGRET_WINDOWS = 5;
-const LEAST_REGRET_SECONDS = 120;
-const MAX_PATIENCE = 16;
+const LEAST_REGRET_SECONDS = 75;
+const MAX_PATIENCE = 4;
 /** The window is at least so many times what a replica takes to join. */
 const STARTUPS = 3;
 /** The longest window that this leads to, and the quiet time after which it is halved again, in seconds. */
@@ -86,7 +87,8 @@ function decideBlind(state: State, sample: UnusableSample, policy: ScalePolicy):
 function observe(state: State, sample: UsableSample, policy: ScalePolicy): State {
   const joined =
     state.joining !== null && sample.deployment.ready >= state.joining.replicas && sample.group.members >= state.joining.replicas;
-  const now = withStartup(estimate(state.estimate, sample), joined ? (sample.at - (state.joining?.at ?? sample.at)) / 1000 : null);
+  const limited = limitOf(state.ceiling, sample.at) < Infinity;
+  const now = withStartup(estimate(state.estimate, sample, limited), joined ? joiningSeconds(state, sample) : null);
   const lifted = reviewCeiling(state.ceiling, now);
   const judged = state.trial === null ? { trial: null, ceiling: lifted } : judgeTrial(state.trial, now, sample, lifted);
   const changed = state.expected !== null && sample.deployment.replicas !== state.expected;
@@ -96,7 +98,7 @@ function observe(state: State, sample: UsableSample, policy: ScalePolicy): State
   return {
     ...state,
     ...judged,
-    estimate: now,
+    estimate: ineffective(state, judged.ceiling, lifted) ? withRate(now, state.trial?.rateBefore) : now,
     joining: joined || changed ? null : state.joining,
     needs: changed ? [] : state.needs,
     coveredSince: changed ? sample.at : (state.coveredSince ?? sample.at),
@@ -105,6 +107,22 @@ function observe(state: State, sample: UsableSample, policy: ScalePolicy): State
     unknownSince: null,
     idleSince: idle ? (state.idleSince ?? sample.at) : null,
   };
+}
+
+/** The replicas joined between the last look and this one: half-way is the best guess. */
+function joiningSeconds({ joining }: State, { at, seconds }: UsableSample): number {
+  return Math.max(0, (at - (joining?.at ?? at)) / 1000 - seconds / 2);
+}
+
+/** The trial has just ended in vain. */
+function ineffective({ trial }: State, ceiling: Ceiling | null, before: Ceiling | null): boolean {
+  return trial !== null && ceiling !== null && ceiling !== before;
+}
+
+/** What the replicas did during a trial in vain was their share of a limit: the rate from before it stands. */
+function withRate(now: Estimate, ratePerReplica: number | undefined): Estimate {
+  if (now.learned === null || ratePerReplica === undefined) return now;
+  return { ...now, observed: [], learned: { ...now.learned, ratePerReplica } };
 }
 
 function withStartup(now: Estimate, seconds: number | null): Estimate {
@@ -180,6 +198,8 @@ function down(state: State, size: Size, sample: UsableSample, policy: ScalePolic
   if (state.unsettledSince !== null && sample.at - state.unsettledSince < HOLD_LIMIT_SECONDS * 1000) {
     return { replicas: current, reason: sample.deployment.rollingOut ? 'HeldRollout' : 'HeldRebalance' };
   }
+  // The last scale-up is still being judged; one whose replicas never all join is held by the rebalance above, and no longer than that.
+  if (state.trial !== null && state.unsettledSince === null) return { replicas: current, reason: 'WaitingForWindow' };
   const mergeSeconds = Math.min(MERGE_SECONDS, policy.scaleDownWindowSeconds / 2);
   const target = least(Math.max(now, mostNeeded(state.needs, sample.at)));
   const soon = least(Math.max(now, mostNeeded(state.needs, sample.at + mergeSeconds * 1000)));

@@ -30,8 +30,11 @@ const INTERVALS = 3;
 const EFFECTIVE_SHARE = 0.7;
 /** The ceiling leaves the replicas this much room, so that they run below their best and a recovery shows in the throughput. */
 const ROOM = 1.2;
-const FIRST_RETRY_SECONDS = 120;
-const LAST_RETRY_SECONDS = 1920;
+/** So much more than when the ceiling was found shows that what held the group back does so no longer. */
+const LIFTING_SHARE = 1.1;
+/** A recovery shows by itself, so there is no hurry to try; each time that it was in vain the wait doubles. */
+const FIRST_RETRY_SECONDS = 300;
+const LAST_RETRY_SECONDS = 2400;
 
 /** Puts a scale-up to `to` on trial if the rate before it is known. Steps that follow one another are judged as one. */
 export function startTrial(running: Trial | null, before: Estimate, sample: UsableSample, to: number): Trial | null {
@@ -62,7 +65,7 @@ export function judgeTrial(
 
 /** Lifts a ceiling when the group does clearly more than when it was found. After `until` it only remembers how long to wait next time. */
 export function reviewCeiling(ceiling: Ceiling | null, now: Estimate): Ceiling | null {
-  return ceiling !== null && now.throughput > ROOM * ceiling.throughput ? null : ceiling;
+  return ceiling !== null && now.throughput > LIFTING_SHARE * ceiling.throughput ? null : ceiling;
 }
 
 /** The ceiling in force at `at`; Infinity when there is none. */

@@ -40,6 +40,28 @@ describe('estimator', () => {
     assert.equal(feed(noise).slope, 0);
   });
 
+  it('measures the noise of the arrivals', () => {
+    const looks = Array.from({ length: 40 }, (_, index) => ({ arrived: index % 2 === 0 ? 450 : 550 }));
+    const { scatter } = feed(looks);
+    assert.ok(scatter > 0.08 && scatter < 0.15, `${scatter}`);
+    assert.ok(feed(times(40, { arrived: 500 })).scatter < 0.01);
+  });
+
+  it('takes no backlog that is being worked off for the usual lag', () => {
+    const known = initialEstimate({ ratePerReplica: 200, startupSeconds: 5, observations: 50 });
+    const usual = (progress: number) => feed(times(5, { arrived: 500, progress, lag: 6000, replicas: 4 }), known).usualSeconds;
+    assert.equal(usual(1000), 0);
+    assert.equal(Math.round(usual(500)), 60);
+  });
+
+  it('learns no rate where something shared is the limit', () => {
+    const known = initialEstimate({ ratePerReplica: 200, startupSeconds: 5, observations: 2 });
+    const busy = { arrived: 5000, progress: 500, lag: 20_000 };
+    const first = estimate(known, sampleOf({ ...busy, at: 5000 }));
+    assert.equal(rateOf(estimate(first, sampleOf({ ...busy, at: 10_000 }), true)), 200);
+    assert.ok((rateOf(estimate(first, sampleOf({ ...busy, at: 10_000 }))) ?? 0) < 200);
+  });
+
   it('learns the rate of one replica only while there is work for it', () => {
     assert.equal(rateOf(feed(times(5, { arrived: 500, progress: 500, lag: 10 }))), null);
     assert.equal(rateOf(feed(times(5, { arrived: 5000, progress: 1000, lag: 20_000 }))), 200);

@@ -10,6 +10,8 @@ export interface Estimate {
   arrival: number;
   /** Change of the arrival rate, messages per second per second; 0 unless it is clear. */
   slope: number;
+  /** How far the arrivals of an interval usually are from what was expected, as a share of it (one standard deviation). */
+  scatter: number;
   /** Messages processed over the last interval. */
   throughput: number;
   /** Smoothed arrivals of each partition. */
@@ -47,10 +49,18 @@ const CHANGED_SHARE = 0.2;
 /** Replicas that do less than this share of what they can are not held up by their own rate. */
 const IDLE_SHARE = 0.85;
 const USUAL_WEIGHT = 0.05;
-const TREND_POINTS = 8;
+const TREND_POINTS = 6;
 /** A slope counts for what it exceeds its own uncertainty by: so many standard errors are taken off it. */
 const TREND_ERRORS = 6;
+/** A trend rises or falls by so many standard deviations of the usual noise while it is seen. */
+const TREND_SCATTERS = 3;
 const OBSERVED_RATES = 5;
+/** Time constant of the scatter, seconds; what one interval adds to it at most; and a standard deviation in mean deviations of noise. */
+const SCATTER_SECONDS = 60;
+const MOST_SCATTER = 0.25;
+const DEVIATIONS = 1.25;
+/** Replicas keep up when they do what arrives, to this share. */
+const KEPT_UP_SHARE = 0.1;
 /** After a gap longer than this (brokers away) the interval says nothing about what a replica can do. */
 const LONGEST_INTERVAL_SECONDS = 20;
 
@@ -61,6 +71,7 @@ export function initialEstimate(learned: LearnedRate | null): Estimate {
     arrivalNow: 0,
     arrival: 0,
     slope: 0,
+    scatter: 0,
     throughput: 0,
     partitionArrival: [],
     saturatedShare: null,
@@ -72,21 +83,25 @@ export function initialEstimate(learned: LearnedRate | null): Estimate {
   };
 }
 
-/** The estimate after one more usable sample. The first sample, and the first after a change of partitions, only sets the base. */
-export function estimate(before: Estimate, sample: UsableSample): Estimate {
+/**
+ * The estimate after one more usable sample. The first sample, and the first after a change of partitions, only sets the base.
+ * @param limited something that the replicas share holds them back: what they do is not their rate, and none is learnt
+ */
+export function estimate(before: Estimate, sample: UsableSample, limited = false): Estimate {
   if (sample.seconds <= 0) return { ...before, at: sample.at, owners: sample.owners, recent: [] };
   const arrivalNow = sum(sample.arrived) / sample.seconds;
   const recent = [...before.recent.slice(1 - TREND_POINTS), { at: sample.at, rate: arrivalNow }];
-  const trend = trendOf(recent);
+  const trend = trendOf(recent, before.scatter);
   // A smoothed rate limps behind a trend, the fitted line does not.
   const arrival = trend === null ? smoothed(before, recent, sample.seconds) : Math.max(0, trend.now);
-  const learnt = learn(before, sample);
+  const learnt = limited ? { ...learn(before, sample), learned: before.learned, observed: [] } : learn(before, sample);
   const throughput = sum(sample.progress) / sample.seconds;
   return {
     at: sample.at,
     arrivalNow,
     arrival,
     slope: trend?.slope ?? 0,
+    scatter: scatterOf(before, arrivalNow, trend?.now ?? before.arrival, sample.seconds),
     throughput,
     partitionArrival: partitionRates(before, sample),
     saturatedShare: learnt.saturatedShare,
@@ -109,8 +124,8 @@ function smoothed(before: Estimate, recent: readonly RatePoint[], seconds: numbe
   return before.arrival + (now - before.arrival) * (1 - Math.exp(-seconds / SMOOTHING_SECONDS));
 }
 
-/** The least-squares line through the recent rates, or null when its slope does not stand out from their scatter. */
-function trendOf(points: readonly RatePoint[]): { slope: number; now: number } | null {
+/** The least-squares line through the recent rates, or null when its slope stands out neither from their scatter nor from the usual one. */
+function trendOf(points: readonly RatePoint[], usualScatter: number): { slope: number; now: number } | null {
   const count = points.length;
   const origin = points.at(-1)?.at ?? 0;
   if (count < TREND_POINTS) return null;
@@ -129,7 +144,17 @@ function trendOf(points: readonly RatePoint[]): { slope: number; now: number } |
   const slope = tr / tt;
   const scatter = Math.sqrt(Math.max(0, rr - slope * tr) / (count - 2) / tt);
   const certain = Math.abs(slope) - TREND_ERRORS * scatter;
-  return certain > 0 ? { slope: Math.sign(slope) * certain, now: meanR - slope * meanT } : null;
+  const rise = (Math.abs(slope) * (origin - (points[0]?.at ?? origin))) / 1000;
+  return certain > 0 && rise > TREND_SCATTERS * usualScatter * meanR
+    ? { slope: Math.sign(slope) * certain, now: meanR - slope * meanT }
+    : null;
+}
+
+/** A step is no noise, so one interval adds no more than MOST_SCATTER. */
+function scatterOf({ scatter }: Estimate, now: number, expected: number, seconds: number): number {
+  if (expected <= 0) return scatter;
+  const deviation = DEVIATIONS * Math.min(MOST_SCATTER, Math.abs(now - expected) / expected);
+  return scatter + (deviation - scatter) * (1 - Math.exp(-seconds / SCATTER_SECONDS));
 }
 
 function partitionRates(before: Estimate, sample: UsableSample): number[] {
@@ -141,12 +166,16 @@ function partitionRates(before: Estimate, sample: UsableSample): number[] {
   });
 }
 
-/** Replicas that do clearly less than they can, and yet keep up, show a lag that is no backlog. Remembered at its highest, and slowly forgotten. */
+/**
+ * Replicas that do clearly less than they can, and yet no more and no less than what arrives, show a lag that is no backlog. Remembered at its
+ * highest, and slowly forgotten.
+ */
 function usualLag(before: Estimate, sample: UsableSample, arrival: number, throughput: number): number {
   const { usualSeconds, learned } = before;
   if (learned === null || arrival === 0 || sample.group.state !== 'Stable' || sample.deployment.rollingOut) return usualSeconds;
   const idle = throughput < IDLE_SHARE * learned.ratePerReplica * Math.min(sample.group.members, sample.lag.length);
-  if (!idle || throughput < 0.9 * arrival) return usualSeconds;
+  const keptUp = Math.abs(throughput - arrival) <= KEPT_UP_SHARE * arrival && sameOwners(before.owners, sample.owners);
+  if (!idle || !keptUp) return usualSeconds;
   const seen = sample.totalLag / arrival;
   return seen > usualSeconds ? seen : usualSeconds + (seen - usualSeconds) * USUAL_WEIGHT;
 }

@@ -27,10 +27,11 @@ export const TUNING = {
   slackShare: 0.05,
   /** A backlog is to be gone within this share of maxDelay. */
   drainShare: 0.45,
-  /** Fewer replicas suffice when the arrivals keep them busy for no more than this share of the time. */
-  busyShare: 0.95,
+  /** Fewer replicas suffice when they could do so much more than what arrives: the scatter of the arrivals, within these bounds. */
+  leastMargin: 0.03,
+  mostMargin: 0.12,
   /** A trend is followed this far beyond the replicas' start-up time, seconds. */
-  horizonSeconds: 10,
+  horizonSeconds: 22,
 };
 
 /** Start-up time assumed until one has been measured, seconds. */
@@ -39,13 +40,15 @@ const ASSUMED_STARTUP_SECONDS = 5;
 const FIRST_STEP_SECONDS = 3;
 /** With an unknown rate one step goes to at most this multiple. */
 const EXPLORE_FACTOR = 2;
+/** One interval does not make the replicas slower than this share of what was learnt of them. */
+const LEAST_RATE_SHARE = 0.25;
 /** So far above the usual lag is a backlog. */
 const USUAL_MARGIN = 1.5;
 
 /** Sizes the group for one sample. */
 export function sizeUp(state: State, sample: UsableSample, policy: ScalePolicy): Size {
   const { estimate } = state;
-  const rate = estimate.learned?.ratePerReplica;
+  const rate = rateOf(estimate, sample);
   const size = rate === undefined ? explore(state, sample, policy) : bySize(state, sample, policy, rate);
   return policy.lagPerReplica === undefined ? size : byLag(size, sample, policy.lagPerReplica);
 }
@@ -56,7 +59,7 @@ export function sizeUp(state: State, sample: UsableSample, policy: ScalePolicy):
  */
 function explore(state: State, sample: UsableSample, policy: ScalePolicy): Size {
   const { estimate } = state;
-  const backlog = Math.max(0, sample.totalLag - inFlight(estimate, policy));
+  const backlog = Math.max(0, sample.totalLag - inFlight(estimate, sample, policy));
   const current = sample.deployment.replicas;
   const partitions = sample.partitions.length;
   const { members } = sample.group;
@@ -74,10 +77,20 @@ function explore(state: State, sample: UsableSample, policy: ScalePolicy): Size 
   return { ...base, wanted, sufficient: wanted };
 }
 
-/** Lag that is no backlog, messages. */
-function inFlight({ arrival, usualSeconds }: Estimate, { maxDelaySeconds }: ScalePolicy): number {
+/**
+ * Messages per second that one replica does. When all are busy and do less than what was learnt, they have become slower, or share something
+ * that has: their present rate counts at once, so that one step shows which of the two it is.
+ */
+function rateOf({ learned, saturatedShare, throughput }: Estimate, { group }: UsableSample): number | undefined {
+  if (learned === null || saturatedShare !== 1 || group.members === 0) return learned?.ratePerReplica;
+  const now = Math.max(throughput / group.members, LEAST_RATE_SHARE * learned.ratePerReplica);
+  return Math.min(learned.ratePerReplica, now);
+}
+
+/** Lag that is no backlog, messages. One message in each partition never is. */
+function inFlight({ arrival, usualSeconds }: Estimate, { partitions }: UsableSample, { maxDelaySeconds }: ScalePolicy): number {
   const usual = Math.min(usualSeconds * USUAL_MARGIN, maxDelaySeconds / 2);
-  return arrival * Math.max(usual, maxDelaySeconds * TUNING.slackShare);
+  return Math.max(partitions.length, arrival * Math.max(usual, maxDelaySeconds * TUNING.slackShare));
 }
 
 function bySize(state: State, sample: UsableSample, policy: ScalePolicy, rate: number): Size {
@@ -86,7 +99,7 @@ function bySize(state: State, sample: UsableSample, policy: ScalePolicy, rate: n
   // A hot partition without lag is nobody's trouble.
   const hot = hotPartitions(estimate.partitionArrival, rate).filter((index) => (sample.lag[index] ?? 0) > rate);
   const lag = sample.lag.map((waiting, index) => (hot.includes(index) ? 0 : waiting));
-  const backlog = Math.max(0, sum(lag) - inFlight(estimate, policy));
+  const backlog = Math.max(0, sum(lag) - inFlight(estimate, sample, policy));
   const arrival = backlog > 0 ? Math.max(estimate.arrival, estimate.arrivalNow) : estimate.arrival;
   const ahead = Math.max(0, estimate.slope) * (startup(state) + TUNING.horizonSeconds);
   const pressing = hot.length === 0 && (sample.delaySeconds ?? 0) > policy.maxDelaySeconds / 2;
@@ -99,7 +112,8 @@ function bySize(state: State, sample: UsableSample, policy: ScalePolicy, rate: n
   const demand = demandOf(load, arrival + ahead, drain);
   const wanted = backlog > 0 || ahead > 0 ? needed(demand / rate, partitions) : 0;
   const reason = reasonOf(sample.deployment.replicas, sized(arrival, 0), sized(arrival + ahead, 0));
-  const sufficient = sized((estimate.arrival + ahead) / TUNING.busyShare, 0);
+  const margin = Math.min(TUNING.mostMargin, Math.max(TUNING.leastMargin, estimate.scatter));
+  const sufficient = sized((estimate.arrival + ahead) / (1 - margin), 0);
   return { wanted, sufficient, reason, backlog, demand, hot };
 }
 
