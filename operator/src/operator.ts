@@ -15,6 +15,7 @@ import {
   Controller,
   EventRecorder,
   HealthServer,
+  keyOf,
   KubeClient,
   LeaderElector,
   Metrics,
@@ -62,7 +63,7 @@ export async function runOperator(config: OperatorConfig, kubeConfig: KubeConfig
   elector.lost.addEventListener('abort', () => void shutdown.begin('leadership lost', 1));
   await elector.waitForLeadership();
   logger.info({ identity }, 'leading');
-  lead({ config, client: client.fenced(elector.fence), cache, queue, metrics, logger, shutdown });
+  lead({ config, client: client.fenced(elector.fence), cache, queue, metrics, health, logger, shutdown });
 }
 
 interface Leading {
@@ -71,12 +72,13 @@ interface Leading {
   cache: Cache;
   queue: WorkQueue;
   metrics: Metrics;
+  health: HealthServer;
   logger: Logger;
   shutdown: Shutdown;
 }
 
 /** Everything that writes. */
-function lead({ config, client, cache, queue, metrics, logger, shutdown }: Leading): void {
+function lead({ config, client, cache, queue, metrics, health, logger, shutdown }: Leading): void {
   const clock = systemClock;
   const recorder = new EventRecorder({ client, component: `${GROUP}/operator`, instance: config.podName, metrics, logger });
   shutdown.add('events', () => recorder.stop());
@@ -90,6 +92,8 @@ function lead({ config, client, cache, queue, metrics, logger, shutdown }: Leadi
     onEvent: (key, { type, reason, message }) => record(key, type, reason, message),
     log: (level, message, fields) => logger[level](fields, message),
   });
+  // /scaling/<namespace>/<platform>: what `bss explain-scaling` reads. Only the replica that leads has it.
+  health.addPage('scaling', ([namespace = '', name = '']) => autoscaler.recording(keyOf({ namespace, name })));
   const platformMetrics = new PlatformMetrics(metrics, autoscaler, () => cache.platforms.store.keys());
   const topics = new TopicKeeper({
     clock,

@@ -3,12 +3,13 @@ import { Group } from './group.ts';
 import type { ClusterView } from './group.ts';
 import { SAMPLE_SECONDS } from './policy.ts';
 import type { Suspect } from './probe.ts';
+import { RECORDING_VERSION } from './recording.ts';
+import type { Recording } from './recording.ts';
 import { Sampler } from './sampler.ts';
 import type { GroupReading } from './sampler.ts';
 import type {
   ConsumerGroupStatus,
   Decision,
-  DecisionRecord,
   DeploymentView,
   KafkaConnection,
   Problem,
@@ -51,6 +52,8 @@ export class Autoscaler {
   readonly #deps: AutoscalerDeps;
   readonly #platforms = new Map<string, Platform>();
   #running = false;
+  /** When it was started first; nothing older is remembered. */
+  #since: number | null = null;
 
   constructor(deps: AutoscalerDeps) {
     this.#deps = deps;
@@ -59,6 +62,7 @@ export class Autoscaler {
   /** Begins sampling at once; platforms may be set before or after. */
   start(): void {
     this.#running = true;
+    this.#since ??= this.#now();
     for (const platform of this.#platforms.values()) this.#schedule(platform, 0);
   }
 
@@ -94,9 +98,12 @@ export class Autoscaler {
     return [...(this.#platforms.get(platformKey)?.groups.values() ?? [])].map((group) => group.status());
   }
 
-  /** The last hour's decisions of a group, oldest first. */
-  history(platformKey: string, group: string): DecisionRecord[] {
-    return [...(this.#platforms.get(platformKey)?.groups.get(group)?.history ?? [])];
+  /** The decisions of every group of a platform, as far as they are remembered; undefined for an unknown platform. */
+  recording(platformKey: string): Recording | undefined {
+    const platform = this.#platforms.get(platformKey);
+    if (platform === undefined) return undefined;
+    const groups = [...platform.groups.values()].map((group) => group.recording());
+    return { version: RECORDING_VERSION, platform: platformKey, since: this.#since ?? this.#now(), groups };
   }
 
   #add(key: string, kafka: KafkaConnection): Platform {

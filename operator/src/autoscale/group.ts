@@ -1,11 +1,13 @@
 /** One consumer group under the autoscaler's care: what is remembered of it, and what others are shown. No I/O. */
 import { decide } from './decide.ts';
 import { DelayTracker } from './delay.ts';
+import { sum } from './estimator.ts';
 import { markEmpty, stillPartitions, toSample, unusable } from './lag.ts';
 import type { LagMemory } from './lag.ts';
 import { validatePolicy } from './policy.ts';
 import type { Suspect } from './probe.ts';
 import type { GroupReading } from './sampler.ts';
+import type { GroupRecording } from './recording.ts';
 import { initialState } from './state.ts';
 import type { State } from './state.ts';
 import type {
@@ -152,6 +154,15 @@ export class Group {
     };
   }
 
+  /** The last hour's decisions, and what they were made for. */
+  recording(): GroupRecording {
+    const { group, topics, deployment, policy } = this.target;
+    const { learned, partitionArrival } = this.#state.estimate;
+    const total = sum(partitionArrival);
+    const shares = (this.#lastUsable?.partitions ?? []).map((_, index) => (total > 0 ? (partitionArrival[index] ?? 0) / total : 0));
+    return { group, topics, deployment, policy, learned, shares, decisions: [...this.history] };
+  }
+
   #judge(at: number, reading: GroupReading, cluster: ClusterView): Sample {
     const { deployment } = cluster;
     if (!reading.ok) return unusable({ at, deployment }, reading.reason, reading.message);
@@ -219,6 +230,7 @@ export class Group {
       at,
       usable: sample.usable,
       ...decision.inputs,
+      arrivalNow: sample.usable && sample.seconds > 0 ? sum(sample.arrived) / sample.seconds : null,
       members: sample.usable ? sample.group.members : 0,
       from: sample.deployment?.replicas ?? decision.replicas,
       to: decision.replicas,

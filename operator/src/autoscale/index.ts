@@ -3,6 +3,8 @@ export type { AutoscalerDeps } from './autoscaler.ts';
 export { scaleClient } from './actuator.ts';
 export type { KubeRequest, KubeResponse } from './actuator.ts';
 export { DEFAULT_POLICY, SAMPLE_SECONDS, validatePolicy, withDefaults } from './policy.ts';
+export { recordingSchema } from './recording.ts';
+export type { GroupRecording, Recording } from './recording.ts';
 export type { PolicyProblem, ScaleMode, ScalePolicy } from './policy.ts';
 export type {
   ConsumerGroupStatus,

@@ -216,8 +216,12 @@ export interface DecisionRecord {
   lag: number;
   delaySeconds: number | null;
   arrivalRate: number;
+  /** Arrivals over the last interval alone; null where it is not known. */
+  arrivalNow: number | null;
   throughput: number;
   ratePerReplica: number | null;
+  /** Replicas before bounds, steps and windows; 0: nothing asks for more than there is. */
+  wanted: number;
   members: number;
   from: number;
   to: number;

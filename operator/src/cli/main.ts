@@ -5,6 +5,8 @@ import { stringify } from 'yaml';
 import { customResourceDefinition } from '../api/crd.ts';
 import { KubeClient, KubeError, loadKubeConfig, Metrics } from '../runtime/index.ts';
 import { describeFindings, examine, isWell } from './doctor.ts';
+import { EXPLAIN_USAGE, parseExplainArguments } from './explain-arguments.ts';
+import { explainScaling } from './explain-scaling.ts';
 import { painter, type Paint } from './output.ts';
 import { describePlan, hasChanges } from './plan-text.ts';
 import { plan } from './plan.ts';
@@ -25,12 +27,13 @@ try {
 }
 
 async function main(argv: string[]): Promise<number> {
+  if (argv[0] === 'explain-scaling') return runExplainScaling(argv.slice(1));
   const given = parseArguments(argv);
   if (given === undefined) {
     console.log(USAGE);
     return EXIT.ok;
   }
-  const paint = painter(given.color && process.stdout.isTTY && process.env['NO_COLOR'] === undefined);
+  const paint = paintFor(given.color);
   switch (given.command) {
     case 'crd':
       console.log(stringify(customResourceDefinition(), { lineWidth: 0 }).trimEnd());
@@ -44,6 +47,18 @@ async function main(argv: string[]): Promise<number> {
     case 'doctor':
       return runDoctor(given, paint);
   }
+}
+
+function paintFor(color: boolean): Paint {
+  return painter(color && process.stdout.isTTY && process.env['NO_COLOR'] === undefined);
+}
+
+/** Its options are its own. */
+async function runExplainScaling(argv: string[]): Promise<number> {
+  const given = parseExplainArguments(argv);
+  if (given === undefined) console.log(EXPLAIN_USAGE);
+  else await explainScaling(given, () => connect(given), paintFor(given.color), console.log);
+  return EXIT.ok;
 }
 
 async function runRender({ filename = '', namespace = 'default', operatorNamespace }: Arguments): Promise<number> {
@@ -93,7 +108,7 @@ async function runDoctor(given: Arguments, paint: Paint): Promise<number> {
 }
 
 /** @throws UsageError when no cluster is configured */
-function connect({ context, namespace }: Arguments): { client: KubeClient; namespace: string } {
+function connect({ context, namespace }: Pick<Arguments, 'context' | 'namespace'>): { client: KubeClient; namespace: string } {
   try {
     const config = loadKubeConfig(context === undefined ? {} : { context });
     const client = new KubeClient({ config, metrics: new Metrics(), userAgent: 'bss' });

@@ -12,6 +12,9 @@ export const USAGE = `bss — looks at and plans BssPlatform resources
   bss status [NAME] [-n NAMESPACE] [-A] [--watch]
                                       platforms as trees; --watch follows them
   bss doctor [NAME] [-n NAMESPACE]    what stands between a platform and Ready, and what to do about it; exit code 1 when something does
+  bss explain-scaling [NAME] [-n NAMESPACE]
+                                      why a consumer group has the replicas that it has, and what another policy would have done;
+                                      bss explain-scaling --help
   bss crd                             the CustomResourceDefinition
 
   -f, --filename FILE        a YAML file with BssPlatform resources; - reads standard input
@@ -47,7 +50,8 @@ export function parseArguments(argv: string[]): Arguments | undefined {
   const { values, positionals } = parse(argv);
   if (values.help || positionals[0] === 'help') return undefined;
   const [command, name, ...rest] = positionals;
-  if (command === undefined || !isCommand(command)) throw new UsageError(`choose a command: ${COMMANDS.join(', ')}`);
+  if (command === undefined || !isCommand(command))
+    throw new UsageError(`choose a command: ${[...COMMANDS, 'explain-scaling'].join(', ')}`);
   const unexpected = command === 'status' || command === 'doctor' ? rest[0] : name;
   if (unexpected !== undefined) throw new UsageError(`"${unexpected}" is one argument too many`);
   if ((command === 'plan' || command === 'render') && values.filename === undefined) throw new UsageError(`${command} needs -f FILE`);

@@ -28,6 +28,19 @@ describe('health server', () => {
     assert.equal((await get('/')).status, 404);
   });
 
+  test('pages of JSON', async (t) => {
+    const server = new HealthServer({ metrics: new Metrics(), logger: quiet, port: 0, host: '127.0.0.1' });
+    const port = await server.start();
+    t.after(() => server.stop());
+    const get = (path: string) => fetch(`http://127.0.0.1:${port}${path}`);
+    assert.equal((await get('/things/a')).status, 404, 'before there is a page');
+    server.addPage('things', ([name]) => (name === 'a' ? { name } : undefined));
+    const found = await get('/things/a?x=1');
+    assert.equal(found.headers.get('content-type'), 'application/json');
+    assert.deepEqual(await found.json(), { name: 'a' });
+    assert.equal((await get('/things/b')).status, 404);
+  });
+
   test('a port that is taken is an error', async (t) => {
     const first = new HealthServer({ metrics: new Metrics(), logger: quiet, port: 0, host: '127.0.0.1' });
     const port = await first.start();

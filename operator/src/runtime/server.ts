@@ -1,4 +1,4 @@
-/** `/metrics`, `/livez` and `/readyz` over plain HTTP. */
+/** `/metrics`, `/livez`, `/readyz` and pages of JSON over plain HTTP. Read-only, and nothing in it is secret. */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Logger } from './logger.ts';
@@ -6,6 +6,9 @@ import type { Metrics } from './metrics.ts';
 
 /** Undefined when all is well, else what is wrong. */
 export type Check = () => string | undefined;
+
+/** Answers what stands behind a page's prefix; undefined: there is no such thing. */
+export type JsonPage = (path: string[]) => unknown;
 
 export interface HealthServerOptions {
   metrics: Metrics;
@@ -20,6 +23,7 @@ export class HealthServer {
   readonly #options: HealthServerOptions;
   readonly #liveness = new Map<string, Check>();
   readonly #readiness = new Map<string, Check>();
+  readonly #pages = new Map<string, JsonPage>();
   readonly #server: Server;
 
   constructor(options: HealthServerOptions) {
@@ -35,6 +39,11 @@ export class HealthServer {
   /** A failing check takes the pod out of its Service. */
   addReadiness(name: string, check: Check): void {
     this.#readiness.set(name, check);
+  }
+
+  /** Serves `/<name>/...` as JSON. */
+  addPage(name: string, page: JsonPage): void {
+    this.#pages.set(name, page);
   }
 
   /** Resolves to the port. @throws Error when the port is taken */
@@ -58,10 +67,13 @@ export class HealthServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      const path = (request.url ?? '/').split('?', 1)[0];
+      const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+      const [name = '', ...rest] = path.slice(1).split('/');
+      const page = this.#pages.get(name);
       if (path === '/metrics') await this.#metrics(response);
       else if (path === '/livez') answerChecks(response, this.#liveness);
       else if (path === '/readyz') answerChecks(response, this.#readiness);
+      else if (page !== undefined) answerJson(response, page(rest));
       else response.writeHead(404, TEXT).end('not found: try /metrics, /livez or /readyz\n');
     } catch (error) {
       this.#options.logger.error({ error, url: request.url }, 'answering a request failed');
@@ -77,6 +89,11 @@ export class HealthServer {
 }
 
 const TEXT = { 'content-type': 'text/plain; charset=utf-8' };
+
+function answerJson(response: ServerResponse, value: unknown): void {
+  if (value === undefined) response.writeHead(404, TEXT).end('not found\n');
+  else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value));
+}
 
 function answerChecks(response: ServerResponse, checks: Map<string, Check>): void {
   const results = [...checks].map(([name, check]) => ({ name, problem: check() }));

@@ -1,0 +1,137 @@
+/** The options of `bss explain-scaling`. */
+import { parseArgs } from 'node:util';
+import { durationMs } from '../api/index.ts';
+import type { ScalePolicy } from '../autoscale/index.ts';
+import { UsageError } from './usage.ts';
+
+export const EXPLAIN_USAGE = `bss explain-scaling [NAME] — why a consumer group has the replicas that it has, and what another policy would have done
+
+  bss explain-scaling [NAME] [-n NAMESPACE] [--group GROUP] [--last N]
+                                      the last decisions as a table
+  bss explain-scaling [NAME] --max-delay 60s --min 2
+                                      replays the recorded hour with this changed: recorded arrivals, modelled pods
+  bss explain-scaling [NAME] --policy FILE
+                                      the same with the fields of spec...autoscaling in FILE
+  bss explain-scaling --file recorded.json [...]
+                                      from a recording, without a cluster
+
+      --group GROUP          where a platform has several; default: interest-batch, or the only one
+      --last N               rows of the table; default: 20
+      --record FILE          writes the recording, as JSON; - is standard output
+      --file FILE            reads a recording in place of asking the operator
+      --json                 the result as JSON
+
+  Policy of the replay; what is not given stays as it was:
+      --policy FILE          YAML: the fields of spec.workloads.interest.autoscaling, or a whole BssPlatform
+      --max-delay 60s, --min N, --max N, --lag-per-replica N, --window 30s
+      --mode builtin|keda|fixed
+
+  -n, --namespace NAMESPACE  of the platform; default: that of the kubeconfig's context, else default
+      --context CONTEXT      of the kubeconfig
+      --operator-namespace NAMESPACE  where the operator runs; default: bss-system
+      --no-color
+  -h, --help
+`;
+
+export interface ExplainArguments {
+  /** Of a platform; unset: the only one of the namespace. */
+  name?: string;
+  namespace?: string;
+  context?: string;
+  operatorNamespace: string;
+  group?: string;
+  last: number;
+  /** Read this recording. */
+  file?: string;
+  /** Write the recording there. */
+  record?: string;
+  json: boolean;
+  policyFile?: string;
+  /** What the replay changes of the policy; empty: no change by flags. */
+  changes: Partial<ScalePolicy>;
+  color: boolean;
+}
+
+const OPTIONS = {
+  namespace: { type: 'string', short: 'n' },
+  context: { type: 'string' },
+  'operator-namespace': { type: 'string', default: 'bss-system' },
+  group: { type: 'string' },
+  last: { type: 'string', default: '20' },
+  file: { type: 'string' },
+  record: { type: 'string' },
+  json: { type: 'boolean', default: false },
+  policy: { type: 'string' },
+  'max-delay': { type: 'string' },
+  min: { type: 'string' },
+  max: { type: 'string' },
+  'lag-per-replica': { type: 'string' },
+  window: { type: 'string' },
+  mode: { type: 'string' },
+  'no-color': { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+
+/** @param argv what follows `explain-scaling` @returns undefined when help was asked for @throws UsageError */
+export function parseExplainArguments(argv: string[]): ExplainArguments | undefined {
+  const { values, positionals } = parse(argv);
+  if (values.help) return undefined;
+  const [name, extra] = positionals;
+  if (extra !== undefined) throw new UsageError(`"${extra}" is one argument too many`);
+  if (values.file !== undefined && name !== undefined) throw new UsageError('a recording is of one platform: leave the name or --file out');
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(values.namespace === undefined ? {} : { namespace: values.namespace }),
+    ...(values.context === undefined ? {} : { context: values.context }),
+    ...(values.group === undefined ? {} : { group: values.group }),
+    ...(values.file === undefined ? {} : { file: values.file }),
+    ...(values.record === undefined ? {} : { record: values.record }),
+    ...(values.policy === undefined ? {} : { policyFile: values.policy }),
+    operatorNamespace: values['operator-namespace'],
+    last: whole('last', values.last),
+    json: values.json,
+    changes: changesOf(values),
+    color: !values['no-color'],
+  };
+}
+
+function parse(argv: string[]) {
+  try {
+    return parseArgs({ args: argv, allowPositionals: true, options: OPTIONS });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+type Values = ReturnType<typeof parse>['values'];
+
+function changesOf(values: Values): Partial<ScalePolicy> {
+  const { min, max, mode, window } = values;
+  const [delay, perReplica] = [values['max-delay'], values['lag-per-replica']];
+  return {
+    ...(delay === undefined ? {} : { maxDelaySeconds: seconds('max-delay', delay) }),
+    ...(window === undefined ? {} : { scaleDownWindowSeconds: seconds('window', window) }),
+    ...(min === undefined ? {} : { minReplicas: whole('min', min), scaleToZero: whole('min', min) === 0 }),
+    ...(max === undefined ? {} : { maxReplicas: whole('max', max) }),
+    ...(perReplica === undefined ? {} : { lagPerReplica: whole('lag-per-replica', perReplica) }),
+    ...(mode === undefined ? {} : { mode: modeOf(mode) }),
+  };
+}
+
+function modeOf(text: string): ScalePolicy['mode'] {
+  if (text === 'builtin' || text === 'keda' || text === 'fixed') return text;
+  throw new UsageError(`--mode is builtin, keda or fixed, not "${text}"`);
+}
+
+function whole(option: string, text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`--${option} takes a whole number, not "${text}"`);
+  return Number(text);
+}
+
+function seconds(option: string, text: string): number {
+  try {
+    return durationMs(text) / 1000;
+  } catch {
+    throw new UsageError(`--${option} takes a duration such as 30s or 5m, not "${text}"`);
+  }
+}

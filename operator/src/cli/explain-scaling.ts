@@ -1,0 +1,164 @@
+/** `bss explain-scaling`: the last decisions of a group, and the recorded hour under another policy. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { API_VERSION, INTEREST_GROUP, KIND, parseSpec } from '../api/index.ts';
+import { recordingSchema, validatePolicy } from '../autoscale/index.ts';
+import type { GroupRecording, Recording, ScalePolicy } from '../autoscale/index.ts';
+import { CannotReplay, replay } from '../autoscale/simulator/replay.ts';
+import type { Replay } from '../autoscale/simulator/replay.ts';
+import { scalePolicy } from '../platform/scaling.ts';
+import type { KubeClient, KubernetesObject } from '../runtime/index.ts';
+import type { ExplainArguments } from './explain-arguments.ts';
+import { describeDecisions, describeReplay } from './explain-text.ts';
+import type { Paint } from './output.ts';
+import { UsageError } from './usage.ts';
+
+const LEASE = 'bss-operator';
+/** The container's port of that name; in the chart it is this one. */
+const PORT = { name: 'metrics', number: 8081 };
+
+/** Prints what was asked for, and writes the recording where it was. @throws UsageError, KubeError */
+export async function explainScaling(
+  given: ExplainArguments,
+  connect: () => { client: KubeClient; namespace: string },
+  paint: Paint,
+  print: (text: string) => void,
+): Promise<void> {
+  const recording = given.file === undefined ? await askOperator(given, connect()) : await readRecording(given.file);
+  if (given.record !== undefined) await write(given.record, recording, print);
+  if (given.record === '-') return;
+  const group = chooseGroup(recording, given.group);
+  const policy = await replayPolicy(given, group.policy);
+  const result = policy === undefined ? undefined : replayed(group, policy);
+  if (given.json)
+    print(JSON.stringify({ platform: recording.platform, since: recording.since, group, ...(result ? { replay: result } : {}) }));
+  else if (result !== undefined) print(describeReplay(group, result, paint));
+  else print(describeDecisions(recording.platform, recording.since, group, given.last, paint));
+}
+
+async function write(path: string, recording: Recording, print: (text: string) => void): Promise<void> {
+  const text = JSON.stringify(recording);
+  if (path === '-') print(text);
+  else await writeFile(path, `${text}\n`).catch((error: Error) => fail(`cannot write ${path}: ${error.message}`));
+}
+
+async function readRecording(path: string): Promise<Recording> {
+  return checked(await read(path), path);
+}
+
+async function read(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((error: Error) => fail(`cannot read ${path}: ${error.message}`));
+}
+
+function checked(text: string, source: string): Recording {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return fail(`${source} is no JSON`);
+  }
+  const { success, data, error } = recordingSchema.safeParse(value);
+  if (success) return data;
+  const { version } = z.object({ version: z.unknown() }).catch({ version: undefined }).parse(value);
+  if (typeof version === 'number' && version > 1)
+    fail(`${source} is a recording of version ${version}: this program is older than the operator`);
+  return fail(`${source} is no recording of decisions: ${z.prettifyError(error)}`);
+}
+
+/** @throws UsageError naming the groups there are */
+export function chooseGroup({ groups, platform }: Recording, name: string | undefined): GroupRecording {
+  const names = groups.map(({ group }) => group).join(', ');
+  if (groups.length === 0) fail(`no group of ${platform} is looked after: it hibernates, is not ready yet, or has no consumers`);
+  const only = groups.length === 1 ? groups[0] : groups.find(({ group }) => group === INTEREST_GROUP);
+  const found = name === undefined ? only : groups.find(({ group }) => group === name);
+  return found ?? fail(`${name === undefined ? 'choose one' : `there is no group ${name}`}: --group ${names}`);
+}
+
+/** The policy to replay with; undefined when none was asked for. @throws UsageError when it cannot work */
+export async function replayPolicy({ policyFile, changes }: ExplainArguments, recorded: ScalePolicy): Promise<ScalePolicy | undefined> {
+  if (policyFile === undefined && Object.keys(changes).length === 0) return undefined;
+  const base = policyFile === undefined ? recorded : policyIn(parsedYaml(await read(policyFile), policyFile), policyFile);
+  const policy = { ...base, ...changes };
+  const [problem] = validatePolicy(policy);
+  return problem === undefined ? policy : fail(`the policy cannot work: ${problem.message}`);
+}
+
+function parsedYaml(text: string, path: string): unknown {
+  try {
+    return parse(text);
+  } catch (error) {
+    return fail(`${path} is no YAML: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** A whole resource, or the fields of `autoscaling` alone. */
+function policyIn(content: unknown, path: string): ScalePolicy {
+  const resource = z.object({ kind: z.literal(KIND), spec: z.unknown() }).safeParse(content);
+  const spec = resource.success ? resource.data.spec : { workloads: { interest: { autoscaling: content } } };
+  const parsed = parseSpec(spec);
+  if (parsed.ok) return scalePolicy(parsed.spec.workloads.interest.autoscaling);
+  return fail(`${path} is wrong:\n${parsed.problems.map((problem) => `  ${problem.path}: ${problem.message}`).join('\n')}`);
+}
+
+function replayed(group: GroupRecording, policy: ScalePolicy): Replay {
+  try {
+    return replay(group, policy);
+  } catch (error) {
+    if (error instanceof CannotReplay) return fail(error.message);
+    throw error;
+  }
+}
+
+interface Lease extends KubernetesObject {
+  spec?: { holderIdentity?: string };
+}
+
+interface Pod extends KubernetesObject {
+  spec?: { containers?: { ports?: { name?: string; containerPort: number }[] }[] };
+}
+
+/** From the replica that leads, through the API server: only it has the decisions, and its port is not reachable from outside the cluster. */
+async function askOperator(given: ExplainArguments, { client, namespace }: { client: KubeClient; namespace: string }): Promise<Recording> {
+  const place = given.operatorNamespace;
+  const name = given.name ?? (await onlyPlatform(client, namespace));
+  const lease = await client.find<Lease>({ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', name: LEASE, namespace: place });
+  const holder = lease?.spec?.holderIdentity ?? '';
+  if (holder === '') fail(`no operator leads in namespace ${place}: try bss doctor, or --operator-namespace`);
+  // The identity is the pod's name and something that tells its restarts apart.
+  const podName = holder.slice(0, holder.lastIndexOf('_'));
+  const pod = await client.find<Pod>({ apiVersion: 'v1', kind: 'Pod', name: podName, namespace: place });
+  if (pod === undefined) fail(`the operator that leads, ${podName}, is no pod of namespace ${place}: it does not run in this cluster`);
+  const path = `/api/v1/namespaces/${place}/pods/${podName}:${portOf(pod)}/proxy/scaling/${namespace}/${name}`;
+  const { status, body } = await client.raw('GET', path);
+  if (status === 200) return checked(JSON.stringify(body), 'what the operator answered');
+  return refused(status, body, { place, podName, platform: `${namespace}/${name}` });
+}
+
+function portOf({ spec }: Pod): number {
+  const ports = (spec?.containers ?? []).flatMap(({ ports: list }) => list ?? []);
+  return ports.find(({ name }) => name === PORT.name)?.containerPort ?? PORT.number;
+}
+
+function refused(status: number, body: unknown, { place, podName, platform }: { place: string; podName: string; platform: string }): never {
+  const { message } = z
+    .object({ message: z.string() })
+    .catch({ message: typeof body === 'string' ? body.trim() : '' })
+    .parse(body);
+  if (status === 403) fail(`you may not ask the operator: ${message}; Role bss-operator-explain-scaling of namespace ${place} allows it`);
+  if (status === 404)
+    fail(`the operator looks after no groups of ${platform}: is it there and ready? An older operator does not answer at all`);
+  return fail(`the operator (pod ${place}/${podName}) did not answer: HTTP ${status} ${message}`.trimEnd());
+}
+
+async function onlyPlatform(client: KubeClient, namespace: string): Promise<string> {
+  const { items } = await client.list({ apiVersion: API_VERSION, kind: KIND }, { namespace });
+  const [first, second] = items;
+  if (first === undefined) return fail(`there is no ${KIND} in ${namespace}`);
+  if (second !== undefined) return fail(`choose one: ${items.map(({ metadata }) => metadata.name).join(', ')}`);
+  return first.metadata.name;
+}
+
+function fail(message: string): never {
+  throw new UsageError(message);
+}
