@@ -6,7 +6,9 @@ SHELL := /bin/bash
 CLUSTER ?= $(shell docker info >/dev/null 2>&1 && echo kind || echo local)
 NAME ?= bss
 PLATFORM ?= demo
-export CLUSTER NAME PLATFORM
+# make demo: write the run as a chart under this path, without ending.
+RECORD ?=
+export CLUSTER NAME PLATFORM RECORD
 
 NODE := node_modules/.bin/node
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
@@ -28,7 +30,7 @@ setup: $(DEPS) ## install the npm packages, Node itself among them
 
 # --- run it -----------------------------------------------------------------------------------------------------------
 .PHONY: demo
-demo: $(DEPS) ## cluster, operator, platform, a burst of events, and the autoscaler at work
+demo: $(DEPS) ## cluster, operator, platform, a burst of events, and the autoscaler at work (RECORD=docs/results/demo-run keeps the run)
 	@exec $(NODE) local/src/demo/main.ts
 
 .PHONY: up

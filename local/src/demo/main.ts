@@ -2,7 +2,8 @@
  * `make demo`: from nothing to a platform that scales under load, on a real cluster, watched live.
  * It can be run again at once and after an interruption: every step brings about a state and does not care what was there before.
  */
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { describeError, Failure, tellingLines } from '../failure.ts';
@@ -11,6 +12,7 @@ import { installOperator } from '../target/install.ts';
 import { chooseTarget } from '../target/choose.ts';
 import { bringUp, type Target } from '../target/target.ts';
 import { Gateway, groupOffsets, isReady, minReplicasOf, missing, PlatformResource, until, type Replicas } from './platform.ts';
+import { recordChart, recordPage, type DemoRecord } from './record.ts';
 import { formatSummary, verdicts } from './summary.ts';
 import { formatSample, scaleActions, worstLag, type TimelineSample } from './timeline.ts';
 
@@ -23,6 +25,8 @@ const FIRST_WAVE = 10_000;
 /** A burst that keeps one CPU-limited consumer busy for minutes; DEMO_EVENTS overrides it. */
 const BURST = Number(process.env['DEMO_EVENTS'] ?? 300_000);
 const SEED_CHUNK = 50_000;
+/** Where to keep the run: a path without ending, such as docs/results/demo-run. */
+const RECORD = process.env['RECORD'] ?? '';
 const REST_MS = 600_000;
 
 async function main(): Promise<void> {
@@ -101,6 +105,7 @@ async function burst(target: Target, platform: PlatformResource) {
   const seeding = send(gateway, watch);
   await watch.untilRest(seeding);
   const accepted = await seeding;
+  if (RECORD !== '') await keep(RECORD, await watch.record());
   const after = await until('the ledger to hold every event', 60_000, async () => {
     const check = await gateway.ledgerCheck();
     return check.transactions - before.transactions >= accepted ? check : undefined;
@@ -117,6 +122,15 @@ async function burst(target: Target, platform: PlatformResource) {
       { what: 'Prometheus', url: `${prometheusUrl}/query` },
     ],
   };
+}
+
+/** Writes the run as a page, a chart and the samples behind them. */
+async function keep(path: string, record: DemoRecord): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const day = new Date().toISOString().slice(0, 10);
+  await writeFile(`${path}.svg`, recordChart(record));
+  await writeFile(`${path}.md`, recordPage(record, `${basename(path)}.svg`, day));
+  await writeFile(`${path}.json`, `${JSON.stringify(record)}\n`);
 }
 
 /** @returns the number of events that Kafka acknowledged */
@@ -186,6 +200,18 @@ class Watch {
       2000,
     );
     await Promise.race([rest, failed]);
+  }
+
+  /** The samples, and the delay as the operator saw it at each of its looks. */
+  async record(): Promise<DemoRecord> {
+    const recording = await this.#platform.scaling().catch((error: unknown) => {
+      this.note(`the operator could not be asked for its decisions: ${describeError(error)}`);
+    });
+    const group = recording?.groups.find((one) => one.group === GROUP);
+    const delays = (group?.decisions ?? []).flatMap(({ at, usable, delaySeconds }) =>
+      usable && delaySeconds !== null && at >= this.#started ? [{ at: (at - this.#started) / 1000, delaySeconds }] : [],
+    );
+    return { samples: this.samples, delays, maxDelaySeconds: group?.policy.maxDelaySeconds };
   }
 
   async #sample(): Promise<void> {

@@ -1,4 +1,5 @@
 /** The platform as its user sees it: the resource's status, the gateway's HTTP, the exporter's metrics. Shared by the demo and the tests. */
+import { recordingSchema, type Recording } from '../../../operator/src/autoscale/recording.ts';
 import type { Kubectl } from '../target/kubectl.ts';
 
 export interface Condition {
@@ -99,6 +100,16 @@ export class PlatformResource {
       .filter((event) => event.involvedObject.name === this.name && (event.reason === 'ScaledUp' || event.reason === 'ScaledDown'))
       .toSorted((a, b) => (a.eventTime ?? '').localeCompare(b.eventTime ?? ''))
       .map((event) => ({ uid: `${event.metadata.uid}/${event.series?.count ?? 1}`, text: event.message }));
+  }
+
+  /** The autoscaler's decisions of the last hour, from the operator that leads. */
+  async scaling(): Promise<Recording> {
+    const place = 'bss-system';
+    const lease = await this.kubectl.json<{ spec: { holderIdentity: string } }>(['get', 'lease', 'bss-operator', '-n', place]);
+    const holder = lease.spec.holderIdentity;
+    const pod = holder.slice(0, holder.lastIndexOf('_'));
+    const path = `/api/v1/namespaces/${place}/pods/${pod}:8081/proxy/scaling/${this.namespace}/${this.name}`;
+    return recordingSchema.parse(JSON.parse(await this.kubectl.run(['get', '--raw', path])));
   }
 
   /** One value of the platform's generated credentials. Throws when the Secret or the key is missing. */
