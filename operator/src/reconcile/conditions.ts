@@ -78,11 +78,13 @@ function actedFindings(previous: BssPlatformStatus | undefined, outcome: ActedOu
 function rotationFinding(previous: BssPlatformStatus | undefined, outcome: ActedOutcome): Finding {
   const old = conditionOf(previous, 'Rotating');
   const told = outcome.components.every(({ name, state, health }) => name !== MIGRATE || (state === 'applied' && health.healthy));
-  const { underWay, request } = outcome.rotation;
+  const { underWay, request, waitsFor } = outcome.rotation;
   if (outcome.type === 'paused' && old !== undefined) return { ...old, type: 'Rotating' };
   if (underWay && !told) return yes('Rotating', 'IntroducingNew', 'the database and PgBouncer are told of the new passwords');
-  if (underWay)
-    return yes('Rotating', 'ReplacingPods', 'pods are replaced by ones with the new passwords; the former ones are good until then');
+  if (underWay) {
+    const shown = [...waitsFor.slice(0, 4), ...(waitsFor.length > 4 ? [`${waitsFor.length - 4} more`] : [])].join(', ');
+    return yes('Rotating', 'ReplacingPods', `the former passwords are good until nothing uses them${shown && `; waits for ${shown}`}`);
+  }
   if (!told && old?.status === 'True') return yes('Rotating', 'LockingFormer', 'the former passwords are locked');
   return request === undefined ? no('Rotating', 'NeverAsked', '') : no('Rotating', 'Rotated', `request "${request}" is done`);
 }

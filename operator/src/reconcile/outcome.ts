@@ -30,6 +30,8 @@ export interface RotationState {
   underWay: boolean;
   /** The request that was taken up last. */
   request: string | undefined;
+  /** What may still use the former values. */
+  waitsFor: string[];
 }
 
 export interface ActedOutcome {

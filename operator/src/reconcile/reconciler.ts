@@ -30,7 +30,7 @@ import type { ActedOutcome, ComponentState, RotationState } from './outcome.ts';
 import { ownershipOf } from './ownership.ts';
 import type { Pass } from './pass.ts';
 import { prune } from './prune.ts';
-import { isRolledOut } from './rotation.ts';
+import { usersOfFormer } from './rotation.ts';
 import { scale } from './scaling.ts';
 import type { SecretWatch } from './secret-watch.ts';
 import { readSecrets, SecretValues } from './secrets.ts';
@@ -171,10 +171,12 @@ export class Reconciler {
     const { states, settled } = await walk(pass, components, spec.hibernate ? [] : [topics.task], spec.hibernate);
     await unstick(pass, components, states);
     const remaining = settled ? await prune(pass, superfluous.last) : superfluous.last;
-    const rotation = rotationState(this.#credentials.get(pass.key));
+    const rotation = {
+      ...rotationState(this.#credentials.get(pass.key)),
+      waitsFor: usersOfFormer(components, states, pass.cache.podsOf(pass.key)),
+    };
     // A Job that sleeps is well, and has told nobody of anything.
-    if (rotation.underWay && !spec.hibernate && isRolledOut(components, states, pass.cache.podsOf(pass.key)))
-      await this.#finishRotation(pass);
+    if (rotation.underWay && !spec.hibernate && rotation.waitsFor.length === 0) await this.#finishRotation(pass);
 
     return {
       ...facts(input, [...pass.contested]),
@@ -269,7 +271,7 @@ function topicsWereSettled({ platform: { status, metadata } }: Pass, { topics }:
 }
 
 function rotationState(values: Credentials = {}): RotationState {
-  return { underWay: isRotating(values), request: requestOf(values) };
+  return { underWay: isRotating(values), request: requestOf(values), waitsFor: [] };
 }
 
 function generationOf({ platform }: Pass): number {

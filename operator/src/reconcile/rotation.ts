@@ -5,21 +5,22 @@ import { COMPONENT_LABEL } from './ownership.ts';
 import { hasEnded, isOfTemplate, type PodObject } from './pods.ts';
 
 /**
- * Nothing uses former passwords any more: what has to do with them is applied and healthy, and every pod, those that are still stopping
- * included, is of the newest template.
+ * What may still use former passwords: components that are not applied or not healthy, or, when all are, pods of an earlier template, those that
+ * are still stopping included. Empty when nothing does.
  * @param pods of the platform
  */
-export function isRolledOut(components: Component[], states: ComponentState[], pods: PodObject[]): boolean {
+export function usersOfFormer(components: Component[], states: ComponentState[], pods: PodObject[]): string[] {
   // What only watches is not waited for: it may be ill for reasons of its own.
-  const concerned = components.filter(({ stage }) => stage !== 'observability');
-  const names = new Set(components.filter((component) => !concerned.includes(component)).map(({ name }) => name));
-  const settled = states.every(({ name, state, health }) => names.has(name) || (state === 'applied' && health.healthy));
-  return settled && concerned.every((component) => !hasFormerPod(component, pods));
+  const watching = new Set(components.filter(({ stage }) => stage === 'observability').map(({ name }) => name));
+  const open = states.filter(({ name, state, health }) => !watching.has(name) && !(state === 'applied' && health.healthy));
+  if (open.length > 0) return open.map(({ name }) => name);
+  return components.filter(({ name }) => !watching.has(name)).flatMap((component) => formerPods(component, pods));
 }
 
-function hasFormerPod({ name, manifests }: Component, pods: PodObject[]): boolean {
+function formerPods({ name, manifests }: Component, pods: PodObject[]): string[] {
   const owner = manifests.find(({ kind }) => kind === 'Deployment');
-  if (owner === undefined) return false;
+  if (owner === undefined) return [];
   const own = pods.filter((pod) => pod.metadata.labels?.[COMPONENT_LABEL] === name);
-  return own.some((pod) => !hasEnded(pod) && !isOfTemplate(pod, owner));
+  const former = own.filter((pod) => !hasEnded(pod) && !isOfTemplate(pod, owner));
+  return former.map(({ metadata }) => `pod ${metadata.name}`).toSorted();
 }

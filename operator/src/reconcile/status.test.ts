@@ -36,7 +36,7 @@ function acted(changes: Partial<ActedOutcome> & { raw?: object } = {}): ActedOut
     generation: 1,
     spec: specOf(raw),
     components: [well('kafka'), well('gateway')],
-    rotation: { underWay: false, request: undefined },
+    rotation: { underWay: false, request: undefined, waitsFor: [] },
     topicDifferences: [],
     groups: undefined,
     warnings: [],
@@ -49,6 +49,12 @@ function acted(changes: Partial<ActedOutcome> & { raw?: object } = {}): ActedOut
 
 const after = (outcome: Outcome, previous?: BssPlatformStatus, now = NOW) => nextStatus(previous, outcome, now);
 const ready = after(acted());
+
+const rotation = (underWay: boolean, ...waitsFor: string[]) => ({ underWay, request: 'one', waitsFor });
+const introducing = after(acted({ rotation: rotation(true, 'migrate'), components: [starting('migrate'), held('gateway')] }), ready);
+const replacing = after(acted({ rotation: rotation(true, 'gateway'), components: [well('migrate'), starting('gateway')] }), introducing);
+const locking = after(acted({ rotation: rotation(false), components: [starting('migrate'), held('gateway')] }), replacing);
+const rotated = after(acted({ rotation: rotation(false) }), locking);
 
 interface Row {
   name: string;
@@ -295,6 +301,42 @@ describe('consumer groups', () => {
   });
 });
 
+describe('rotation', () => {
+  const steps: [string, BssPlatformStatus, Partial<Record<ConditionType, [status: string, reason: string, message?: string]>>][] = [
+    ['never asked for', ready, { Rotating: ['False', 'NeverAsked'], Ready: ['True', 'Running'] }],
+    ['introducing', introducing, { Rotating: ['True', 'IntroducingNew'], Ready: ['False', 'Rotating'], Degraded: ['False', 'AsExpected'] }],
+    [
+      'replacing',
+      replacing,
+      {
+        Rotating: ['True', 'ReplacingPods', 'the former passwords are good until nothing uses them; waits for gateway'],
+        Ready: ['False', 'Rotating'],
+      },
+    ],
+    ['locking', locking, { Rotating: ['True', 'LockingFormer'], Ready: ['False', 'Rotating'] }],
+    ['done', rotated, { Rotating: ['False', 'Rotated', 'request "one" is done'], Ready: ['True', 'Running'] }],
+    [
+      'fell ill later',
+      after(acted({ rotation: rotation(false), components: [starting('migrate')] }), rotated),
+      { Rotating: ['False', 'Rotated'] },
+    ],
+    [
+      'paused in the middle',
+      after(acted({ type: 'paused', rotation: rotation(true) }), introducing),
+      { Rotating: ['True', 'IntroducingNew'] },
+    ],
+  ];
+  for (const [name, status, conditions] of steps) {
+    void test(name, () => {
+      for (const [type, [value, reason, message]] of Object.entries(conditions)) {
+        const found = conditionOf(status, type as ConditionType);
+        assert.deepEqual([found?.status, found?.reason], [value, reason], type);
+        if (message !== undefined) assert.equal(found?.message, message);
+      }
+    });
+  }
+});
+
 describe('transitions', () => {
   const reasons = (old: BssPlatformStatus | undefined, next: BssPlatformStatus) => transitions(old, next).map(({ reason }) => reason);
   const asleep = after(acted({ raw: { hibernate: true } }), ready);
@@ -307,6 +349,9 @@ describe('transitions', () => {
     ['goes on', paused, after(acted(), paused), ['Resumed']],
     ['goes to sleep', ready, after(acted({ raw: { hibernate: true }, components: [starting('gateway')] }), ready), ['Hibernating']],
     ['wakes', asleep, after(acted({ components: [starting('kafka')] }), asleep), ['Waking']],
+    ['begins to rotate', ready, introducing, ['RotationBegun']],
+    ['goes on rotating', introducing, replacing, []],
+    ['has rotated', locking, rotated, ['Ready', 'RotationDone']],
     ['is invalid', ready, after({ type: 'invalid', generation: 2, problems: [] }, ready), ['InvalidSpec']],
     ['was upgraded', ready, after(acted({ raw: { version: '0.2.0' } }), ready), ['Upgraded']],
   ];
