@@ -17,6 +17,9 @@ export const WINDOWS = [0, 15, 30, 60, 120, 300];
 /** The setting that stands for a threshold chosen badly: the default of 10 left as it is, with the default window. */
 export const UNTUNED: KedaSettings = { threshold: 10, window: 300 };
 
+/** Added to the seeds for those that nothing was tuned on. */
+export const OTHER_SEEDS = 5;
+
 export interface KedaRun {
   settings: KedaSettings;
   result: Result;
@@ -35,6 +38,8 @@ export interface Comparison {
   leastLag: KedaRun;
   cheapest: KedaRun;
   bestProduct: KedaRun;
+  /** Ours and that setting with seeds that nothing was tuned on. */
+  elsewhere: { ours: Result; keda: Result };
   /** The first seed second by second. */
   chart: { ours: Point[]; keda: Point[] };
 }
@@ -62,6 +67,10 @@ export function compare(name: string, group: GroupOptions = CALIBRATED): Compari
     leastLag: leastBy(keda, ({ result }) => result.lagIntegral),
     cheapest: leastBy(keda, ({ result }) => result.podSeconds),
     bestProduct,
+    elsewhere: {
+      ours: average(trace, group, (seed) => ourScaler(trace, seed), OTHER_SEEDS),
+      keda: average(trace, group, (seed) => kedaScaler(bestProduct.settings, trace, phaseOf(seed)), OTHER_SEEDS),
+    },
     chart: {
       ours: points(trace, group, ourScaler(trace, 1)),
       keda: points(trace, group, kedaScaler(bestProduct.settings, trace, phaseOf(1))),
@@ -84,8 +93,9 @@ function searchKeda(trace: Trace, group: GroupOptions): KedaRun[] {
   );
 }
 
-function average(trace: Trace, group: GroupOptions, scaler: (seed: number) => Scaler): Result {
-  return meanOf(seedsOf(trace).map((seed) => run(trace, scaler(seed), seed, { group })));
+/** @param offset of the seeds */
+function average(trace: Trace, group: GroupOptions, scaler: (seed: number) => Scaler, offset = 0): Result {
+  return meanOf(seedsOf(trace).map((seed) => run(trace, scaler(seed + offset), seed + offset, { group })));
 }
 
 /** Phases of the HPA's 15 s cycle, spread over the seeds. */
