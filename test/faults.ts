@@ -19,8 +19,11 @@ const FILES = [
   'operator/src/reconcile/reconcile.integration.test.ts',
 ];
 
-/** As the tests word it: a fault, a time, and perhaps a note. */
-const RECOVERY = /^(?<fault>.+?): recovered in (?<time>[\d.]+ s)(?:; (?<note>.+))?$/;
+/** As the tests word it: a fault, a time, and perhaps a note; or, where the test's name is the fault, what was going on and a time. */
+const RECOVERIES = [
+  /^(?<fault>.+?): recovered in (?<time>[\d.]+ s)(?:; (?<note>.+))?$/,
+  /^(?<note>fault .+; all applied) (?<time>[\d.]+ s) later$/,
+];
 
 interface Recovery {
   file: string;
@@ -37,35 +40,29 @@ const placeOf = ({ file = '', line, column }: Place): string => `${file}:${line}
 /** Runs the files and gathers what they say, one entry for each fault of each test. */
 async function observe(files: string[]): Promise<{ recoveries: Recovery[]; failed: number }> {
   const names = new Map<string, string>();
-  const said: { place: Place; message: string }[] = [];
+  const recoveries = new Map<string, Recovery>();
   let failed = 0;
   const stream = run({ files: files.map((file) => ROOT + file), concurrency: 1, cwd: ROOT });
   stream.on('test:pass', (event) => names.set(placeOf(event), event.name));
-  stream.on('test:fail', (event) => {
-    failed += 1;
-    names.set(placeOf(event), event.name);
-  });
-  stream.on('test:diagnostic', (event) => said.push({ place: event, message: event.message }));
+  stream.on('test:fail', () => (failed += 1));
+  // What a test says comes right after its end. Several tests may stand in one place, in a loop.
+  stream.on('test:diagnostic', (event) => note(recoveries, event, names.get(placeOf(event)) ?? ''));
   for await (const chunk of stream.compose(spec)) process.stdout.write(String(chunk));
-  return { recoveries: gather(said, names), failed };
+  return { recoveries: [...recoveries.values()], failed };
 }
 
-function gather(said: { place: Place; message: string }[], names: Map<string, string>): Recovery[] {
-  const recoveries = new Map<string, Recovery>();
-  for (const { place, message } of said) {
-    const { fault, time, note = '' } = RECOVERY.exec(message)?.groups ?? {};
-    if (fault === undefined || time === undefined) continue;
-    const file = relative(ROOT, place.file ?? '');
-    const key = `${file} ${fault}`;
-    const known = recoveries.get(key);
-    if (known) known.times.push(time);
-    else recoveries.set(key, { file, test: names.get(placeOf(place)) ?? '', fault, times: [time], note });
-  }
-  return [...recoveries.values()];
+function note(recoveries: Map<string, Recovery>, { message, file = '' }: EventData.TestDiagnostic, test: string): void {
+  const said = RECOVERIES.map((pattern) => pattern.exec(message)?.groups).find((groups) => groups !== undefined);
+  if (said?.['time'] === undefined) return;
+  const { fault = test, time, note: remark = '' } = said;
+  const key = `${file} ${fault}`;
+  const known = recoveries.get(key);
+  if (known) known.times.push(time);
+  else recoveries.set(key, { file: relative(ROOT, file), test, fault, times: [time], note: remark });
 }
 
-const row = ({ file, test, fault, times, note }: Recovery): string =>
-  `| ${fault} | ${times.join(', ')} | ${note} | ${test.replace(/ \(\d+\)$/, '')} | \`${file}\` |`;
+const row = ({ file, test, fault, times, note: remark }: Recovery): string =>
+  `| ${fault} | ${times.join(', ')} | ${remark} | ${test.replace(/ \(\d+\)$/, '')} | \`${file}\` |`;
 
 /** Rows of the page as it is, of other files than these. */
 async function otherRows(files: string[]): Promise<string[]> {
