@@ -115,7 +115,7 @@ function apiServerFlags(
     'cert-dir': join(folder, 'certificates'),
     'token-auth-file': join(folder, 'tokens.csv'),
     'authorization-mode': 'RBAC',
-    'service-cluster-ip-range': '10.0.0.0/24',
+    'service-cluster-ip-range': '10.0.0.0/16',
     'service-account-issuer': 'https://kubernetes.default.svc',
     'service-account-key-file': key,
     'service-account-signing-key-file': key,
