@@ -6,6 +6,7 @@ import { Autoscaler, scaleClient } from './autoscale/index.ts';
 import type { OperatorConfig } from './config.ts';
 import { Cache } from './reconcile/cache.ts';
 import { PlatformMetrics } from './reconcile/metrics.ts';
+import { Planner } from './reconcile/planner.ts';
 import { Reconciler } from './reconcile/reconciler.ts';
 import { SecretWatch } from './reconcile/secret-watch.ts';
 import { StatusWriter } from './reconcile/status-writer.ts';
@@ -111,6 +112,7 @@ function lead({ config, client, cache, queue, metrics, health, logger, shutdown 
     autoscaler,
     topics,
     secrets,
+    planner: new Planner(config.namespace),
     status: new StatusWriter((key, isReady) => platformMetrics.setReady(key, isReady)),
     clock,
     operatorNamespace: config.namespace,

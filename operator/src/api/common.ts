@@ -1,23 +1,27 @@
 /** Shapes that several parts of the spec share. */
 import { z } from 'zod';
-import { defaultText, isQuantity, quantity, quantityValue, rule, transition } from './rules.ts';
+import { bytes, defaultText, isQuantity, quantity, quantityValue, rule, transition } from './rules.ts';
 
-const DNS_LABEL = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$';
-const DNS_NAME = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$';
-const LABEL_VALUE = '^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$';
+const DNS_NAME = '[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*';
+/** At most 63 characters. */
+const NAME_PART = '[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?';
+const OBJECT_NAME = `^${DNS_NAME}$`;
+/** The name alone, or behind the DNS name of whoever defined it. */
+const LABEL_KEY = `^(${DNS_NAME}/)?${NAME_PART}$`;
+const LABEL_VALUE = `^(${NAME_PART})?$`;
+const LABEL_LENGTH = 63;
+/** A DNS name, a slash and a name. */
+const KEY_LENGTH = 253 + 1 + LABEL_LENGTH;
+
+/** A rule that text must match a pattern, which is written once for both sides. */
+function matching(pattern: string, message: string) {
+  return { cel: `self.matches('${pattern}')`, message, check: (value: string) => new RegExp(pattern).test(value) };
+}
 
 /** Name of another object (Secret, StorageClass, ...). */
 export function objectName(description: string) {
-  return z
-    .string()
-    .min(1)
-    .max(253)
-    .regex(new RegExp(DNS_NAME), 'write the name of an object: lower case letters, digits, - and .')
-    .describe(description);
-}
-
-export function dnsLabel(description: string) {
-  return z.string().min(1).max(63).regex(new RegExp(DNS_LABEL)).describe(description);
+  const message = 'write the name of an object: lower case letters, digits, - and . in between';
+  return rule(z.string().min(1).max(253).describe(description), matching(OBJECT_NAME, message));
 }
 
 /** Host name or IP address, without a port. */
@@ -48,7 +52,7 @@ function amounts(kind: 'request' | 'limit') {
   return z
     .strictObject({
       cpu: quantity(`CPU ${kind}, in cores or thousandths: 1, 250m.`).optional(),
-      memory: quantity(`Memory ${kind}, in bytes: 256Mi, 1Gi.`).optional(),
+      memory: bytes(`Memory ${kind}, in bytes: 256Mi, 1Gi.`).optional(),
     })
     .prefault({});
 }
@@ -74,22 +78,88 @@ function notAbove(request: string | undefined, limit: string | undefined): boole
   return quantityValue(request) <= quantityValue(limit);
 }
 
-const toleration = z.strictObject({
-  key: z.string().max(316).optional().describe('Taint key; empty with operator Exists tolerates every taint.'),
+const isKey = (key: string) => `size(${key}) <= ${KEY_LENGTH} && ${key}.matches('${LABEL_KEY}')`;
+
+function isLabelKey(key: string): boolean {
+  return key.length <= KEY_LENGTH && new RegExp(LABEL_KEY).test(key);
+}
+
+const KEY_MESSAGE =
+  'write each key as a name of at most 63 letters, digits, -, _ and ., with a domain before it if need be: team or example.com/team';
+const VALUE_MESSAGE = 'write a value of at most 63 letters, digits, -, _ and ., which begins and ends with a letter or digit';
+
+/** Labels: at most 32 of them. */
+function labelMap(description: string) {
+  const value = rule(z.string().max(LABEL_LENGTH), matching(LABEL_VALUE, VALUE_MESSAGE));
+  return rule(z.record(z.string(), value).default({}).meta({ maxProperties: 32 }).describe(description), {
+    cel: `self.all(k, ${isKey('k')})`,
+    message: KEY_MESSAGE,
+    check: (labels) => Object.keys(labels).every(isLabelKey),
+  });
+}
+
+/** Annotations of an object: keys as those of labels, values as they please. The operator's own are refused. */
+export function annotationMap(description: string) {
+  const map = z.record(z.string(), z.string().max(4096)).default({}).meta({ maxProperties: 32 }).describe(description);
+  return rule(withoutOwnKeys('annotations', map), {
+    cel: `self.all(k, ${isKey('k')})`,
+    message: KEY_MESSAGE,
+    check: (annotations) => Object.keys(annotations).every(isLabelKey),
+  });
+}
+
+const OWN_KEYS = ['app.kubernetes.io/', 'bss-platform.io/'];
+
+function withoutOwnKeys<S extends z.ZodType<Record<string, string>>>(what: 'labels' | 'annotations', map: S): S {
+  return rule(map, {
+    cel: `self.all(k, ${OWN_KEYS.map((prefix) => `!k.startsWith('${prefix}')`).join(' && ')})`,
+    message: `${what} under app.kubernetes.io/ and bss-platform.io/ are set by the operator: choose another prefix`,
+    check: (value) => Object.keys(value).every((key) => !OWN_KEYS.some((prefix) => key.startsWith(prefix))),
+  });
+}
+
+const taintKey = rule(z.string().max(KEY_LENGTH), {
+  cel: `self == '' || (${isKey('self')})`,
+  message: KEY_MESSAGE,
+  check: (key) => key === '' || isLabelKey(key),
+});
+
+const tolerationFields = z.strictObject({
+  key: taintKey.optional().describe('Taint key; empty with operator Exists tolerates every taint.'),
   operator: z.enum(['Equal', 'Exists']).default('Equal').describe('How the value is compared.'),
-  value: z.string().max(63).optional().describe('Taint value, for operator Equal.'),
+  value: rule(z.string().max(LABEL_LENGTH), matching(LABEL_VALUE, VALUE_MESSAGE)).optional().describe('Taint value, for operator Equal.'),
   effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).optional().describe('Taint effect; all effects when absent.'),
   tolerationSeconds: z.int().min(0).max(86_400).optional().describe('For NoExecute: seconds that the pod stays.'),
 });
 
+/** What the API server would refuse in the pods, said where it was written. */
+const toleration = rule(
+  rule(
+    rule(tolerationFields, {
+      cel: "self.operator != 'Exists' || !has(self.value) || self.value == ''",
+      message: 'operator Exists compares no value: remove value, or write operator: Equal',
+      fieldPath: '.value',
+      check: ({ operator, value }) => operator !== 'Exists' || value === undefined || value === '',
+    }),
+    {
+      cel: "self.operator == 'Exists' || (has(self.key) && self.key != '')",
+      message: 'operator Equal needs a key: write the key of the taint, or operator: Exists to tolerate every taint',
+      fieldPath: '.key',
+      check: ({ operator, key }) => operator === 'Exists' || (key !== undefined && key !== ''),
+    },
+  ),
+  {
+    cel: "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+    message: 'tolerationSeconds holds for effect: NoExecute alone: write that effect, or remove tolerationSeconds',
+    fieldPath: '.tolerationSeconds',
+    check: ({ tolerationSeconds, effect }) => tolerationSeconds === undefined || effect === 'NoExecute',
+  },
+);
+
 /** Where pods run and what marks them: the same fields on every component. */
 export function placement() {
   return {
-    nodeSelector: z
-      .record(z.string().max(316), z.string().max(63))
-      .default({})
-      .meta({ maxProperties: 32 })
-      .describe('Labels that a node must have for these pods.'),
+    nodeSelector: labelMap('Labels that a node must have for these pods.'),
     tolerations: z
       .array(toleration)
       .max(16)
@@ -97,17 +167,9 @@ export function placement() {
       .meta({ 'x-kubernetes-list-type': 'atomic' })
       .describe('Taints of nodes that these pods accept.'),
     priorityClassName: objectName('PriorityClass of these pods.').optional(),
-    labels: rule(
-      z
-        .record(z.string().max(316), z.string().max(63).regex(new RegExp(LABEL_VALUE)))
-        .default({})
-        .meta({ maxProperties: 32 })
-        .describe('More labels for these pods. The app.kubernetes.io/ and bss-platform.io/ labels belong to the operator.'),
-      {
-        cel: "self.all(k, !k.startsWith('app.kubernetes.io/') && !k.startsWith('bss-platform.io/'))",
-        message: 'labels under app.kubernetes.io/ and bss-platform.io/ are set by the operator: choose another prefix',
-        check: (value) => Object.keys(value).every((key) => !key.startsWith('app.kubernetes.io/') && !key.startsWith('bss-platform.io/')),
-      },
+    labels: withoutOwnKeys(
+      'labels',
+      labelMap('More labels for these pods. The app.kubernetes.io/ and bss-platform.io/ labels belong to the operator.'),
     ),
   };
 }
@@ -115,7 +177,7 @@ export function placement() {
 /** A persistent volume: it can grow, but neither shrink nor change its class. */
 export function storage(what: string, size: string) {
   const shape = z.strictObject({
-    size: quantity(`Size of the volume for ${what}. It can be raised later (where the storage class allows it), never lowered.`).prefault(
+    size: bytes(`Size of the volume for ${what}. It can be raised later (where the storage class allows it), never lowered.`).prefault(
       size,
     ),
     storageClass: defaultText(

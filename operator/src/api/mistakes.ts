@@ -21,6 +21,9 @@ export interface Mistake {
 const interest = (fields: object) => ({ workloads: { interest: fields } });
 const scaling = (fields: object) => interest({ autoscaling: fields });
 
+const KEY =
+  'write each key as a name of at most 63 letters, digits, -, _ and ., with a domain before it if need be: team or example.com/team';
+
 export const MISTAKES: Mistake[] = [
   {
     what: 'A field that does not exist',
@@ -158,6 +161,30 @@ export const MISTAKES: Mistake[] = [
     message: 'the gateway needs the ledger: set workloads.ledger.enabled to true, or workloads.gateway.enabled to false',
   },
   {
+    what: 'An Ingress and a route',
+    spec: { workloads: { gateway: { ingress: { host: 'bss.example.com' }, route: { parentRefs: [{ name: 'public' }] } } } },
+    path: 'spec.workloads.gateway.route',
+    message: 'set either ingress or route: remove route to be reached through an Ingress, or remove ingress to hang on a Gateway',
+  },
+  {
+    what: 'A route on no Gateway',
+    spec: { workloads: { gateway: { route: { parentRefs: [] } } } },
+    path: 'spec.workloads.gateway.route.parentRefs',
+    message: 'should have at least 1 items',
+  },
+  {
+    what: 'A host name with a scheme',
+    spec: { workloads: { gateway: { route: { parentRefs: [{ name: 'public' }], hostnames: ['https://bss.example.com'] } } } },
+    path: 'spec.workloads.gateway.route.hostnames[0]',
+    message: 'write a host name in lower case, such as bss.example.com or *.example.com, without a scheme or port',
+  },
+  {
+    what: "An annotation of the operator's own",
+    spec: { workloads: { gateway: { ingress: { host: 'bss.example.com', annotations: { 'bss-platform.io/keep': 'true' } } } } },
+    path: 'spec.workloads.gateway.ingress.annotations',
+    message: 'annotations under app.kubernetes.io/ and bss-platform.io/ are set by the operator: choose another prefix',
+  },
+  {
     what: 'More idle connections than the pool has',
     spec: { pgbouncer: { minPoolSize: 30 } },
     path: 'spec.pgbouncer.minPoolSize',
@@ -186,6 +213,84 @@ export const MISTAKES: Mistake[] = [
     spec: interest({ labels: { 'app.kubernetes.io/name': 'mine' } }),
     path: 'spec.workloads.interest.labels',
     message: 'labels under app.kubernetes.io/ and bss-platform.io/ are set by the operator: choose another prefix',
+  },
+  {
+    what: 'A label whose key is none',
+    spec: interest({ labels: { 'cost center': '42' } }),
+    path: 'spec.workloads.interest.labels',
+    message: KEY,
+  },
+  {
+    what: 'A label whose value is none',
+    spec: interest({ labels: { team: 'Accounts & Ledger' } }),
+    path: 'spec.workloads.interest.labels',
+    message: 'write a value of at most 63 letters, digits, -, _ and ., which begins and ends with a letter or digit',
+  },
+  {
+    what: 'A node selector whose key is none',
+    spec: { kafka: { managed: { nodeSelector: { 'pool=batch': 'night' } } } },
+    path: 'spec.kafka.managed.nodeSelector',
+    message: KEY,
+  },
+  {
+    what: 'A node selector whose value is none',
+    spec: { kafka: { managed: { nodeSelector: { pool: '-batch-' } } } },
+    path: 'spec.kafka.managed.nodeSelector',
+    message: 'write a value of at most 63 letters, digits, -, _ and ., which begins and ends with a letter or digit',
+  },
+  {
+    what: 'A toleration whose key is none',
+    spec: { prometheus: { tolerations: [{ key: 'a key', operator: 'Exists' }] } },
+    path: 'spec.prometheus.tolerations[0].key',
+    message: KEY,
+  },
+  {
+    what: 'A toleration of every taint with a value',
+    spec: { prometheus: { tolerations: [{ key: 'batch', operator: 'Exists', value: 'night' }] } },
+    path: 'spec.prometheus.tolerations[0].value',
+    message: 'operator Exists compares no value: remove value, or write operator: Equal',
+  },
+  {
+    what: 'A toleration without a key',
+    spec: { prometheus: { tolerations: [{ value: 'night' }] } },
+    path: 'spec.prometheus.tolerations[0].key',
+    message: 'operator Equal needs a key: write the key of the taint, or operator: Exists to tolerate every taint',
+  },
+  {
+    what: 'Seconds for a taint that evicts nobody',
+    spec: { prometheus: { tolerations: [{ key: 'batch', operator: 'Exists', effect: 'NoSchedule', tolerationSeconds: 60 }] } },
+    path: 'spec.prometheus.tolerations[0].tolerationSeconds',
+    message: 'tolerationSeconds holds for effect: NoExecute alone: write that effect, or remove tolerationSeconds',
+  },
+  {
+    what: 'A priority class by another name than one can have',
+    spec: interest({ priorityClassName: 'Business Critical' }),
+    path: 'spec.workloads.interest.priorityClassName',
+    message: 'write the name of an object: lower case letters, digits, - and . in between',
+  },
+  {
+    what: 'CPU in words',
+    spec: interest({ resources: { requests: { cpu: 'half' } } }),
+    path: 'spec.workloads.interest.resources.requests.cpu',
+    message: 'write a quantity such as 250m or 2 (CPU), 512Mi or 10Gi (bytes)',
+  },
+  {
+    what: 'A negative quantity',
+    spec: interest({ resources: { limits: { memory: '-1Gi' } } }),
+    path: 'spec.workloads.interest.resources.limits.memory',
+    message: 'write a quantity such as 250m or 2 (CPU), 512Mi or 10Gi (bytes)',
+  },
+  {
+    what: 'Memory with the unit of CPU',
+    spec: interest({ resources: { limits: { memory: '512m' } } }),
+    path: 'spec.workloads.interest.resources.limits.memory',
+    message: 'write bytes with their unit, such as 512Mi or 10Gi: this is less than 1Mi',
+  },
+  {
+    what: 'A volume without a unit',
+    spec: { kafka: { managed: { storage: { size: 10 } } } },
+    path: 'spec.kafka.managed.storage.size',
+    message: 'write bytes with their unit, such as 512Mi or 10Gi: this is less than 1Mi',
   },
   {
     what: 'A volume that shrinks',

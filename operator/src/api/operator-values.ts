@@ -1,13 +1,13 @@
 /** Values of the chart bss-operator: the schema that helm checks them by, and the defaults that values.yaml must repeat. */
 import { z } from 'zod';
 import { placement } from './common.ts';
-import { quantity } from './rules.ts';
+import { bytes, quantity } from './rules.ts';
 
 const amounts = (cpu: string | undefined, memory: string) =>
   z
     .strictObject({
       cpu: cpu === undefined ? quantity('CPU.').optional() : quantity('CPU.').prefault(cpu),
-      memory: quantity('Memory.').prefault(memory),
+      memory: bytes('Memory.').prefault(memory),
     })
     .prefault({});
 

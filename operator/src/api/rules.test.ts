@@ -16,8 +16,13 @@ const quantities: Record<string, number> = {
   '10Gi': 10_737_418_240,
   '50G': 50e9,
   '1k': 1000,
+  '+1': 1,
+  '1e3': 1000,
+  '12E2': 1200,
+  '1E': 1e18,
+  '5n': 5e-9,
 };
 for (const [text, value] of Object.entries(quantities)) await test(`quantity ${text}`, () => assert.equal(quantityValue(text), value));
-for (const text of ['', '10GB', '-1', 'ten', '1 Gi']) {
+for (const text of ['', '10GB', '-1', 'ten', '1 Gi', '1e', '1e3Mi', 'Mi']) {
   await test(`no quantity: '${text}'`, () => assert.throws(() => quantityValue(text), RangeError));
 }

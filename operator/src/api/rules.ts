@@ -80,6 +80,8 @@ export function positiveDuration(description: string) {
 }
 
 const SUFFIX: Record<string, number> = {
+  n: 1e-9,
+  u: 1e-6,
   m: 1e-3,
   '': 1,
   k: 1e3,
@@ -95,7 +97,8 @@ const SUFFIX: Record<string, number> = {
   Pi: 2 ** 50,
   Ei: 2 ** 60,
 };
-const QUANTITY = /^([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$/;
+/** As the API server reads them: a suffix or an exponent (`1e3`), which must not be taken for the suffix E. */
+const QUANTITY = /^\+?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)|[eE]([+-]?[0-9]+))?$/;
 
 export function isQuantity(text: string): boolean {
   return QUANTITY.test(text);
@@ -105,7 +108,7 @@ export function isQuantity(text: string): boolean {
 export function quantityValue(text: string): number {
   const match = QUANTITY.exec(text);
   if (!match) throw new RangeError(`not a quantity: ${text}`);
-  return Number(match[1]) * (SUFFIX[match[2] ?? ''] ?? 1);
+  return Number(match[1]) * (SUFFIX[match[2] ?? ''] ?? 1) * 10 ** Number(match[3] ?? 0);
 }
 
 /** A Kubernetes quantity; a bare integer is taken too, as in a Pod. The output is text. */
@@ -119,5 +122,16 @@ export function quantity(description: string) {
     cel: "type(self) == int ? self >= 0 : isQuantity(self) && !self.startsWith('-')",
     message: 'write a quantity such as 250m or 2 (CPU), 512Mi or 10Gi (bytes)',
     check: (value) => isQuantity(value),
+  });
+}
+
+const LEAST_BYTES = 2 ** 20;
+
+/** A quantity of bytes. Less than 1Mi is a missing or mistaken unit: `512m` is half a byte, not 512 megabytes. */
+export function bytes(description: string) {
+  return rule(quantity(description), {
+    cel: `type(self) == int ? self >= ${LEAST_BYTES} : !isQuantity(self) || quantity(self).compareTo(quantity('1Mi')) >= 0`,
+    message: 'write bytes with their unit, such as 512Mi or 10Gi: this is less than 1Mi',
+    check: (value) => !isQuantity(value) || quantityValue(value) >= LEAST_BYTES,
   });
 }

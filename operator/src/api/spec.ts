@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { objectName, resources, placement, storage } from './common.ts';
 import { withProfile } from './profiles.ts';
-import { positiveDuration, quantity, rule } from './rules.ts';
+import { bytes, positiveDuration, rule } from './rules.ts';
 import { kafka, pgbouncer, postgres, redis, topics } from './stores.ts';
 import { workloads } from './workloads.ts';
 
@@ -57,7 +57,7 @@ const prometheus = z
   .strictObject({
     enabled: z.boolean().default(true).describe('False: no Prometheus and no exporters; the pods still serve /metrics.'),
     retention: positiveDuration('How long samples are kept.').default('15d'),
-    retentionSize: quantity('Disk space after which the oldest samples go, retention or not. Keep it below storage.size.').prefault('3Gi'),
+    retentionSize: bytes('Disk space after which the oldest samples go, retention or not. Keep it below storage.size.').prefault('3Gi'),
     scrapeInterval: positiveDuration('Time between two scrapes.').default('5s'),
     storage: storage('the samples', '5Gi'),
     resources: resources('Prometheus'),

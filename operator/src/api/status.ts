@@ -55,6 +55,44 @@ const ownedObject = z.strictObject({
   name: text('Name.'),
 });
 
+const plannedChange = z.strictObject({
+  action: z
+    .enum(['create', 'change', 'replace', 'delete', 'keep', 'refused'])
+    .describe(
+      'What would be done. replace: deleted and made anew. keep: no longer used, but kept with its data. refused: it cannot be applied.',
+    ),
+  object: text('Kind and name.'),
+  restarts: z.array(z.string()).meta({ 'x-kubernetes-list-type': 'atomic' }).optional().describe('Why its pods would be replaced.'),
+  message: text('Why it cannot be applied.').optional(),
+  diff: text('What would be otherwise, as lines of a unified diff. Long ones are cut, and say so.').optional(),
+});
+
+const problem = z.strictObject({
+  path: text('Field that is wrong.'),
+  message: text('What to write instead.'),
+});
+
+const plan = z.strictObject({
+  request: text('First 12 digits of the SHA-256 of the annotation: which proposal this is about.'),
+  observedGeneration: z.int().describe('Generation of the spec that the proposal was laid over.'),
+  result: z
+    .enum(['NoChanges', 'Changes', 'Refused', 'Invalid'])
+    .describe('NoChanges: all would stay as it is. Refused: some objects could not be applied. Invalid: the proposal is no right spec.'),
+  summary: text('The plan in a sentence.'),
+  problems: z.array(problem).meta({ 'x-kubernetes-list-type': 'atomic' }).optional().describe('What is wrong with the proposal.'),
+  changes: z
+    .array(plannedChange)
+    .meta({ 'x-kubernetes-list-type': 'atomic' })
+    .optional()
+    .describe('Objects that would change, in the order in which they would.'),
+  omitted: z.int().optional().describe('Number of changes that are left out here for their number.'),
+  warnings: z
+    .array(z.string())
+    .meta({ 'x-kubernetes-list-type': 'atomic' })
+    .optional()
+    .describe('What is legal in the proposal but unwise.'),
+});
+
 export const statusSchema = z.strictObject({
   observedGeneration: z.int().optional().describe('Generation of the spec that the operator acted on last.'),
   version: text('Version that runs: spec.version of the last roll-out that became healthy.').optional(),
@@ -64,6 +102,11 @@ export const statusSchema = z.strictObject({
   endpoints: z.array(endpoint).meta(mapBy('name')).optional().describe('Where things are.'),
   secretName: text('Secret that holds the generated passwords and tokens.').optional(),
   warnings: z.array(z.string()).meta({ 'x-kubernetes-list-type': 'atomic' }).optional().describe('What is legal in the spec but unwise.'),
+  plan: plan
+    .optional()
+    .describe(
+      'What the spec proposed by the annotation bss-platform.io/plan would change. It goes with the annotation; nothing of it is applied.',
+    ),
   inventory: z
     .array(ownedObject)
     .meta({ 'x-kubernetes-list-type': 'atomic' })

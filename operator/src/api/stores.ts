@@ -1,7 +1,7 @@
 /** The stores of a platform: each is run by the operator (`managed`) or belongs to the user (`external`). */
 import { z } from 'zod';
 import { host, managedXorExternal, objectName, placement, port, resources, secretKey, storage } from './common.ts';
-import { defaultText, duration, positiveDuration, quantity, rule } from './rules.ts';
+import { bytes, defaultText, duration, positiveDuration, rule } from './rules.ts';
 
 const broker = rule(z.string().min(3).max(260).describe('Address of a broker: host:port.'), {
   cel: "self.matches('^[A-Za-z0-9_]([-A-Za-z0-9_.]*[A-Za-z0-9])?:[0-9]{1,5}$')",
@@ -12,7 +12,7 @@ const broker = rule(z.string().min(3).max(260).describe('Address of a broker: ho
 const managedKafka = z
   .strictObject({
     storage: storage('the log', '5Gi'),
-    heap: quantity('Heap of the broker (-Xmx). The memory limit must leave room beside it.').prefault('384Mi'),
+    heap: bytes('Heap of the broker (-Xmx). The memory limit must leave room beside it.').prefault('384Mi'),
     resources: resources('the broker'),
     ...placement(),
   })
@@ -154,7 +154,7 @@ export const pgbouncer = rule(
 
 const managedRedis = z
   .strictObject({
-    maxMemory: quantity('Memory for entries (maxmemory). The memory limit must leave room beside it.').prefault('64Mi'),
+    maxMemory: bytes('Memory for entries (maxmemory). The memory limit must leave room beside it.').prefault('64Mi'),
     evictionPolicy: z
       .enum(['allkeys-lru', 'allkeys-lfu', 'volatile-lru', 'volatile-lfu', 'volatile-ttl', 'noeviction'])
       .default('allkeys-lru')

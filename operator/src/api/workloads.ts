@@ -1,7 +1,7 @@
 /** The workloads of a platform. */
 import { z } from 'zod';
 import { autoscaling } from './autoscaling.ts';
-import { environment, host, objectName, placement, resources } from './common.ts';
+import { annotationMap, environment, host, objectName, placement, resources } from './common.ts';
 import { defaultText, rule } from './rules.ts';
 
 const common = (what: string) => ({
@@ -24,25 +24,68 @@ const ingress = z
     host: host('Host name under which the gateway is reached.'),
     className: objectName("IngressClass; the cluster's default class when absent.").optional(),
     tlsSecretName: objectName('Secret with the certificate (kubernetes.io/tls). Without it the route is plain HTTP.').optional(),
+    annotations: annotationMap('Annotations of the Ingress: settings of the ingress controller, the issuer of the certificate.'),
   })
   .describe('An Ingress for the gateway.');
 
-const gateway = z.strictObject({
-  ...common('the gateway'),
-  replicas,
-  debugSeed: z
-    .strictObject({
-      enabled: z
-        .boolean()
-        .default(false)
-        .describe(
-          'Serve POST /debug/seed, which makes random events. Callers need the debug-token of the credentials Secret. Not for production.',
-        ),
-    })
-    .prefault({})
-    .describe('Random events for demonstrations and load tests.'),
-  ingress: ingress.optional(),
+const parentRef = z.strictObject({
+  name: objectName('Name of a Gateway.'),
+  namespace: objectName("Its namespace; the platform's own when absent.").optional(),
+  sectionName: objectName('Name of one of its listeners; all that admit the route when absent.').optional(),
 });
+
+const HOSTNAME = '^([*][.])?[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)+$';
+
+const hostname = rule(z.string().min(1).max(253), {
+  cel: `self.matches('${HOSTNAME}')`,
+  message: 'write a host name in lower case, such as bss.example.com or *.example.com, without a scheme or port',
+  check: (value) => new RegExp(HOSTNAME).test(value),
+});
+
+const route = z
+  .strictObject({
+    parentRefs: z
+      .array(parentRef)
+      .min(1)
+      .max(8)
+      .meta({ 'x-kubernetes-list-type': 'atomic' })
+      .describe('Gateways that the route hangs on. Their listeners hold the certificates.'),
+    hostnames: z
+      .array(hostname)
+      .max(16)
+      .default([])
+      .meta({ 'x-kubernetes-list-type': 'set' })
+      .describe('Host names under which the gateway is reached; those of the listeners when empty.'),
+  })
+  .describe(
+    'An HTTPRoute of the Gateway API (gateway.networking.k8s.io/v1) for the gateway. TLS is a matter of the Gateway that it hangs on.',
+  );
+
+const gateway = rule(
+  z.strictObject({
+    ...common('the gateway'),
+    replicas,
+    debugSeed: z
+      .strictObject({
+        enabled: z
+          .boolean()
+          .default(false)
+          .describe(
+            'Serve POST /debug/seed, which makes random events. Callers need the debug-token of the credentials Secret. Not for production.',
+          ),
+      })
+      .prefault({})
+      .describe('Random events for demonstrations and load tests.'),
+    ingress: ingress.optional(),
+    route: route.optional(),
+  }),
+  {
+    cel: '!(has(self.ingress) && has(self.route))',
+    message: 'set either ingress or route: remove route to be reached through an Ingress, or remove ingress to hang on a Gateway',
+    fieldPath: '.route',
+    check: (value) => value.ingress === undefined || value.route === undefined,
+  },
+);
 
 const ledger = z.strictObject({ ...common('the ledger'), replicas, databasePool });
 

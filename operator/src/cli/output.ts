@@ -1,7 +1,5 @@
-/** Text for people: colours where they are wanted, tables, never a secret. */
-import { createHash } from 'node:crypto';
+/** Text for people: colours where they are wanted, tables. */
 import { styleText } from 'node:util';
-import type { KubernetesObject } from '../runtime/index.ts';
 
 export type Style = 'green' | 'red' | 'yellow' | 'dim' | 'bold' | 'cyan';
 /** Colours a text, or leaves it as it is. */
@@ -21,22 +19,6 @@ export function columns(rows: string[][]): string[] {
       .join('  ')
       .trimEnd(),
   );
-}
-
-/** A Secret with the hashes of its values in their place; every other object as it is. Equal values have equal hashes, so a change still shows. */
-export function withoutSecrets(object: KubernetesObject): KubernetesObject {
-  if (object.kind !== 'Secret') return object;
-  return { ...object, ...hidden(object, 'data'), ...hidden(object, 'stringData') };
-}
-
-function hidden(object: KubernetesObject, field: string): Record<string, unknown> {
-  const values = object[field];
-  if (typeof values !== 'object' || values === null) return {};
-  return { [field]: Object.fromEntries(Object.entries(values).map(([key, value]) => [key, mask(String(value))])) };
-}
-
-function mask(value: string): string {
-  return `*** (sha256 ${createHash('sha256').update(value).digest('hex').slice(0, 8)})`;
 }
 
 /** Plural by a plain s. */

@@ -1,20 +1,6 @@
 /** A plan as text: pure. */
-import { createTwoFilesPatch } from 'diff';
-import { stringify } from 'yaml';
-import { withoutBookkeeping, type KubernetesObject } from '../runtime/index.ts';
-import { count, withoutSecrets, type Paint } from './output.ts';
-
-export interface PlannedChange {
-  action: 'create' | 'change' | 'replace' | 'delete' | 'keep' | 'refused';
-  kind: string;
-  name: string;
-  before?: KubernetesObject | undefined;
-  after?: KubernetesObject | undefined;
-  /** Why its pods are replaced; empty when they are not. */
-  restarts: string[];
-  /** Why it cannot be applied. */
-  refusal?: string;
-}
+import { countChanges, diffLines, isRelabelled, VERSION_LABEL, type PlannedChange } from '../reconcile/planned.ts';
+import { count, type Paint } from './output.ts';
 
 export interface Plan {
   namespace: string;
@@ -41,14 +27,9 @@ export function describePlan(plan: Plan, paint: Paint): string {
   const relabelled = all.length - telling.length;
   const rest = relabelled === 0 ? [] : [paint('yellow', `~ ${count(relabelled, 'more object')}: only the label ${VERSION_LABEL}`)];
   const changes = telling.flatMap((change) => describeChange(change, paint));
-  return [title, ...changes, ...rest, '', summary(plan), ...restarts(plan, paint), ...warnings(plan, paint)].join('\n');
-}
-
-const VERSION_LABEL = 'app.kubernetes.io/version';
-
-/** The version is a label of every object, so that an upgrade changes them all: what nobody needs to read. */
-function isRelabelled({ action, before, after }: PlannedChange): boolean {
-  return action === 'change' && yaml(before) === yaml(after);
+  return [title, ...changes, ...rest, '', `Plan: ${countChanges(plan.changes)}.`, ...restarts(plan, paint), ...warnings(plan, paint)].join(
+    '\n',
+  );
 }
 
 function describeChange(change: PlannedChange, paint: Paint): string[] {
@@ -63,41 +44,19 @@ function describeChange(change: PlannedChange, paint: Paint): string[] {
   };
   const restart = reasons.length > 0 ? `  restarts: ${reasons.join(', ')}` : '';
   const head = paint(STYLE[action], `${SIGN[action]} ${kind} ${name}${notes[action]}`) + paint('cyan', restart);
-  return [head, ...(action === 'change' || action === 'replace' ? diff(change, paint) : [])];
+  return [head, ...diff(change, paint)];
 }
 
 const INDENT = '    ';
 
-function diff({ before, after }: PlannedChange, paint: Paint): string[] {
-  const patch = createTwoFilesPatch('', '', yaml(before), yaml(after), '', '', { context: 2 });
-  // The first lines name the two files.
-  const lines = patch
-    .split('\n')
-    .slice(4)
-    .filter((line) => line !== '' && !line.startsWith('\\'));
-  return lines.map((line) => INDENT + colourLine(line, paint));
+function diff(change: PlannedChange, paint: Paint): string[] {
+  return diffLines(change).map((line) => INDENT + colourLine(line, paint));
 }
 
 function colourLine(line: string, paint: Paint): string {
   if (line.startsWith('+')) return paint('green', line);
   if (line.startsWith('-')) return paint('red', line);
   return line.startsWith('@@') ? paint('dim', line) : line;
-}
-
-/** What a person compares: without status, version label and what the server notes down. */
-function yaml(object: KubernetesObject | undefined): string {
-  if (object === undefined) return '';
-  const { status: _status, metadata, ...rest } = withoutBookkeeping(withoutSecrets(object));
-  const { uid: _uid, creationTimestamp: _time, labels = {}, ...kept } = metadata;
-  const { [VERSION_LABEL]: _version, ...telling } = labels;
-  return stringify({ ...rest, metadata: { ...kept, labels: telling } }, { sortMapEntries: true, lineWidth: 0 });
-}
-
-function summary({ changes }: Plan): string {
-  const number = (...actions: PlannedChange['action'][]) => changes.filter(({ action }) => actions.includes(action)).length;
-  const parts = [`${number('create')} to create`, `${number('change', 'replace')} to change`, `${number('delete')} to delete`];
-  const refused = number('refused');
-  return `Plan: ${[...parts, ...(refused > 0 ? [`${refused} refused`] : [])].join(', ')}.`;
 }
 
 function restarts({ changes }: Plan, paint: Paint): string[] {

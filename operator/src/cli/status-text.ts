@@ -14,9 +14,14 @@ export function describeStatus(platform: PlatformObject, paint: Paint): string {
   const status = readStatus(platform.status);
   if (status?.conditions === undefined)
     return `${title(platform, paint)}  ${paint('yellow', 'the operator has not looked at it yet: see bss doctor')}`;
-  const branches = [components(status, paint), groups(status), notable(status, paint), warnings(status, paint), endpoints(status)].filter(
-    (branch) => branch.lines.length > 0,
-  );
+  const branches = [
+    components(status, paint),
+    groups(status),
+    notable(status, paint),
+    warnings(status, paint),
+    planned(status, paint),
+    endpoints(status),
+  ].filter((branch) => branch.lines.length > 0);
   return [
     headline(platform, status, paint),
     ...branches.flatMap((branch, index) => tree(branch, index === branches.length - 1, paint)),
@@ -89,6 +94,18 @@ const POSITIVE = new Set(['Ready', 'SpecValid']);
 
 function warnings({ warnings: list = [] }: BssPlatformStatus, paint: Paint): Branch {
   return { title: 'warnings', lines: list.map((warning) => paint('yellow', warning)) };
+}
+
+/** What the annotation proposes: the whole of it stands in status. */
+function planned({ plan }: BssPlatformStatus, paint: Paint): Branch {
+  if (plan === undefined) return { title: 'plan', lines: [] };
+  const { changes = [], omitted = 0 } = plan;
+  const lines = changes.map(({ action, object, restarts = [], message }) => {
+    const notes = [...restarts.map((reason) => `restarts: ${reason}`), ...(message === undefined ? [] : [message])];
+    return `${action} ${object}${notes.length > 0 ? `  ${paint('cyan', notes.join(', '))}` : ''}`;
+  });
+  const rest = omitted > 0 ? [`and ${omitted} more`] : [];
+  return { title: `plan (not applied): ${plan.summary}`, lines: [...lines, ...rest] };
 }
 
 function endpoints({ endpoints: list = [], secretName }: BssPlatformStatus): Branch {

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { ensurePrograms } from '../../../local/src/programs.ts';
 import { startApiServer, type ApiServer } from '../../../local/src/services.ts';
@@ -29,6 +30,8 @@ before(
     server = started;
     folder = await mkdtemp(join(tmpdir(), 'manifests-'));
     await kubectl('create', 'priorityclass', 'business', '--value=1000');
+    await kubectl('apply', '-f', fileURLToPath(new URL('testdata/httproute-crd.yaml', import.meta.url)));
+    await kubectl('wait', '--for=condition=Established', 'crd/httproutes.gateway.networking.k8s.io', '--timeout=30s');
   },
   { timeout: 900_000 },
 );

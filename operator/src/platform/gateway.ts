@@ -12,16 +12,42 @@ import { workload } from './workload.ts';
 function ingress(input: PlatformInput): Draft | undefined {
   const route = input.spec.workloads.gateway.ingress;
   if (!route) return undefined;
-  const { host, className, tlsSecretName } = route;
+  const { host, className, tlsSecretName, annotations } = route;
   const backend = { service: { name: nameOf(input, 'gateway'), port: { name: 'http' } } };
   return {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'Ingress',
     name: nameOf(input, 'gateway'),
+    annotations,
     spec: {
       ...(className === undefined ? {} : { ingressClassName: className }),
       ...(tlsSecretName === undefined ? {} : { tls: [{ hosts: [host], secretName: tlsSecretName }] }),
       rules: [{ host, http: { paths: [{ path: '/', pathType: 'Prefix', backend }] } }],
+    },
+  };
+}
+
+/** Of the Gateway API, which not every cluster serves. */
+export const HTTP_ROUTE = { apiVersion: 'gateway.networking.k8s.io/v1', kind: 'HTTPRoute' };
+
+function httpRoute(input: PlatformInput): Draft | undefined {
+  const route = input.spec.workloads.gateway.route;
+  if (!route) return undefined;
+  const parents = route.parentRefs.map(({ name, namespace, sectionName }) => ({
+    group: 'gateway.networking.k8s.io',
+    kind: 'Gateway',
+    name,
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(sectionName === undefined ? {} : { sectionName }),
+  }));
+  const backend = { group: '', kind: 'Service', name: nameOf(input, 'gateway'), port: PORTS.http, weight: 1 };
+  return {
+    ...HTTP_ROUTE,
+    name: nameOf(input, 'gateway'),
+    spec: {
+      parentRefs: parents,
+      ...(route.hostnames.length > 0 ? { hostnames: route.hostnames } : {}),
+      rules: [{ matches: [{ path: { type: 'PathPrefix', value: '/' } }], backendRefs: [backend] }],
     },
   };
 }
@@ -55,5 +81,6 @@ export function gatewayComponent(input: PlatformInput): Blueprint | undefined {
     }),
     disruptionBudget(input, 'gateway'),
     ingress(input),
+    httpRoute(input),
   ]);
 }

@@ -30,6 +30,7 @@ export {
   type CredentialSlots,
 } from './credentials.ts';
 export { endpoints, type Endpoint } from './endpoints.ts';
+export { HTTP_ROUTE } from './gateway.ts';
 export { hash } from './hash.ts';
 export { addressOf, credentialsName, labelsOf, nameOf, podLabelsOf, PORTS, selectorOf } from './names.ts';
 export { HASH_ANNOTATION, TEMPLATE_ANNOTATION } from './pods.ts';

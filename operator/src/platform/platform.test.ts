@@ -59,6 +59,7 @@ for (const name of GOLDEN) {
         assert.deepEqual(container.securityContext?.capabilities?.drop, ['ALL'], container.name);
         assert.ok(container.resources?.requests?.['cpu'] && container.resources.limits?.['memory'], container.name);
         assert.ok((container.command ?? []).length > 0, container.name);
+        assert.equal(container.terminationMessagePolicy, 'FallbackToLogsOnError', container.name);
       }
       if (object.kind !== 'Job') assert.ok(pod?.containers[0]?.readinessProbe && pod.containers[0].livenessProbe, where);
     }

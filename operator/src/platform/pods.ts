@@ -59,6 +59,8 @@ export function container(input: PlatformInput, options: ContainerOptions): V1Co
       readOnlyRootFilesystem: true,
       capabilities: { drop: ['ALL'] },
     },
+    // A container that leaves no message when it ends is told apart by its last lines of log.
+    terminationMessagePolicy: 'FallbackToLogsOnError',
     ...options.probes,
   };
 }

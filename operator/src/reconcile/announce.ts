@@ -1,8 +1,9 @@
 /** Tells, as events, what applying a component did. */
 import { HASH_ANNOTATION, type Component } from '../platform/index.ts';
-import { APPLIED_ANNOTATION, type ApplyResult, type KubernetesObject } from '../runtime/index.ts';
+import type { ApplyResult } from '../runtime/index.ts';
 import { FIELD_MANAGER } from '../api/index.ts';
 import { entryKey, entryOf } from './inventory.ts';
+import { appliedHash } from './ownership.ts';
 import type { Pass } from './pass.ts';
 import { restartReasons } from './restart.ts';
 
@@ -45,10 +46,6 @@ function driftOf({ before, object, conflicts }: ApplyResult): string | undefined
     return `${name}: took back ${others.map(({ field }) => field).join(', ')} from ${managers}`;
   }
   return appliedHash(before) === appliedHash(object) ? `${name}: put back what had been removed` : undefined;
-}
-
-function appliedHash(object: KubernetesObject | undefined): string | undefined {
-  return object?.metadata.annotations?.[APPLIED_ANNOTATION];
 }
 
 function announceRestart(pass: Pass, { before, object }: ApplyResult, configChanged: boolean): void {

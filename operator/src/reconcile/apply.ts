@@ -86,25 +86,31 @@ async function applyOver(pass: Pass, manifest: KubernetesObject, live: Kubernete
   try {
     return await pass.applier.applyIfChanged(manifest, live, { signal: pass.signal });
   } catch (error) {
-    if (live === undefined || !isImmutable(error)) throw error;
-    return replaceImmutable(pass, manifest, live, error);
+    if (live === undefined || !(error instanceof KubeError)) throw error;
+    const remedy = remedyFor(error, manifest, live);
+    if (remedy === 'none') throw error;
+    return remedy === 'leave' ? { object: live, before: live, action: 'unchanged', conflicts: [] } : replace(pass, manifest, live, error);
   }
-}
-
-function isImmutable(error: unknown): error is KubeError {
-  return error instanceof KubeError && error.reason === 'Invalid' && /immutable|Forbidden: updates to/i.test(error.message);
 }
 
 /** Volumes hold data: they are never replaced. */
 const NEVER_REPLACED = new Set(['PersistentVolumeClaim', 'Secret']);
 
 /**
- * An object that cannot be changed into what is wanted is made anew. A Job that has succeeded stays as it is: its name stands for its inputs,
- * so what differs does not matter to what it did.
+ * What can be done about an object that the API server does not change into what is wanted: make it anew, leave it, or nothing. A Job that has
+ * succeeded stays as it is: its name stands for its inputs, so what differs does not matter to what it did.
  */
-async function replaceImmutable(pass: Pass, manifest: KubernetesObject, live: KubernetesObject, error: KubeError): Promise<ApplyResult> {
-  if (NEVER_REPLACED.has(manifest.kind)) throw error;
-  if (manifest.kind === 'Job' && hasSucceeded(live)) return { object: live, before: live, action: 'unchanged', conflicts: [] };
+export function remedyFor(
+  { reason, message }: KubeError,
+  manifest: KubernetesObject,
+  live: KubernetesObject,
+): 'replace' | 'leave' | 'none' {
+  const immutable = reason === 'Invalid' && /immutable|Forbidden: updates to/i.test(message);
+  if (!immutable || NEVER_REPLACED.has(manifest.kind)) return 'none';
+  return manifest.kind === 'Job' && hasSucceeded(live) ? 'leave' : 'replace';
+}
+
+async function replace(pass: Pass, manifest: KubernetesObject, live: KubernetesObject, error: KubeError): Promise<ApplyResult> {
   pass.logger.warn({ object: name(manifest), error: error.message }, 'replacing an object that cannot be changed');
   const { uid } = live.metadata;
   const preconditions = uid === undefined ? {} : { preconditions: { uid } };

@@ -1,6 +1,6 @@
 /** Everything that the operator watches: platforms, what it made for them, and their pods. */
 import { API_VERSION, FIELD_MANAGER, KIND } from '../api/index.ts';
-import { TEMPLATE_ANNOTATION } from '../platform/index.ts';
+import { HTTP_ROUTE, TEMPLATE_ANNOTATION } from '../platform/index.ts';
 import { keyOf, Reflector, systemClock, withoutForeignManagers } from '../runtime/index.ts';
 import type { Change, Clock, KubeClient, Kind, KubernetesObject, Logger, Metrics, ObjectReference } from '../runtime/index.ts';
 import { INSTANCE_LABEL, MANAGED_SELECTOR, platformKeysOf, type PlatformObject } from './ownership.ts';
@@ -15,10 +15,13 @@ const OWNED_KINDS: Kind[] = [
   ...['Ingress', 'NetworkPolicy'].map((kind) => ({ apiVersion: 'networking.k8s.io/v1', kind })),
   ...['Role', 'RoleBinding'].map((kind) => ({ apiVersion: 'rbac.authorization.k8s.io/v1', kind })),
 ];
-/** Kinds that a cluster serves once KEDA is installed. */
-const OPTIONAL_KINDS: Kind[] = ['ScaledObject', 'TriggerAuthentication'].map((kind) => ({ apiVersion: 'keda.sh/v1alpha1', kind }));
+/** Kinds that a cluster serves once KEDA, or the Gateway API, is installed. */
+const OPTIONAL_KINDS: Kind[] = [
+  ...['ScaledObject', 'TriggerAuthentication'].map((kind) => ({ apiVersion: 'keda.sh/v1alpha1', kind })),
+  HTTP_ROUTE,
+];
 
-/** A kind that the cluster does not serve yet is looked for this often: KEDA may be installed after the operator. */
+/** A kind that the cluster does not serve yet is looked for this often: it may be installed after the operator. */
 const LOOK_AGAIN_MS = 20_000;
 /** A kind that has just been defined may not be listed yet. */
 const SYNC_LATER_MS = 60_000;
@@ -145,6 +148,11 @@ export class Cache {
   /** As last seen; undefined when it does not exist, has lost our label, or is of a kind that is not watched. */
   get(reference: ObjectReference): KubernetesObject | undefined {
     return this.#owned.get(kindKey(reference))?.store.get(keyOf(reference));
+  }
+
+  /** False for a kind that the cluster does not serve. */
+  serves(kind: Kind): boolean {
+    return this.#owned.has(kindKey(kind));
   }
 
   /** Everything that is labelled as the platform's or has it as its controller. */

@@ -9,7 +9,15 @@ export type InventoryEntry = StatusEntry<'inventory'>;
  * Kinds that are taken away before anything is applied: an old migration must not run beside the new one, a policy that cuts off the new pods
  * must not stay. All other kinds go last, when nothing uses them any more.
  */
-const FIRST_TO_GO = new Set(['Job', 'NetworkPolicy', 'PodDisruptionBudget', 'Ingress', 'ScaledObject', 'TriggerAuthentication']);
+const FIRST_TO_GO = new Set([
+  'Job',
+  'NetworkPolicy',
+  'PodDisruptionBudget',
+  'Ingress',
+  'HTTPRoute',
+  'ScaledObject',
+  'TriggerAuthentication',
+]);
 
 export function entryOf({ apiVersion, kind, metadata: { name } }: KubernetesObject): InventoryEntry {
   return { apiVersion, kind, name };

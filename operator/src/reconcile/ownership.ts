@@ -1,6 +1,6 @@
 /** Whose is an object that stands under a name we want? Pure. */
 import { FIELD_MANAGER, GROUP, KIND, type BssPlatform } from '../api/index.ts';
-import type { KubernetesObject, OwnerReference } from '../runtime/index.ts';
+import { APPLIED_ANNOTATION, type KubernetesObject, type OwnerReference } from '../runtime/index.ts';
 
 export const MANAGED_BY_LABEL = 'app.kubernetes.io/managed-by';
 export const INSTANCE_LABEL = 'app.kubernetes.io/instance';
@@ -46,6 +46,11 @@ export function withoutFormerSelf(platform: Owner, object: KubernetesObject): Ow
   const references = object.metadata.ownerReferences ?? [];
   const kept = references.filter((reference) => !isFormerSelf(platform, reference) || reference.uid === platform.metadata.uid);
   return kept.length === references.length ? undefined : kept;
+}
+
+/** Stands for what was applied to an object last. */
+export function appliedHash(object: KubernetesObject | undefined): string | undefined {
+  return object?.metadata.annotations?.[APPLIED_ANNOTATION];
 }
 
 /** Keys of the platforms that an object concerns: by its controller, and by its labels for objects that have lost it. */

@@ -149,7 +149,32 @@ function sentence(text: string): string {
   return text.replaceAll(/\s+/g, ' ').trim().replace(/\.$/, '').slice(0, MESSAGE_LENGTH);
 }
 
-/** The last line that says something: what a program prints before it gives up. */
+/** Frames of a stack, and what Node puts under one. */
+const NOISE = /^(\s+at |Node\.js v|\s*}?$)/;
+/** Instants, and PostgreSQL's ids of processes behind them. */
+const INSTANT = /\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?( ?(Z|UTC|GMT|[+-]\d\d:?\d\d))?\]?( \[\d+\])?\s*/g;
+
+/**
+ * The last line that says something: what a program prints before it gives up, be it a termination message or the end of its log. Without what
+ * changes from one crash to the next.
+ */
 function lastLine(text: string): string {
-  return sentence(text.trimEnd().split('\n').at(-1) ?? '');
+  const line = text.split('\n').findLast((candidate) => !NOISE.test(candidate)) ?? '';
+  return sentence(loggedMessages(line) ?? line.replaceAll(INSTANT, ''));
+}
+
+/** Messages in a line of JSON, the outermost first; the kubelet may have cut off where the line begins. Undefined when there are none. */
+function loggedMessages(line: string): string | undefined {
+  const found = [...line.matchAll(/"(?:message|msg)":("(?:[^"\\]|\\.)*")/g)].map(([, text = '""']) => unquoted(text));
+  // pino writes the error before its own message.
+  return found.length === 0 ? undefined : [...new Set(found.toReversed())].join(': ');
+}
+
+/** Programs of others may log what only looks like JSON. */
+function unquoted(text: string): string {
+  try {
+    return String(JSON.parse(text));
+  } catch {
+    return text.slice(1, -1);
+  }
 }

@@ -26,9 +26,11 @@ import { ensureFinalizer, finalize } from './finalize.ts';
 import { nextGroups } from './groups.ts';
 import { entryOf, sortedInventory, unwanted, wantedEntries, type InventoryEntry } from './inventory.ts';
 import { kafkaConnection } from './kafka.ts';
-import type { ActedOutcome, ComponentState, RotationState } from './outcome.ts';
+import type { ActedOutcome, ComponentState, Outcome, RotationState } from './outcome.ts';
+import { servedComponents, type Served } from './optional.ts';
 import { ownershipOf } from './ownership.ts';
 import type { Pass } from './pass.ts';
+import type { Planner } from './planner.ts';
 import { prune } from './prune.ts';
 import { usersOfFormer } from './rotation.ts';
 import { scale } from './scaling.ts';
@@ -49,6 +51,7 @@ export interface ReconcilerOptions {
   topics: TopicKeeper;
   /** Of Secrets that belong to users. */
   secrets: SecretWatch;
+  planner: Planner;
   status: StatusWriter;
   clock: Clock;
   /** Where the operator runs: network policies let it in. */
@@ -107,6 +110,7 @@ export class Reconciler {
     this.#options.autoscaler.remove(key);
     this.#options.topics.remove(key);
     this.#options.secrets.forget(key);
+    this.#options.planner.forget(key);
     this.#options.status.forget(key);
     this.#credentials.delete(key);
     this.#guards.delete(key);
@@ -122,8 +126,7 @@ export class Reconciler {
 
   /** What runs goes on as it is: the last valid spec stays in force. */
   async #reject(pass: Pass, problems: Problem[]): Promise<ReconcileResult> {
-    await this.#options.status.write(pass, { type: 'invalid', generation: generationOf(pass), problems });
-    return { requeueAfterMs: RESYNC_MS };
+    return { requeueAfterMs: await this.#conclude(pass, { type: 'invalid', generation: generationOf(pass), problems }) };
   }
 
   async #pause(pass: Pass, spec: BssPlatformSpec): Promise<ReconcileResult> {
@@ -132,18 +135,17 @@ export class Reconciler {
     const bare = this.#input(pass, spec, values);
     const secrets = await this.#readSecrets(pass, bare, values);
     const input = { ...bare, secretHashes: secrets.hashes(secretUses(bare)) };
-    const components = build(pass, input);
-    if (!Array.isArray(components)) return this.#reject(pass, [components]);
+    const built = await build(pass, input);
+    if (!('components' in built)) return this.#reject(pass, [built]);
     const outcome = {
-      ...facts(input),
-      components: look(pass, components),
+      ...facts(input, built.warnings),
+      components: look(pass, built.components),
       rotation: rotationState(values),
       topicDifferences: undefined,
       groups: undefined,
       inventory: undefined,
     };
-    await this.#options.status.write(pass, { ...outcome, type: 'paused', generation: generationOf(pass) });
-    return { requeueAfterMs: RESYNC_MS };
+    return { requeueAfterMs: await this.#conclude(pass, { ...outcome, type: 'paused', generation: generationOf(pass) }) };
   }
 
   async #act(pass: Pass, spec: BssPlatformSpec): Promise<ReconcileResult> {
@@ -151,15 +153,22 @@ export class Reconciler {
     if (!(secrets instanceof SecretValues)) return this.#reject(pass, [secrets]);
     const bare = this.#input(pass, spec, this.#credentials.get(pass.key));
     const input = { ...bare, secretHashes: secrets.hashes(secretUses(bare)) };
-    const components = build(pass, input);
-    if (!Array.isArray(components)) return this.#reject(pass, [components]);
-    const outcome = await this.#bringAbout(pass, input, components, secrets);
-    const throttledMs = await this.#options.status.write(pass, outcome);
-    return { requeueAfterMs: Math.min(throttledMs ?? RESYNC_MS, requeueMs(pass, outcome), this.#topicsMs(pass, outcome)) };
+    const built = await build(pass, input);
+    if (!('components' in built)) return this.#reject(pass, [built]);
+    const outcome = await this.#bringAbout(pass, input, built, secrets);
+    const againMs = await this.#conclude(pass, outcome);
+    return { requeueAfterMs: Math.min(againMs, requeueMs(pass, outcome), this.#topicsMs(pass, outcome)) };
+  }
+
+  /** Writes status, with the plan of what is proposed. @returns milliseconds after which to look again */
+  async #conclude(pass: Pass, outcome: Exclude<Outcome, { type: 'deleting' }>): Promise<number> {
+    const { plan, againMs } = await this.#options.planner.look(pass);
+    const throttledMs = await this.#options.status.write(pass, outcome, plan);
+    return Math.min(throttledMs ?? RESYNC_MS, againMs, RESYNC_MS);
   }
 
   /** Prune what must go first, apply in order, prune the rest, scale. */
-  async #bringAbout(pass: Pass, input: PlatformInput, components: Component[], secrets: SecretValues): Promise<ActedOutcome> {
+  async #bringAbout(pass: Pass, input: PlatformInput, { components, warnings }: Served, secrets: SecretValues): Promise<ActedOutcome> {
     const { spec } = input;
     const made = [...(pass.platform.status?.inventory ?? []), ...ownObjects(pass)];
     const wanted = wantedEntries(components);
@@ -179,7 +188,7 @@ export class Reconciler {
     if (rotation.underWay && !spec.hibernate && rotation.waitsFor.length === 0) await this.#finishRotation(pass);
 
     return {
-      ...facts(input, [...pass.contested]),
+      ...facts(input, warnings, [...pass.contested]),
       type: 'acted',
       generation: generationOf(pass),
       components: states,
@@ -278,10 +287,10 @@ function generationOf({ platform }: Pass): number {
   return platform.metadata.generation ?? 0;
 }
 
-/** The components; a problem when the builders cannot make sense of a spec that the schema admits. */
-function build(pass: Pass, input: PlatformInput): Component[] | Problem {
+/** The components, as far as the cluster can hold them; a problem when the builders cannot make sense of a spec that the schema admits. */
+async function build(pass: Pass, input: PlatformInput): Promise<Served | Problem> {
   try {
-    return buildPlatform(input);
+    return await servedComponents(buildPlatform(input), (kind) => pass.cache.serves(kind));
   } catch (error) {
     pass.logger.error({ error }, 'the manifests cannot be built');
     return { path: 'spec', message: `cannot be turned into manifests: ${error instanceof Error ? error.message : String(error)}` };
@@ -295,11 +304,16 @@ function usedSecrets(input: PlatformInput): string[] {
   return [...secretUses(input).map((use) => use.name), ...own];
 }
 
-function facts(input: PlatformInput, contested: string[] = []): Pick<ActedOutcome, 'spec' | 'warnings' | 'endpoints' | 'secretName'> {
+function facts(
+  input: PlatformInput,
+  warnings: string[],
+  contested: string[] = [],
+): Pick<ActedOutcome, 'spec' | 'warnings' | 'endpoints' | 'secretName'> {
   return {
     spec: input.spec,
     warnings: [
       ...adviseSpec(input.spec).map(({ path, message }) => `${path}: ${message}`),
+      ...warnings,
       ...contested
         .toSorted()
         .map((name) => `${name} is changed by somebody else as often as it is put right: see the events DriftCorrected`),

@@ -8,6 +8,7 @@ import { API_VERSION, KIND } from '../api/index.ts';
 import { KubeClient, loadKubeConfig, Metrics, type KubernetesObject } from '../runtime/index.ts';
 import type { AuditEvent } from '../runtime/testing/harness.ts';
 import { Cluster, isForbidden, LIMIT_MS, until, type TestPlatform } from './testing/cluster.ts';
+import { installGatewayApi } from './testing/gateway-api.ts';
 import { ACCOUNT, grantedRules } from './testing/installation.ts';
 import { installKeda } from './testing/keda.ts';
 
@@ -65,6 +66,7 @@ describe("the operator's rights", () => {
     await rest(whole);
     await leaveOut(whole);
     await keda(cluster);
+    await gatewayApi(cluster);
     await whole.delete();
     const limit = performance.now() + LIMIT_MS;
     // Repetitions of an event are written some seconds later.
@@ -188,6 +190,17 @@ async function keda(cluster: Cluster): Promise<void> {
   await platform.patch({ spec: builtin });
   await platform.gone('ScaledObject', 'interest');
   await platform.gone('TriggerAuthentication', 'interest');
+}
+
+async function gatewayApi(cluster: Cluster): Promise<void> {
+  await installGatewayApi(cluster.client);
+  const route = { parentRefs: [{ name: 'public' }], hostnames: ['bss.example.com'] };
+  const platform = await cluster.platform('route', { workloads: { gateway: { route } } });
+  await platform.have('HTTPRoute', 'gateway');
+  await platform.edit('HTTPRoute', 'gateway', { spec: { hostnames: ['other.example.com'] } });
+  await platform.event('DriftCorrected', /HTTPRoute a-gateway/);
+  await platform.patch({ spec: { workloads: { gateway: { route: null } } } });
+  await platform.gone('HTTPRoute', 'gateway');
 }
 
 /** Takes one right out of the operator's ClusterRole. */

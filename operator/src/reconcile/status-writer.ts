@@ -5,7 +5,7 @@ import { conditionOf } from './conditions.ts';
 import type { Outcome } from './outcome.ts';
 import type { PlatformObject } from './ownership.ts';
 import type { Pass } from './pass.ts';
-import { difference, FIGURES_INTERVAL_MS, nextStatus, readStatus, statusPatch } from './status.ts';
+import { difference, FIGURES_INTERVAL_MS, nextStatus, readStatus, statusPatch, withPlan } from './status.ts';
 import { transitions } from './transitions.ts';
 
 interface Written {
@@ -39,11 +39,12 @@ export class StatusWriter {
 
   /**
    * Writes what a pass found out, and publishes what changed by it.
+   * @param plan what a proposed spec would change, when there is a proposal
    * @returns milliseconds after which to try again, when the write has to wait
    */
-  async write(pass: Pass, outcome: Outcome): Promise<number | undefined> {
+  async write(pass: Pass, outcome: Outcome, plan?: BssPlatformStatus['plan']): Promise<number | undefined> {
     const { platform, now, key } = pass;
-    const next = nextStatus(platform.status, outcome, now);
+    const next = withPlan(nextStatus(platform.status, outcome, now), plan);
     this.#onReady(key, conditionOf(next, 'Ready')?.status === 'True');
     const kind = difference(platform.status, next);
     if (kind === 'none') return undefined;

@@ -36,6 +36,11 @@ export function nextStatus(previous: BssPlatformStatus | undefined, outcome: Out
   });
 }
 
+/** The status with this plan, or without any. */
+export function withPlan({ plan: _old, ...status }: BssPlatformStatus, plan: BssPlatformStatus['plan']): BssPlatformStatus {
+  return plan === undefined ? status : { ...status, plan };
+}
+
 /** RFC 3339 with whole seconds, as Kubernetes writes times. */
 function instant(now: number): string {
   return new Date(now).toISOString().replace(/\.\d+Z$/, 'Z');
@@ -82,6 +87,11 @@ export function difference(old: BssPlatformStatus | undefined, next: BssPlatform
 
 /** Merge patch that turns `old` into `next`: lists are replaced, fields that went are set to null. */
 export function statusPatch(old: BssPlatformStatus | undefined, next: BssPlatformStatus): { status: Record<string, unknown> } {
-  const gone = Object.keys(old ?? {}).filter((key) => !(key in next));
-  return { status: { ...next, ...Object.fromEntries(gone.map((key) => [key, null])) } };
+  // A merge patch goes into objects: what went from the plan is named too.
+  const plan = next.plan === undefined ? {} : { plan: { ...gone(old?.plan, next.plan), ...next.plan } };
+  return { status: { ...gone(old, next), ...next, ...plan } };
+}
+
+function gone(old: object | undefined, next: object): Record<string, null> {
+  return Object.fromEntries(Object.keys(old ?? {}).flatMap((key) => (key in next ? [] : [[key, null]])));
 }

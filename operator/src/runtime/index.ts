@@ -6,7 +6,7 @@ export { Applier, APPLIED_ANNOTATION, withoutBookkeeping } from './apply.ts';
 export type { ApplierOptions, ApplyOptions, ApplyResult, FieldConflict } from './apply.ts';
 export { backoffDelay } from './backoff.ts';
 export type { BackoffPolicy } from './backoff.ts';
-export { canonical, fingerprint } from './canonical.ts';
+export { canonical, fingerprint, isRecord } from './canonical.ts';
 export { KubeClient } from './client.ts';
 export type {
   CallOptions,

@@ -29,6 +29,8 @@ const API: Record<string, string> = {
   NetworkPolicy: 'networking.k8s.io/v1',
   PodDisruptionBudget: 'policy/v1',
   CustomResourceDefinition: 'apiextensions.k8s.io/v1',
+  Ingress: 'networking.k8s.io/v1',
+  HTTPRoute: 'gateway.networking.k8s.io/v1',
   ScaledObject: 'keda.sh/v1alpha1',
   TriggerAuthentication: 'keda.sh/v1alpha1',
 };
