@@ -33,10 +33,10 @@ const helm = async (...args: string[]): Promise<string> => (await run(programs.h
 const kubectl = (...args: string[]) => run(programs.kubectl, ['--kubeconfig', server.kubeconfigPath, ...args]);
 
 /** Renders a chart with values given as an object. */
-async function render(chart: keyof typeof CHARTS, values: object, name = 'bss-operator'): Promise<string> {
+async function render(chart: keyof typeof CHARTS, values: object, name = 'bss-operator', ...options: string[]): Promise<string> {
   const file = join(folder, `values-${chart}.json`);
   await writeFile(file, JSON.stringify(values));
-  return helm('template', name, CHARTS[chart], '--namespace', 'bss-system', '--values', file);
+  return helm('template', name, CHARTS[chart], '--namespace', 'bss-system', '--values', file, ...options);
 }
 
 before(
@@ -112,9 +112,20 @@ for (const [name, { chart, values, message }] of Object.entries(WRONG)) {
   void test(`helm refuses ${name}`, () => assert.rejects(render(chart, values), (error: Error) => message.test(error.message)));
 }
 
+void test('the test of a platform runs on its own workload image', async () => {
+  const image = (text: string) => /image: (\S+)/.exec(text)?.[1];
+  assert.equal(image(await render('platform', {})), 'bss-platform/workloads:0.1.0');
+  assert.equal(image(await render('platform', { spec: { version: '0.2.0' } })), 'bss-platform/workloads:0.2.0');
+  const images = { workloads: 'registry.example.com/w:1', pullPolicy: 'Always', pullSecrets: ['registry'] };
+  const own = await render('platform', { spec: { images } });
+  assert.equal(image(own), 'registry.example.com/w:1');
+  assert.match(own, /imagePullPolicy: Always/);
+  assert.match(own, /imagePullSecrets:\n\s+- name: registry/);
+});
+
 void test("the platform's chart renders one BssPlatform, named after its release", async () => {
   const spec = { profile: 'production', kafka: { managed: { storage: { size: '10Gi' } } }, workloads: { gateway: { replicas: 3 } } };
-  const manifest = await render('platform', { spec }, 'shop');
+  const manifest = await render('platform', { spec }, 'shop', '--no-hooks');
   const object: { metadata: { name: string }; spec: unknown } = parse(manifest);
   assert.equal(object.metadata.name, 'shop');
   assert.deepEqual(object.spec, spec, 'the spec goes through as it is');
@@ -127,7 +138,7 @@ const documents = (text: string): unknown[] => parseAllDocuments(text).map((docu
 void test('the plain install manifest is what the chart renders', async () => {
   const [crd, rendered] = await Promise.all([
     readFile(`${ROOT}crds/bss-platform.io_bssplatforms.yaml`, 'utf8'),
-    helm('template', 'bss-operator', CHARTS.operator, '--namespace', 'bss-system'),
+    helm('template', 'bss-operator', CHARTS.operator, '--namespace', 'bss-system', '--no-hooks'),
   ]);
   const objects = documents(rendered).map((object) => stringify(object).replaceAll('managed-by: Helm', 'managed-by: kubectl'));
   const text = [
