@@ -76,8 +76,17 @@ describe('group', () => {
 
   it('wonders about a group that nobody joins', () => {
     const group = groupWith();
-    for (let look = 0; look < 12; look++) group.step(look * 5000, reading(100, -1, 0), CLUSTER);
+    for (let look = 0; look < 11; look++) group.step(look * 5000, reading(100, -1, 0), CLUSTER);
+    assert.deepEqual([problemsOf(group), group.status().lag], [[], 100]);
+    group.step(55_000, reading(100, -1, 0), CLUSTER);
     assert.deepEqual(problemsOf(group), ['UnknownGroup']);
+    assert.deepEqual(
+      [group.status().lag, group.status().reason],
+      [null, 'LagUnknown'],
+      'what lies in the topic is not the lag of these pods',
+    );
+    group.step(60_000, reading(100, 0), CLUSTER);
+    assert.deepEqual([problemsOf(group), group.status().lag], [[], 100], 'known as soon as somebody joins');
   });
 
   it('keeps its message while only figures change', () => {

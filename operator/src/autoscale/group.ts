@@ -27,6 +27,9 @@ const HISTORY_LENGTH = 720;
 /** A group without members and commits is called unknown after this many samples with ready pods. */
 const STRANGER_SAMPLES = 12;
 
+/** Why the lag is not known, where somebody can do something about it: problems of their own. */
+const TOLD_APART = ['CredentialsRefused', 'UnknownGroup'] as const;
+
 /** Who else scales the Deployment, and what the cluster says of it. */
 export interface ClusterView {
   deployment: DeploymentView | null;
@@ -187,6 +190,7 @@ export class Group {
     }
     const stranger = sample.group.members === 0 && deployment.ready > 0 && reading.offsets.every(({ committed }) => committed === -1);
     this.#strangerSamples = stranger ? this.#strangerSamples + 1 : 0;
+    if (this.#strangerSamples >= STRANGER_SAMPLES) return unusable({ at, deployment }, 'UnknownGroup', this.#stranger());
     return { ...sample, delaySeconds: memory === null ? null : this.#delay.update(memory) };
   }
 
@@ -200,18 +204,12 @@ export class Group {
   }
 
   #findProblems(sample: Sample, cluster: ClusterView, manual: Problem | null): Problem[] {
-    const { policy, group } = this.target;
+    const { policy } = this.target;
     const problems: Problem[] = validatePolicy(policy).map(({ message }) => ({ type: 'PolicyInvalid', message }));
     if (cluster.rivals.length > 0 && policy.mode === 'builtin') problems.push({ type: 'ForeignScaler', message: rivalry(cluster.rivals) });
     if (manual !== null) problems.push(manual);
     if (!sample.usable)
-      problems.push({ type: sample.reason === 'CredentialsRefused' ? 'CredentialsRefused' : 'LagUnknown', message: sample.message });
-    if (this.#strangerSamples >= STRANGER_SAMPLES) {
-      problems.push({
-        type: 'UnknownGroup',
-        message: `pods are ready but the group ${group} has neither members nor commits: is that its name?`,
-      });
-    }
+      problems.push({ type: TOLD_APART.find((reason) => reason === sample.reason) ?? 'LagUnknown', message: sample.message });
     const reason = this.#decision?.reason;
     if (reason === 'Ineffective' || reason === 'HotPartition' || reason === 'NoProgress')
       problems.push({ type: reason, message: this.#decision?.message ?? '' });
@@ -223,6 +221,11 @@ export class Group {
       });
     }
     return problems;
+  }
+
+  /** What lies in the topics says nothing about pods that read as another group: that is no lag of theirs. */
+  #stranger(): string {
+    return `pods are ready but the group ${this.target.group} has neither members nor commits: is that its name?`;
   }
 
   #record(at: number, sample: Sample, decision: Decision): void {

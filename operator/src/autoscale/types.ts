@@ -72,7 +72,14 @@ export interface Observation {
 
 /** Why a sample must not be used. */
 export type UnusableReason =
-  'BrokerAway' | 'CredentialsRefused' | 'NotAuthorized' | 'UnknownTopic' | 'UnreadablePartition' | 'OffsetsJumped' | 'DeploymentUnknown';
+  | 'BrokerAway'
+  | 'CredentialsRefused'
+  | 'NotAuthorized'
+  | 'UnknownTopic'
+  | 'UnknownGroup'
+  | 'UnreadablePartition'
+  | 'OffsetsJumped'
+  | 'DeploymentUnknown';
 
 /** A sample whose lag is known. The arrays have one entry per partition, all in the same order. */
 export interface UsableSample {

@@ -162,7 +162,7 @@ function describe(parts: ComponentState[]): string {
   return [...shown, ...(parts.length > shown.length ? [`and ${parts.length - shown.length} more`] : [])].join('; ');
 }
 
-const LAG_PROBLEMS: ScaleProblem['type'][] = ['LagUnknown', 'CredentialsRefused'];
+const LAG_PROBLEMS: ScaleProblem['type'][] = ['LagUnknown', 'CredentialsRefused', 'UnknownGroup'];
 
 function scalingFindings({ groups }: ActedOutcome): Finding[] {
   const all = (groups ?? []).flatMap((group) => group.problems.map((problem) => ({ ...problem, group: group.name })));

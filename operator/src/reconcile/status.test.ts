@@ -284,6 +284,12 @@ describe('consumer groups', () => {
     assert.equal(conditionOf(lost, 'LagUnknown')?.message, 'interest-batch: no answer for 10 s');
     const longer = then({ problems: [{ type: 'LagUnknown', message: 'no answer for 15 s' }] }, lost);
     assert.equal(difference(lost, longer), 'none');
+    const stranger = then({ problems: [{ type: 'UnknownGroup', message: 'is that its name?' }] });
+    assert.deepEqual(
+      [conditionOf(stranger, 'LagUnknown')?.reason, conditionOf(stranger, 'ScalingLimited')?.status],
+      ['UnknownGroup', 'False'],
+      'what is not known is the lag',
+    );
     const limited = then({ problems: [{ type: 'HotPartition', message: 'partition 3 has it all' }] });
     assert.deepEqual(
       [conditionOf(limited, 'ScalingLimited')?.reason, conditionOf(limited, 'LagUnknown')?.status],
