@@ -15,6 +15,8 @@ export type { Service } from './services-process.ts';
 export interface KafkaService extends Service {
   /** One `host:port`. */
   readonly brokers: string[];
+  /** Who may connect, by PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512; only with `kafkaSasl`. */
+  readonly sasl?: { readonly username: string; readonly password: string };
 }
 
 export interface PostgresService extends Service {
@@ -39,8 +41,14 @@ export interface ServiceSet {
   redis: RedisService;
 }
 
+export interface ServiceOptions {
+  /** Kafka lets in only whom its `sasl` names. */
+  readonly kafkaSasl?: boolean;
+}
+
 const HOST = '127.0.0.1';
 const PASSWORD = 'postgres';
+const KAFKA_USER = { username: 'client', password: 'client-secret' };
 const CLUSTER_ID = 'bss-platform-test-AAAA';
 const KAFKA_CLASSPATH = '/opt/kafka/libs/*';
 
@@ -51,13 +59,14 @@ const KAFKA_CLASSPATH = '/opt/kafka/libs/*';
  */
 export async function startServices<N extends keyof ServiceSet>(
   wanted: Readonly<Record<N, true>>,
+  { kafkaSasl = false }: ServiceOptions = {},
 ): Promise<Pick<ServiceSet, N> & { stop(): Promise<void> }> {
   const names = Object.keys(wanted) as N[];
   const root = await ensureRootfs();
   const folder = await serverFolder('services');
   const postgresPorts = await freePorts(2);
   const makers: Record<keyof ServiceSet, () => Promise<ServerProcess & ServiceSet[keyof ServiceSet]>> = {
-    kafka: () => makeKafka(root, folder),
+    kafka: () => makeKafka(root, folder, kafkaSasl),
     postgres: () => makePostgres(root, folder, postgresPorts[0] ?? 0),
     pgbouncer: () => makePgBouncer(root, folder, postgresPorts[0] ?? 0, postgresPorts[1] ?? 0),
     redis: () => makeRedis(root, folder),
@@ -76,11 +85,12 @@ export async function startServices<N extends keyof ServiceSet>(
   return { ...(Object.fromEntries(names.map((name, index) => [name, servers[index]])) as unknown as Pick<ServiceSet, N>), stop };
 }
 
-async function makeKafka(root: string, folder: string): Promise<ServerProcess & KafkaService> {
-  const [port = 0, controllerPort = 0] = await freePorts(2);
+async function makeKafka(root: string, folder: string, sasl: boolean): Promise<ServerProcess & KafkaService> {
+  const [port = 0, controllerPort = 0, innerPort = 0] = await freePorts(3);
   const data = await dataFolder(folder, 'kafka', NONROOT_UID);
-  await copyTree(await formattedKafka(root), data);
-  await writeFile(join(data, 'server.properties'), kafkaProperties(port, controllerPort));
+  await copyTree(await formattedKafka(root, sasl), data);
+  const properties = sasl ? saslProperties(port, controllerPort, innerPort) : kafkaProperties(port, controllerPort);
+  await writeFile(join(data, 'server.properties'), properties);
   await writeFile(join(data, 'log4j2.properties'), LOG4J);
   const server = new ServerProcess({
     name: 'Kafka',
@@ -90,7 +100,7 @@ async function makeKafka(root: string, folder: string): Promise<ServerProcess & 
     port,
     readyLine: /Kafka Server started/,
   });
-  return Object.assign(server, { brokers: [`${HOST}:${port}`] });
+  return Object.assign(server, { brokers: [`${HOST}:${port}`], ...(sasl ? { sasl: KAFKA_USER } : {}) });
 }
 
 async function makePostgres(root: string, folder: string, port: number): Promise<ServerProcess & PostgresService> {
@@ -152,11 +162,15 @@ function postgresAddress(port: number): Omit<PostgresService, keyof Service> {
 }
 
 /** Formatting takes a second and a half of a processor: it is done once for each root file system. */
-function formattedKafka(root: string): Promise<string> {
-  return ensureFolder('kafka-data', [root, kafkaProperties(1, 2), CLUSTER_ID], async (data) => {
+function formattedKafka(root: string, sasl: boolean): Promise<string> {
+  const { username, password } = KAFKA_USER;
+  // Names and passwords of SCRAM are part of the cluster's metadata, from its first moment on.
+  const users = SCRAM.flatMap((mechanism) => ['--add-scram', `${mechanism}=[name=${username},password=${password}]`]);
+  const key = [root, kafkaProperties(1, 2), CLUSTER_ID, ...(sasl ? users : [])];
+  return ensureFolder('kafka-data', key, async (data) => {
     await chown(data, NONROOT_UID, NONROOT_UID);
     await writeFile(join(data, 'server.properties'), kafkaProperties(1, 2));
-    const format = ['format', '--cluster-id', CLUSTER_ID, '--config', '/data/server.properties'];
+    const format = ['format', '--cluster-id', CLUSTER_ID, '--config', '/data/server.properties', ...(sasl ? users : [])];
     await runInside({ root, data, uid: NONROOT_UID }, kafkaCommand('kafka.tools.StorageTool', ...format));
   });
 }
@@ -208,6 +222,26 @@ share.coordinator.state.topic.num.partitions=5
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 `;
+}
+
+const SCRAM = ['SCRAM-SHA-256', 'SCRAM-SHA-512'];
+
+/** The same for clients that must show who they are; the broker talks to itself on a port of its own. */
+function saslProperties(port: number, controllerPort: number, innerPort: number): string {
+  const { username, password } = KAFKA_USER;
+  const module = 'org.apache.kafka.common.security';
+  const own = `listeners=PLAINTEXT://${HOST}:${innerPort},SASL_PLAINTEXT://${HOST}:${port},CONTROLLER://${HOST}:${controllerPort}
+advertised.listeners=PLAINTEXT://${HOST}:${innerPort},SASL_PLAINTEXT://${HOST}:${port}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+sasl.enabled.mechanisms=${['PLAIN', ...SCRAM].join(',')}
+listener.name.sasl_plaintext.plain.sasl.jaas.config=${module}.plain.PlainLoginModule required user_${username}="${password}";
+${SCRAM.map((name) => `listener.name.sasl_plaintext.${name.toLowerCase()}.sasl.jaas.config=${module}.scram.ScramLoginModule required;`).join('\n')}
+`;
+  const rest = kafkaProperties(port, controllerPort)
+    .split('\n')
+    .filter((line) => !/^(advertised\.)?listeners=/.test(line));
+  return own + rest.join('\n');
 }
 
 /** Pool settings as in the platform; the passwords of all roles but the administrator's are read from Postgres itself. */
