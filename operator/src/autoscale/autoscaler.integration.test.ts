@@ -8,6 +8,8 @@ import { startServices } from '../../../local/src/services.ts';
 import type { KafkaService } from '../../../local/src/services.ts';
 import { Autoscaler } from './autoscaler.ts';
 import { withDefaults } from './policy.ts';
+import { recordingSchema } from './recording.ts';
+import { replay } from './simulator/replay.ts';
 import type { ConsumerGroupStatus, ScaleClient, ScaleEvent } from './types.ts';
 
 const PLATFORM = 'ns/demo';
@@ -127,6 +129,17 @@ describe('autoscaler with real consumers', { timeout: 240_000 }, () => {
     await until('a scale-down to one', () => workers.replicas === 1, 60_000);
     const acts = events.filter(({ type }) => type === 'Normal').map(({ reason }) => reason);
     assert.deepEqual([...new Set(acts)], ['ScaledUp', 'ScaledDown']);
+  });
+
+  it('has recorded all that, to be read again and replayed under another policy', () => {
+    const recording = recordingSchema.parse(JSON.parse(JSON.stringify(autoscaler.recording(PLATFORM))));
+    const [group = assert.fail('no group')] = recording.groups;
+    assert.ok(group.decisions.some(({ from, to }) => to > from) && group.decisions.some(({ from, to }) => to < from));
+    assert.equal(group.shares.length, PARTITIONS);
+    const { recorded, modelled, replayed } = replay(group, { ...group.policy, maxReplicas: 1 });
+    assert.ok(Math.abs(modelled.podSeconds / recorded.podSeconds - 1) < 0.5, `${modelled.podSeconds} and ${recorded.podSeconds}`);
+    assert.ok(replayed.podSeconds < modelled.podSeconds && replayed.lagIntegral > modelled.lagIntegral);
+    assert.equal(autoscaler.recording('nobody'), undefined);
   });
 
   it('holds while the broker is frozen and goes on within 15 s of its return', async () => {

@@ -8,7 +8,7 @@ import type { GroupRecording, Recording, ScalePolicy } from '../autoscale/index.
 import { CannotReplay, replay } from '../autoscale/simulator/replay.ts';
 import type { Replay } from '../autoscale/simulator/replay.ts';
 import { scalePolicy } from '../platform/scaling.ts';
-import type { KubeClient, KubernetesObject } from '../runtime/index.ts';
+import { KubeError, type KubeClient, type KubernetesObject } from '../runtime/index.ts';
 import type { ExplainArguments } from './explain-arguments.ts';
 import { describeDecisions, describeReplay } from './explain-text.ts';
 import type { Paint } from './output.ts';
@@ -25,7 +25,8 @@ export async function explainScaling(
   paint: Paint,
   print: (text: string) => void,
 ): Promise<void> {
-  const recording = given.file === undefined ? await askOperator(given, connect()) : await readRecording(given.file);
+  const recording =
+    given.file === undefined ? await askOperator(given, connect()).catch(explained(given)) : await readRecording(given.file);
   if (given.record !== undefined) await write(given.record, recording, print);
   if (given.record === '-') return;
   const group = chooseGroup(recording, given.group);
@@ -135,6 +136,18 @@ async function askOperator(given: ExplainArguments, { client, namespace }: { cli
   return refused(status, body, { place, podName, platform: `${namespace}/${name}` });
 }
 
+/** What a user who may not ask needs. */
+function explained({ operatorNamespace }: ExplainArguments): (error: unknown) => never {
+  return (error) => {
+    if (error instanceof KubeError && error.reason === 'Forbidden') forbidden(error.message, operatorNamespace);
+    throw error;
+  };
+}
+
+function forbidden(message: string, place: string): never {
+  fail(`${message}\n  Role bss-operator-explain-scaling in namespace ${place} allows to read the autoscaler's decisions`);
+}
+
 function portOf({ spec }: Pod): number {
   const ports = (spec?.containers ?? []).flatMap(({ ports: list }) => list ?? []);
   return ports.find(({ name }) => name === PORT.name)?.containerPort ?? PORT.number;
@@ -145,7 +158,7 @@ function refused(status: number, body: unknown, { place, podName, platform }: { 
     .object({ message: z.string() })
     .catch({ message: typeof body === 'string' ? body.trim() : '' })
     .parse(body);
-  if (status === 403) fail(`you may not ask the operator: ${message}; Role bss-operator-explain-scaling of namespace ${place} allows it`);
+  if (status === 403) forbidden(message, place);
   if (status === 404)
     fail(`the operator looks after no groups of ${platform}: is it there and ready? An older operator does not answer at all`);
   return fail(`the operator (pod ${place}/${podName}) did not answer: HTTP ${status} ${message}`.trimEnd());
