@@ -257,6 +257,14 @@ describe('decide', () => {
     assert.deepEqual(pick(driver.see({ ...flowing(10, 1), lag: 450 })), { replicas: 5, reason: 'LagPerReplica' });
   });
 
+  it('judges no scale-up that somebody else took back, and goes down from there', () => {
+    const driver = new Driver();
+    driver.hold(60, flowing(100, 1));
+    assert.ok(driver.see({ arrived: 8000, progress: 1000, lag: 7000, replicas: 1 }).replicas > 4);
+    driver.see(flowing(0, 4));
+    assert.equal(driver.hold(300, flowing(0, 4)).replicas, 1);
+  });
+
   it('takes a change by somebody else for a new start', () => {
     const driver = new Driver({ scaleDownWindowSeconds: 60 });
     driver.hold(120, flowing(100, 1));

@@ -1,6 +1,6 @@
 /** The decision: from the state, one sample and the policy to a number of replicas, with its reason. Pure. */
 import { judgeTrial, limitOf, reviewCeiling, startTrial } from './effect.ts';
-import type { Ceiling } from './effect.ts';
+import type { Ceiling, Trial } from './effect.ts';
 import { estimate } from './estimator.ts';
 import type { Estimate } from './estimator.ts';
 import { explain } from './explain.ts';
@@ -90,15 +90,17 @@ function observe(state: State, sample: UsableSample, policy: ScalePolicy): State
   const limited = limitOf(state.ceiling, sample.at) < Infinity;
   const now = withStartup(estimate(state.estimate, sample, limited), joined ? joiningSeconds(state, sample) : null);
   const lifted = reviewCeiling(state.ceiling, now);
-  const judged = state.trial === null ? { trial: null, ceiling: lifted } : judgeTrial(state.trial, now, sample, lifted);
   const changed = state.expected !== null && sample.deployment.replicas !== state.expected;
+  // Replicas that somebody else took away never join: a scale-up that is no longer there cannot be judged.
+  const onTrial = changed ? null : state.trial;
+  const judged = onTrial === null ? { trial: null, ceiling: lifted } : judgeTrial(onTrial, now, sample, lifted);
   const idle = sample.totalLag <= policy.activationLag && now.arrivalNow === 0 && now.throughput === 0;
   const settled = isSettled(sample);
   const stuck = settled && sample.group.members > 0 && sample.totalLag > 0 && now.throughput === 0 && sample.seconds > 0;
   return {
     ...state,
     ...judged,
-    estimate: ineffective(state, judged.ceiling, lifted) ? withRate(now, state.trial?.rateBefore) : now,
+    estimate: ineffective(onTrial, judged.ceiling, lifted) ? withRate(now, onTrial?.rateBefore) : now,
     joining: joined || changed ? null : state.joining,
     needs: changed ? [] : state.needs,
     coveredSince: changed ? sample.at : (state.coveredSince ?? sample.at),
@@ -115,7 +117,7 @@ function joiningSeconds({ joining }: State, { at, seconds }: UsableSample): numb
 }
 
 /** The trial has just ended in vain. */
-function ineffective({ trial }: State, ceiling: Ceiling | null, before: Ceiling | null): boolean {
+function ineffective(trial: Trial | null, ceiling: Ceiling | null, before: Ceiling | null): boolean {
   return trial !== null && ceiling !== null && ceiling !== before;
 }
 
