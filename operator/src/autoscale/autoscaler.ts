@@ -30,7 +30,7 @@ export interface AutoscalerDeps {
 }
 
 /** How often HPAs and ScaledObjects are looked for, seconds. */
-const RIVALS_SECONDS = 60;
+const RIVALS_SECONDS = 15;
 /** Asking the API server about one Deployment takes no longer, milliseconds. */
 const CLUSTER_LIMIT_MS = 4000;
 
@@ -231,7 +231,7 @@ export class Autoscaler {
     }
   }
 
-  /** Looked for once a minute; when they cannot be read, the last answer stands. */
+  /** Looked for every RIVALS_SECONDS; when they cannot be read, the last answer stands. */
   async #rivals(platform: Platform, target: ScaleTarget): Promise<readonly string[]> {
     const key = `${target.namespace}/${target.deployment}`;
     const held = platform.rivals.get(key);
