@@ -26,7 +26,7 @@ export interface ReflectorOptions<T extends KubernetesObject> extends Selection 
   /** What to keep of each object, to save memory. */
   transform?: (object: T) => T;
   clock?: Clock;
-  /** Objects per page of a list; default 500. */
+  /** Objects per page of a list; default 250, as the page is held in memory as a whole, before `transform`. */
   pageSize?: number;
   /** The server ends a watch after this many seconds, up to twice as many (random, so that watches do not end together). Default 300. */
   watchSeconds?: number;
@@ -123,7 +123,7 @@ export class Reflector<T extends KubernetesObject = KubernetesObject> {
   }
 
   async #list(): Promise<void> {
-    const { client, namespace, labelSelector, fieldSelector, metadataOnly, pageSize = 500, transform } = this.#options;
+    const { client, namespace, labelSelector, fieldSelector, metadataOnly, pageSize = 250, transform } = this.#options;
     const selection = { namespace, labelSelector, fieldSelector, metadataOnly, pageSize, signal: this.#stop.signal };
     const { items, resourceVersion } = await client.list<T>(this.kind, selection, transform);
     this.#heard();
