@@ -104,6 +104,10 @@ settled: $(DEPS) ## five minutes of a settled platform: no write, hardly a pass
 faults: $(DEPS) ## strike the operator with every fault, and write down how soon all was well: docs/results/faults.md
 	@exec $(NODE) test/faults.ts
 
+.PHONY: bench-cluster
+bench-cluster: $(DEPS) ## one replica of it in the cluster of CLUSTER and NAME: docs/results/interest-in-cluster.md
+	@exec $(NODE) workloads/interest/benchmark-cluster.ts
+
 .PHONY: simulate
 simulate: $(DEPS) ## the autoscaler against KEDA on the same traces: docs/results
 	@exec $(NODE) operator/src/autoscale/simulator/main.ts --out docs/results

@@ -14,7 +14,7 @@ import { installOperator } from '../../local/src/target/install.ts';
 import { bringUp, type Target } from '../../local/src/target/target.ts';
 import { table, type Row } from './benchmark-report.ts';
 
-const EVENTS = Number(process.argv[2] ?? 300_000);
+const EVENTS = Number(process.argv[2] ?? 200_000);
 const ONE_BY_ONE = 2_000;
 const SEED_CHUNK = 50_000;
 const ACCOUNTS = 10_000;
