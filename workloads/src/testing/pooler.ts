@@ -28,11 +28,11 @@ export class PlatformPooler {
     this.#data = data;
   }
 
-  /** In front of a Postgres on 127.0.0.1. @param userlist text of its first list of users */
-  static async start(postgresPort: number, userlist: string): Promise<PlatformPooler> {
+  /** In front of a Postgres on 127.0.0.1. @param userlist text of its first list of users @param tls towards the server, as in the spec */
+  static async start(postgresPort: number, userlist: string, tls: 'disable' | 'require' = 'disable'): Promise<PlatformPooler> {
     const [root, folder, [port = 0]] = await Promise.all([ensureRootfs(), serverFolder('services'), freePorts(1)]);
     const data = join(folder, 'pgbouncer');
-    const { config, command } = manifestsOf(postgresPort, port);
+    const { config, command } = manifestsOf(postgresPort, port, tls);
     for (const path of [data, ...MOVED.map(([, inside]) => join(folder, 'pgbouncer', inside.replace('/data/', '')))]) {
       await mkdir(path, { recursive: true });
       await chown(path, NONROOT_UID, NONROOT_UID);
@@ -77,8 +77,8 @@ interface Deployment {
   template: { spec: { containers: { name: string; command: string[] }[] } };
 }
 
-function manifestsOf(postgresPort: number, port: number): { config: Record<string, string>; command: string[] } {
-  const external = { host: '127.0.0.1', port: postgresPort, tls: 'disable', adminSecret: { name: 'admin' } };
+function manifestsOf(postgresPort: number, port: number, tls: string): { config: Record<string, string>; command: string[] } {
+  const external = { host: '127.0.0.1', port: postgresPort, tls, adminSecret: { name: 'admin' } };
   const parsed = parseSpec({ postgres: { external }, pgbouncer: { port } });
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
   const identity = { name: 'demo', namespace: 'bss', operatorNamespace: 'bss-system' };
