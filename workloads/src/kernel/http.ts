@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { SpanKind, trace } from '@opentelemetry/api';
 import type { Span } from '@opentelemetry/api';
 import { fastify, LogController } from 'fastify';
@@ -12,6 +13,9 @@ import { contextFrom, failSpan, startSpan, withSpan } from './telemetry.ts';
 
 /** Seconds; fine around the targets of 200 ms (p95) and 1 s (p99). */
 const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 1, 2.5, 5, 10];
+
+/** Clients that keep their connections get this long to be told, with an answer, to open the next one elsewhere. */
+const FAREWELL_MS = 1_000;
 
 /** One operation of an HTTP API; it is validated, documented and measured from this description alone. */
 export interface Route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType> {
@@ -36,6 +40,7 @@ const spans = new WeakMap<FastifyRequest, Span>();
 export class HttpApi {
   readonly app: FastifyInstance;
   readonly #paths: Record<string, Record<string, unknown>> = {};
+  #closing = false;
 
   constructor(title: string, service: { log: Logger; metrics: Metrics }) {
     const loggerInstance: FastifyBaseLogger = service.log;
@@ -43,7 +48,13 @@ export class HttpApi {
       loggerInstance,
       logController: new LogController({ disableRequestLogging: true }),
       bodyLimit: 65_536,
+      // A request that is here already is served.
+      return503OnClosing: false,
       routerOptions: { ignoreTrailingSlash: true },
+    });
+    this.app.addHook('onRequest', (_request, reply, done) => {
+      if (this.#closing) void reply.header('connection', 'close');
+      done();
     });
     this.#trace();
     this.#measure(service.metrics);
@@ -79,8 +90,10 @@ export class HttpApi {
     return this.app.listen({ port, host: '0.0.0.0' });
   }
 
-  /** Stops accepting, waits for open requests, closes idle connections. */
+  /** Sends clients elsewhere with its answers, then stops accepting, waits for open requests, closes idle connections. */
   async close(): Promise<void> {
+    this.#closing = true;
+    await pause(FAREWELL_MS);
     await this.app.close();
   }
 
