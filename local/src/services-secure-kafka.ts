@@ -1,0 +1,88 @@
+/** A real Kafka that takes clients by TLS and SASL alone, as clusters of companies do. For tests. */
+import { chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { run } from './exec.ts';
+import { ensureRootfs, NONROOT_UID } from './rootfs.ts';
+import { serverFolder } from './services-folder.ts';
+import { freePorts, insideCommand, ServerProcess } from './services-process.ts';
+
+export interface SecureKafka {
+  /** One `host:port`, by the name that stands in the certificate. */
+  readonly brokers: string[];
+  readonly username: string;
+  readonly password: string;
+  /** The authority of the brokers in PEM, which no client knows by itself, and the file that holds it. */
+  readonly authority: string;
+  readonly authorityPath: string;
+  stop(): Promise<void>;
+}
+
+const [USERNAME, PASSWORD] = ['bss', 'a-password-for-the-test'];
+
+/** With SCRAM-SHA-512 over TLS. @throws Failure when it does not start */
+export async function startSecureKafka(): Promise<SecureKafka> {
+  const [root, folder, ports] = await Promise.all([ensureRootfs(), serverFolder('services'), freePorts(3)]);
+  const [port = 0, internalPort = 0, controllerPort = 0] = ports;
+  const data = join(folder, 'kafka');
+  await mkdir(data);
+  const authorityPath = await makeCertificate(folder, data);
+  await writeFile(join(data, 'server.properties'), properties(port, internalPort, controllerPort));
+  await chown(data, NONROOT_UID, NONROOT_UID);
+  const inside = { root, data, uid: NONROOT_UID };
+  const credential = `SCRAM-SHA-512=[name=${USERNAME},password=${PASSWORD}]`;
+  const format = ['format', '--cluster-id', 'bss-platform-test-BBBB', '--config', '/data/server.properties', '--add-scram', credential];
+  await run('setpriv', ['--pdeathsig', 'KILL', ...insideCommand(inside, java('kafka.tools.StorageTool', ...format))]);
+  const command = java('kafka.Kafka', '/data/server.properties');
+  const server = new ServerProcess({ name: 'Kafka with TLS', command, inside, logFile: join(folder, 'kafka.log'), port });
+  const stop = async (): Promise<void> => {
+    await server.kill();
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    await server.start();
+    const authority = await readFile(authorityPath, 'utf8');
+    return { brokers: [`localhost:${port}`], username: USERNAME, password: PASSWORD, authority, authorityPath, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** A certificate that is its own authority, for the broker as one file of PEM. @returns where the authority lies */
+async function makeCertificate(folder: string, data: string): Promise<string> {
+  const [key, certificate] = [join(folder, 'broker.key'), join(folder, 'ca.crt')];
+  const subject = ['-subj', '/CN=kafka', '-addext', 'subjectAltName=DNS:localhost'];
+  await run('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', ...subject, '-keyout', key, '-out', certificate]);
+  const keystore = join(data, 'keystore.pem');
+  await writeFile(keystore, (await readFile(key, 'utf8')) + (await readFile(certificate, 'utf8')), { mode: 0o600 });
+  await chown(keystore, NONROOT_UID, NONROOT_UID);
+  return certificate;
+}
+
+function java(mainClass: string, ...args: string[]): string[] {
+  return ['java', '-Xmx512m', '-XX:+UseSerialGC', '-XX:-UsePerfData', '-cp', '/opt/kafka/libs/*', mainClass, ...args];
+}
+
+/** Clients have a listener of their own; the broker speaks to itself without ceremony. */
+function properties(port: number, internalPort: number, controllerPort: number): string {
+  const host = '127.0.0.1';
+  return `process.roles=broker,controller
+node.id=0
+controller.quorum.voters=0@${host}:${controllerPort}
+controller.listener.names=CONTROLLER
+listeners=CLIENTS://${host}:${port},INTERNAL://${host}:${internalPort},CONTROLLER://${host}:${controllerPort}
+advertised.listeners=CLIENTS://localhost:${port},INTERNAL://${host}:${internalPort}
+listener.security.protocol.map=CLIENTS:SASL_SSL,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=INTERNAL
+sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.clients.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+ssl.keystore.type=PEM
+ssl.keystore.location=/data/keystore.pem
+log.dirs=/data/kafka
+auto.create.topics.enable=false
+offsets.topic.num.partitions=5
+offsets.topic.replication.factor=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+`;
+}
