@@ -58,6 +58,31 @@ export const MISTAKES: Mistake[] = [
     message: 'write a quantity such as 250m or 2 (CPU), 512Mi or 10Gi (bytes)',
   },
   {
+    what: "The platform's own group among those of other programs",
+    spec: { consumerGroups: [{ name: 'interest-batch', topics: ['a'], deployment: 'b' }] },
+    path: 'spec.consumerGroups[0].name',
+    message: "interest-batch is the platform's own group: set workloads.interest.autoscaling",
+  },
+  {
+    what: 'A ScaledObject for the Deployment of another program',
+    spec: { consumerGroups: [{ name: 'a', topics: ['a'], deployment: 'b', autoscaling: { mode: 'keda' } }] },
+    path: 'spec.consumerGroups[0].autoscaling.mode',
+    message:
+      'the operator writes no ScaledObject for Deployments of others: write your own and remove the group here, or set mode to builtin',
+  },
+  {
+    what: 'A group of another program without topics',
+    spec: { consumerGroups: [{ name: 'a', topics: [], deployment: 'b' }] },
+    path: 'spec.consumerGroups[0].topics',
+    message: 'should have at least 1 items',
+  },
+  {
+    what: 'A group of another program twice',
+    spec: { consumerGroups: ['b', 'c'].map((deployment) => ({ name: 'a', topics: ['a'], deployment })) },
+    path: 'spec.consumerGroups[1]',
+    message: 'Duplicate value',
+  },
+  {
     what: 'A request above its limit',
     spec: interest({ resources: { requests: { cpu: 1 }, limits: { cpu: '250m' } } }),
     path: 'spec.workloads.interest.resources',

@@ -50,6 +50,7 @@ export function withProfile(raw: unknown): unknown {
   const merged = mergeObjects(profile, raw);
   for (const store of ['kafka', 'postgres', 'redis']) settleStore(merged, raw, store);
   settleScaling(merged);
+  if (Array.isArray(merged['consumerGroups'])) merged['consumerGroups'] = merged['consumerGroups'].map(settleGroup);
   merged['topics'] = withOwnTopics(raw['topics']);
   return merged;
 }
@@ -123,6 +124,14 @@ function settleScaling(merged: Raw): void {
   if (scaling['minReplicas'] === undefined && scaling['scaleToZero'] === true) scaling['minReplicas'] = 0;
   if (interest['autoscaling'] !== undefined && !isObject(interest['autoscaling'])) return;
   merged['workloads'] = { ...workloads, interest: { ...interest, autoscaling: scaling } };
+}
+
+/** As for the platform's own group: one that may stop has no least number. */
+function settleGroup(group: unknown): unknown {
+  if (!isObject(group) || !isObject(group['autoscaling'])) return group;
+  const { minReplicas, scaleToZero } = group['autoscaling'];
+  const none = scaleToZero === true && (minReplicas === undefined || minReplicas === null);
+  return none ? { ...group, autoscaling: { ...group['autoscaling'], minReplicas: 0 } } : group;
 }
 
 /** The platform's own topics, with the user's settings for them, then the user's other topics. */

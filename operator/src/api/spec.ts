@@ -1,5 +1,6 @@
 /** The spec of a BssPlatform: one zod schema from which types, defaults, CRD, Helm values schema and reference page come. */
 import { z } from 'zod';
+import { consumerGroups } from './groups.ts';
 import { objectName, resources, placement, storage } from './common.ts';
 import { withProfile } from './profiles.ts';
 import { bytes, positiveDuration, rule } from './rules.ts';
@@ -107,6 +108,7 @@ export const specSchema = z.strictObject({
   pgbouncer,
   redis,
   workloads,
+  consumerGroups,
   seedAccounts: z
     .int()
     .min(0)

@@ -28,10 +28,15 @@ export function scalePolicy(autoscaling: Autoscaling): ScalePolicy {
   };
 }
 
-/** Consumer groups to look after; none while the platform hibernates. */
+/** Consumer groups to look after, the platform's own first; none while it hibernates. */
 export function scaleTargets(platform: Pick<PlatformInput, 'name' | 'namespace' | 'spec'>): ScaleTarget[] {
+  if (platform.spec.hibernate) return [];
+  return [...ownTargets(platform), ...externalTargets(platform)];
+}
+
+function ownTargets(platform: Pick<PlatformInput, 'name' | 'namespace' | 'spec'>): ScaleTarget[] {
   const { interest } = platform.spec.workloads;
-  if (!interest.enabled || platform.spec.hibernate) return [];
+  if (!interest.enabled) return [];
   return [
     {
       group: INTEREST_GROUP,
@@ -41,4 +46,15 @@ export function scaleTargets(platform: Pick<PlatformInput, 'name' | 'namespace' 
       policy: scalePolicy(interest.autoscaling),
     },
   ];
+}
+
+/** Groups of other programs: their Deployments are not the operator's. */
+export function externalTargets({ namespace, spec }: Pick<PlatformInput, 'namespace' | 'spec'>): ScaleTarget[] {
+  return spec.consumerGroups.map(({ name, topics, deployment, autoscaling }) => ({
+    group: name,
+    topics,
+    namespace,
+    deployment,
+    policy: scalePolicy(autoscaling),
+  }));
 }
