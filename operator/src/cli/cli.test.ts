@@ -219,6 +219,27 @@ void test('status is a tree', () => {
   );
 });
 
+void test('status shows what a proposed spec would change, or what is wrong with it', () => {
+  const about = { request: '0123456789ab', observedGeneration: 1 };
+  const show = (plan: NonNullable<NonNullable<PlatformObject['status']>['plan']>) =>
+    describeStatus(platform({ conditions: [condition('Ready', 'True', 'Running')], plan }), plain);
+  const changes = [
+    { action: 'change' as const, object: 'Deployment demo-ledger', restarts: ['ImageChanged'], diff: '-x\n+y' },
+    { action: 'refused' as const, object: 'Service demo-x', message: 'taken' },
+  ];
+  assert.equal(
+    show({ ...about, result: 'Refused', summary: '1 to change', changes, omitted: 3 }),
+    `bss/demo  Running
+└─ plan (proposed, not applied)
+   ├─ 1 to change
+   ├─ change Deployment demo-ledger  restarts: ImageChanged
+   ├─ refused Service demo-x  taken
+   └─ and 3 more`,
+  );
+  const problems = [{ path: 'spec.version', message: 'write a version such as 0.1.0' }];
+  assert.match(show({ ...about, result: 'Invalid', summary: 'wrong', problems }), /└─ spec\.version: write a version such as 0\.1\.0$/);
+});
+
 void test('status of a platform that nobody has looked at', () => {
   assert.match(describeStatus(platform(undefined), plain), /^bss\/demo {2}the operator has not looked at it yet/);
 });

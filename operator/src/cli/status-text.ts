@@ -98,14 +98,16 @@ function warnings({ warnings: list = [] }: BssPlatformStatus, paint: Paint): Bra
 
 /** What the annotation proposes: the whole of it stands in status. */
 function planned({ plan }: BssPlatformStatus, paint: Paint): Branch {
-  if (plan === undefined) return { title: 'plan', lines: [] };
-  const { changes = [], omitted = 0 } = plan;
+  const branch = (lines: string[]): Branch => ({ title: 'plan (proposed, not applied)', lines });
+  if (plan === undefined) return branch([]);
+  const { summary, changes = [], problems = [], omitted = 0 } = plan;
   const lines = changes.map(({ action, object, restarts = [], message }) => {
     const notes = [...restarts.map((reason) => `restarts: ${reason}`), ...(message === undefined ? [] : [message])];
     return `${action} ${object}${notes.length > 0 ? `  ${paint('cyan', notes.join(', '))}` : ''}`;
   });
   const rest = omitted > 0 ? [`and ${omitted} more`] : [];
-  return { title: `plan (not applied): ${plan.summary}`, lines: [...lines, ...rest] };
+  const wrong = problems.map(({ path, message }) => paint('red', `${path}: ${message}`));
+  return branch([...(problems.length > 0 ? wrong : [summary]), ...lines, ...rest]);
 }
 
 function endpoints({ endpoints: list = [], secretName }: BssPlatformStatus): Branch {
