@@ -57,6 +57,17 @@ describe('group', () => {
     assert.match(group.status().problems[0]?.message ?? '', /HorizontalPodAutoscaler\/web/);
   });
 
+  it('takes neither what it left to another scaler nor what that one did for a change by hand', () => {
+    const group = groupWith({ minReplicas: 2 });
+    const cluster = { ...CLUSTER, rivals: ['HorizontalPodAutoscaler/web'] };
+    group.step(0, reading(100, 40), cluster);
+    group.step(5000, reading(100, 40), cluster);
+    group.step(10_000, reading(100, 40), { ...cluster, deployment: { replicas: 3, ready: 3, rollingOut: false } });
+    assert.deepEqual(problemsOf(group), ['ForeignScaler']);
+    group.step(15_000, reading(100, 40), { ...CLUSTER, deployment: { replicas: 3, ready: 3, rollingOut: false } });
+    assert.deepEqual(problemsOf(group), [], 'nor does anything remain of it');
+  });
+
   it('does not act on a policy that cannot work', () => {
     const group = groupWith({ minReplicas: 5, maxReplicas: 2 });
     group.step(0, reading(100, 40), CLUSTER);

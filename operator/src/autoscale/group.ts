@@ -63,10 +63,10 @@ export class Group {
   /** Takes one look in and decides. Whether the decision may be acted on is for `mayAct` to say. */
   step(at: number, reading: GroupReading, cluster: ClusterView): Decision {
     const sample = this.#judge(at, reading, cluster);
-    const manual = this.#manualChange(cluster.deployment);
+    const manual = this.#manualChange(cluster);
     const before = this.#shown();
     const { state, decision } = decide(this.#state, sample, this.target.policy);
-    this.#state = state;
+    this.#state = this.mayAct(cluster) ? state : notActed(state, cluster.deployment);
     this.#sample = sample;
     if (sample.usable) this.#lastUsable = sample;
     this.#decision = cluster.rivals.length > 0 && this.target.policy.mode === 'builtin' ? yielded(decision, cluster) : decision;
@@ -111,7 +111,7 @@ export class Group {
   /** The decision could not be carried out: the Deployment still has `replicas`. */
   failed(replicas: number, message: string): void {
     this.counters.scaleErrors++;
-    this.#state = { ...this.#state, expected: replicas, joining: null, trial: null };
+    this.#state = notActed(this.#state, { replicas });
     this.#problems = [...this.#problems, { type: 'ScaleFailed', message }];
   }
 
@@ -194,9 +194,11 @@ export class Group {
     return { ...sample, delaySeconds: memory === null ? null : this.#delay.update(memory) };
   }
 
-  #manualChange(deployment: DeploymentView | null): Problem | null {
+  /** Another scaler's changes are told by its name. */
+  #manualChange({ deployment, rivals }: ClusterView): Problem | null {
     const { expected } = this.#state;
-    if (deployment === null || expected === null || expected === deployment.replicas || this.target.policy.mode !== 'builtin') return null;
+    if (rivals.length > 0 || this.target.policy.mode !== 'builtin') return null;
+    if (deployment === null || expected === null || expected === deployment.replicas) return null;
     return {
       type: 'ManualChange',
       message: `somebody set ${deployment.replicas} replicas where ${expected} were; it is taken as the new start and may be changed again after the window`,
@@ -246,6 +248,11 @@ export class Group {
   #shown(): string {
     return `${this.#decision?.reason} ${this.#decision?.replicas} ${this.#sample?.deployment?.replicas} ${this.#sample?.usable}`;
   }
+}
+
+/** The state after a decision that is not carried out: the Deployment keeps what it has, and nobody is waited for. */
+function notActed(state: State, deployment: Pick<DeploymentView, 'replicas'> | null): State {
+  return { ...state, expected: deployment?.replicas ?? state.expected, joining: null, trial: null };
 }
 
 function rivalry(rivals: readonly string[]): string {
