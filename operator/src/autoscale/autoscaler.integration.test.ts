@@ -131,7 +131,8 @@ describe('autoscaler with real consumers', { timeout: 240_000 }, () => {
     assert.deepEqual([...new Set(acts)], ['ScaledUp', 'ScaledDown']);
   });
 
-  it('has recorded all that, to be read again and replayed under another policy', () => {
+  it('has recorded all that, to be read again and replayed under another policy', async () => {
+    await until('two looks more', () => (autoscaler.recording(PLATFORM)?.groups[0]?.decisions.length ?? 0) >= 8);
     const recording = recordingSchema.parse(JSON.parse(JSON.stringify(autoscaler.recording(PLATFORM))));
     const [group = assert.fail('no group')] = recording.groups;
     assert.ok(group.decisions.some(({ from, to }) => to > from) && group.decisions.some(({ from, to }) => to < from));

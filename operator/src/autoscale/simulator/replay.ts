@@ -48,7 +48,7 @@ export class CannotReplay extends Error {}
 
 /** One seed for all: the noise is in the recorded arrivals already. */
 const SEED = 1;
-const LEAST_DECISIONS = 12;
+const LEAST_DECISIONS = 6;
 /** Around the start-up time that was learnt. */
 const START_SPREAD_SECONDS = 1;
 
