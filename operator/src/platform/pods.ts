@@ -32,6 +32,7 @@ interface ContainerOptions {
   /** Name of the volume by mount path. */
   mounts?: Record<string, string>;
   probes?: Probes;
+  lifecycle?: V1Container['lifecycle'];
 }
 
 type Probes = Pick<V1Container, 'readinessProbe' | 'livenessProbe' | 'startupProbe'>;
@@ -62,6 +63,7 @@ export function container(input: PlatformInput, options: ContainerOptions): V1Co
     // A container that leaves no message when it ends is told apart by its last lines of log.
     terminationMessagePolicy: 'FallbackToLogsOnError',
     ...options.probes,
+    ...(options.lifecycle ? { lifecycle: options.lifecycle } : {}),
   };
 }
 

@@ -75,19 +75,17 @@ export function workload(input: PlatformInput, options: WorkloadOptions): Draft 
     secrets: options.secrets ?? [],
     gracePeriodSeconds: options.gracePeriodSeconds,
     containers: [
-      {
-        ...container(input, {
-          name,
-          image: 'workloads',
-          command: ['node', `workloads/${name}/main.ts`],
-          env: overridden(env, spec.env),
-          ports: { ...(options.http ? { http: PORTS.http } : {}), metrics },
-          resources: spec.resources,
-          mounts: options.mounts ?? {},
-          probes: probes(check('/readyz'), check('/livez')),
-        }),
+      container(input, {
+        name,
+        image: 'workloads',
+        command: ['node', `workloads/${name}/main.ts`],
+        env: overridden(env, spec.env),
+        ports: { ...(options.http ? { http: PORTS.http } : {}), metrics },
+        resources: spec.resources,
+        mounts: options.mounts ?? {},
+        probes: probes(check('/readyz'), check('/livez')),
         ...(options.http ? { lifecycle: SERVE_ON } : {}),
-      },
+      }),
     ],
     volumes: options.volumes ?? [],
   });
