@@ -58,6 +58,7 @@ export function objectsPage(): string {
     '- `app.kubernetes.io/name`, `/instance`, `/component`, `/part-of`, `/managed-by` on every object and pod, `/version` on objects.',
     '- `bss-platform.io/config-hash` on pods: changes when a configuration or Secret that the pod reads changes, which restarts it.',
     '- `bss-platform.io/template-hash` on pods: which template of their Deployment they were made from.',
+    '- `bss-platform.io/plan` on the BssPlatform: a spec of which `status.plan` tells what it would change ([how](../plan.md)).',
     '- `bss-platform.io/keep` on volumes that outlive the platform (`deletionPolicy: keep`).',
     '',
   ].join('\n');

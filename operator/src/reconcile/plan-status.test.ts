@@ -76,6 +76,19 @@ void test('a plan says what, why and how much', () => {
   assert.ok(statusSchema.safeParse({ plan: entry }).success);
 });
 
+void test('the hash of a template is no news beside what changed in it, and a restart is never left out', () => {
+  const template = (hash: string, image: string) => ({
+    spec: { template: { metadata: { annotations: { 'bss-platform.io/template-hash': hash, x: 'y' } }, image } },
+  });
+  const plan = (image: string) => {
+    const changed = change(1, template('1111', 'a'), template('2222', image), { restarts: ['TemplateChanged'] });
+    return planEntry(ABOUT, { changes: [changed], warnings: [] });
+  };
+  assert.match(plan('b').changes?.[0]?.diff ?? '', /^-\s+image: a\n\+\s+image: b$/m);
+  assert.ok(!JSON.stringify(plan('b')).includes('2222'));
+  assert.deepEqual(plan('a').changes, [{ action: 'change', object: 'ConfigMap a-1', restarts: ['TemplateChanged'] }]);
+});
+
 void test('what cannot be applied makes the plan a refused one, and nothing to do is said', () => {
   const refused: PlannedChange = { action: 'refused', kind: 'Service', name: 'a-x', restarts: [], refusal: 'it belongs to somebody else' };
   const entry = planEntry(ABOUT, { changes: [refused], warnings: [] });

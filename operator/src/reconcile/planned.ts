@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { createTwoFilesPatch } from 'diff';
 import { stringify } from 'yaml';
+import { TEMPLATE_ANNOTATION } from '../platform/index.ts';
 import { withoutBookkeeping, type KubernetesObject } from '../runtime/index.ts';
 
 export interface PlannedChange {
@@ -20,8 +21,8 @@ export interface PlannedChange {
 export const VERSION_LABEL = 'app.kubernetes.io/version';
 
 /** The version is a label of every object, so that an upgrade changes them all: what nobody needs to read. */
-export function isRelabelled({ action, before, after }: PlannedChange): boolean {
-  return action === 'change' && yaml(before) === yaml(after);
+export function isRelabelled({ action, before, after, restarts }: PlannedChange): boolean {
+  return action === 'change' && restarts.length === 0 && yaml(before) === yaml(after);
 }
 
 /** The difference as lines of a unified diff, without its head; empty for what is not changed in place or replaced. */
@@ -49,8 +50,12 @@ function yaml(object: KubernetesObject | undefined): string {
   const { status: _status, metadata, ...rest } = withoutBookkeeping(withoutSecrets(object));
   const { uid: _uid, creationTimestamp: _time, labels = {}, ...kept } = metadata;
   const { [VERSION_LABEL]: _version, ...telling } = labels;
-  return stringify({ ...rest, metadata: { ...kept, labels: telling } }, { sortMapEntries: true, lineWidth: 0 });
+  const text = stringify({ ...rest, metadata: { ...kept, labels: telling } }, { sortMapEntries: true, lineWidth: 0 });
+  // It changes with anything else in a template, and says nothing of its own.
+  return text.replace(TEMPLATE_HASH, '');
 }
+
+const TEMPLATE_HASH = new RegExp(`^ *${TEMPLATE_ANNOTATION.replaceAll('.', '[.]')}: .*\\n`, 'm');
 
 /** A Secret with the hashes of its values in their place; every other object as it is. Equal values have equal hashes, so a change still shows. */
 export function withoutSecrets(object: KubernetesObject): KubernetesObject {
