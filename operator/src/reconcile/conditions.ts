@@ -81,11 +81,10 @@ function rotationFinding(previous: BssPlatformStatus | undefined, outcome: Acted
   const { underWay, request, waitsFor } = outcome.rotation;
   if (outcome.type === 'paused' && old !== undefined) return { ...old, type: 'Rotating' };
   if (underWay && !told) return yes('Rotating', 'IntroducingNew', 'the database and PgBouncer are told of the new passwords');
-  if (underWay) {
-    const shown = [...waitsFor.slice(0, 4), ...(waitsFor.length > 4 ? [`${waitsFor.length - 4} more`] : [])].join(', ');
-    return yes('Rotating', 'ReplacingPods', `the former passwords are good until nothing uses them${shown && `; waits for ${shown}`}`);
-  }
-  if (!told && old?.status === 'True') return yes('Rotating', 'LockingFormer', 'the former passwords are locked');
+  const shown = [...waitsFor.slice(0, 4), ...(waitsFor.length > 4 ? [`${waitsFor.length - 4} more`] : [])].join(', ');
+  const waits = shown && `; waits for ${shown}`;
+  if (underWay) return yes('Rotating', 'ReplacingPods', `the former passwords are good until nothing uses them${waits}`);
+  if (waitsFor.length > 0 && old?.status === 'True') return yes('Rotating', 'LockingFormer', `the former passwords are locked${waits}`);
   return request === undefined ? no('Rotating', 'NeverAsked', '') : no('Rotating', 'Rotated', `request "${request}" is done`);
 }
 

@@ -30,7 +30,7 @@ export interface RotationState {
   underWay: boolean;
   /** The request that was taken up last. */
   request: string | undefined;
-  /** What may still use the former values. */
+  /** What may still use the former values, or accept them. */
   waitsFor: string[];
 }
 

@@ -53,7 +53,7 @@ const ready = after(acted());
 const rotation = (underWay: boolean, ...waitsFor: string[]) => ({ underWay, request: 'one', waitsFor });
 const introducing = after(acted({ rotation: rotation(true, 'migrate'), components: [starting('migrate'), held('gateway')] }), ready);
 const replacing = after(acted({ rotation: rotation(true, 'gateway'), components: [well('migrate'), starting('gateway')] }), introducing);
-const locking = after(acted({ rotation: rotation(false), components: [starting('migrate'), held('gateway')] }), replacing);
+const locking = after(acted({ rotation: rotation(false, 'migrate'), components: [starting('migrate'), held('gateway')] }), replacing);
 const rotated = after(acted({ rotation: rotation(false) }), locking);
 
 interface Row {
@@ -323,7 +323,7 @@ describe('rotation', () => {
     ['done', rotated, { Rotating: ['False', 'Rotated', 'request "one" is done'], Ready: ['True', 'Running'] }],
     [
       'fell ill later',
-      after(acted({ rotation: rotation(false), components: [starting('migrate')] }), rotated),
+      after(acted({ rotation: rotation(false, 'migrate'), components: [starting('migrate')] }), rotated),
       { Rotating: ['False', 'Rotated'] },
     ],
     [
