@@ -1,0 +1,120 @@
+/** A rotation of the generated passwords on a real cluster, while requests and events keep coming. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Gateway } from '../../local/src/demo/platform.ts';
+import { assertSound, component, Environment, MINUTE, NAMESPACE, PLATFORM, secondsSince } from './environment.ts';
+
+/** With each look at the platform. */
+const EVENTS = 1_000;
+const LOOK_MS = 2_000;
+
+let env: Environment;
+
+before(
+  async () => {
+    env = await Environment.start();
+  },
+  { timeout: 20 * MINUTE },
+);
+after(() => env.end(), { timeout: 2 * MINUTE });
+
+/** Requests through gateway, ledger, PgBouncer and Postgres, one after the other on several ways at once. */
+class Load {
+  readonly #url: string;
+  readonly #ways: Promise<void>[];
+  #stopped = false;
+  served = 0;
+  readonly failures: string[] = [];
+
+  constructor(url: string, ways: number) {
+    this.#url = url;
+    this.#ways = Array.from({ length: ways }, () => this.#keepAsking());
+  }
+
+  async #keepAsking(): Promise<void> {
+    while (!this.#stopped) {
+      try {
+        const response = await fetch(`${this.#url}/api/v1/accounts?limit=5`);
+        const text = await response.text();
+        if (response.ok) this.served += 1;
+        else this.failures.push(`${response.status} ${text}`);
+      } catch (error) {
+        const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
+        this.failures.push(`${String(error)}${cause}`);
+      }
+      await pause(10);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.#ways);
+  }
+}
+
+interface Rotating {
+  reason: string;
+  message: string;
+}
+
+async function rotating(): Promise<Rotating | undefined> {
+  return (await env.platform.get())?.status?.conditions?.find(({ type }) => type === 'Rotating');
+}
+
+/** Pods of PgBouncer; each one's exporter reaches it. */
+async function poolers(): Promise<string[]> {
+  const list = await env.kubectl.json<{ items: { metadata: { name: string } }[] }>([
+    'get',
+    'pods',
+    '-n',
+    NAMESPACE,
+    '-l',
+    component('pgbouncer'),
+  ]);
+  const names = list.items.map(({ metadata }) => metadata.name);
+  for (const name of names) {
+    const path = `/api/v1/namespaces/${NAMESPACE}/pods/${name}:9127/proxy/metrics`;
+    assert.match(await env.kubectl.run(['get', '--raw', path]), /^pgbouncer_up 1$/m);
+  }
+  return names;
+}
+
+void test('no request fails and no event is lost while all passwords change', { timeout: 9 * MINUTE }, async (t) => {
+  const { kubectl, platform, gateway } = env;
+  const [token, start] = [gateway.debugToken, await gateway.ledgerCheck()];
+  const former = await poolers();
+  const load = new Load(gateway.url, 4);
+  let accepted = 0;
+  const begun = Date.now();
+  const request = `e2e-${begun}`;
+  try {
+    await kubectl.run(['annotate', 'bss', PLATFORM, '-n', NAMESPACE, `bss-platform.io/rotate-credentials=${request}`]);
+    let last = '';
+    const look = async () => {
+      const { reason = '', message = '' } = (await rotating()) ?? {};
+      if (reason !== last) t.diagnostic(`${secondsSince(begun)} s: ${reason}`);
+      last = reason;
+      // Whoever reads the token and sends it at once is let in, wherever the rotation is.
+      accepted += await new Gateway(gateway.url, await platform.credential('debug-token')).seed(EVENTS);
+      return reason === 'Rotated' && message.includes(request);
+    };
+    while (!(await look())) await pause(LOOK_MS);
+    const end = await env.untilApplied(start, accepted);
+    assertSound(end);
+    assert.equal(end.transactions - start.transactions, accepted);
+  } finally {
+    await load.stop();
+  }
+  t.diagnostic(`${load.served} requests in ${secondsSince(begun)} s, ${load.failures.length} failed; ${accepted} events`);
+  assert.deepEqual(load.failures, []);
+  await env.waitReady(MINUTE);
+  assert.deepEqual(await poolers(), former, 'PgBouncer is not replaced');
+  const fresh = await platform.credential('debug-token');
+  assert.notEqual(fresh, token);
+  const status = async (bearer: string) =>
+    (await fetch(`${gateway.url}/debug/seed`, { ...SEED_ONE, headers: { ...SEED_ONE.headers, authorization: `Bearer ${bearer}` } })).status;
+  assert.deepEqual([await status(fresh), await status(token)], [202, 401]);
+});
+
+const SEED_ONE = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ count: 1 }) };
