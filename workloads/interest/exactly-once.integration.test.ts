@@ -132,4 +132,15 @@ await test('Kafka is killed and comes back', LIMIT, () =>
   }),
 );
 
+await test('positions that Kafka has not heard of are told to it, with no event to come', LIMIT, async () => {
+  if (consumers.size === 0) await (await join()).ready();
+  await traffic.burst(1_000);
+  await platform.drained();
+  for (const consumer of consumers) assert.equal(await leave(consumer, 'SIGTERM'), 0);
+  await platform.rewindCommits();
+  await (await join()).ready();
+  await platform.drained(20_000);
+  await settled();
+});
+
 await platform.stop();

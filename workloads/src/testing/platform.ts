@@ -7,6 +7,7 @@ import type { LedgerCheck } from '../../ledger/store.ts';
 import { migrate } from '../../migrate/migrate.ts';
 import type { InterestTransaction } from '../events/interest-transaction.ts';
 import { KafkaAdmin } from '../kernel/kafka/admin.ts';
+import { createKafka } from '../kernel/kafka/client.ts';
 import { KafkaProducer } from '../kernel/kafka/producer.ts';
 import type { OutgoingRecord } from '../kernel/kafka/producer.ts';
 import { createLogger } from '../kernel/log.ts';
@@ -29,17 +30,17 @@ export class TestPlatform {
   readonly admin: KafkaAdmin;
   /** Ids and currencies of the customer accounts. */
   readonly accounts: { id: string; currency: string }[] = [];
+  readonly #log = createLogger(
+    { service: 'test', platform: 'test', namespace: 'test', pod: 'test' },
+    process.env['TEST_LOG_LEVEL'] ?? 'silent',
+  );
   readonly #database: Pool;
   readonly #workloads: Workload[] = [];
 
   private constructor(services: Services) {
     this.services = services;
-    const log = createLogger(
-      { service: 'test', platform: 'test', namespace: 'test', pod: 'test' },
-      process.env['TEST_LOG_LEVEL'] ?? 'silent',
-    );
-    this.producer = new KafkaProducer(this.#connection(), 'test', log, new Metrics({}));
-    this.admin = new KafkaAdmin(this.#connection(), 'test', log);
+    this.producer = new KafkaProducer(this.#connection(), 'test', this.#log, new Metrics({}));
+    this.admin = new KafkaAdmin(this.#connection(), 'test', this.#log);
     this.#database = new Pool({ connectionString: services.postgres.url('ledger'), max: 2, connectionTimeoutMillis: 2_000 });
     this.#database.on('error', () => undefined);
   }
@@ -140,6 +141,17 @@ export class TestPlatform {
       },
       limitMs,
     );
+  }
+
+  /** Has Kafka forget how far the group has come; the group must be without members. */
+  async rewindCommits(): Promise<void> {
+    const admin = createKafka(this.#connection(), 'test', this.#log).admin();
+    await admin.connect();
+    try {
+      await admin.resetOffsets({ groupId: GROUP, topic: TOPIC, earliest: true });
+    } finally {
+      await admin.disconnect();
+    }
   }
 
   /** A valid event for account number `index`. */

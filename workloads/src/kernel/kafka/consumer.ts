@@ -200,9 +200,25 @@ export class BatchConsumer {
     try {
       const positions = await this.#options.onAssigned(partitions);
       for (const [partition, offset] of positions) consumer.seek({ topic: this.#options.topic, partition, offset: offset.toString() });
+      await this.#tell(consumer, positions);
       this.#state = 'joined';
     } catch (error) {
       this.#options.onFatal(error);
+    }
+  }
+
+  /**
+   * Commits the positions that are continued from. Kafka's copy of them stays behind when Kafka goes away between a write and its commit:
+   * with no event to come it would show a lag for ever.
+   */
+  async #tell(consumer: Consumer, positions: Map<number, bigint>): Promise<void> {
+    const { topic } = this.#options;
+    const offsets = [...positions].map(([partition, offset]) => ({ topic, partition, offset: offset.toString() }));
+    if (offsets.length === 0) return;
+    try {
+      await consumer.commitOffsets(offsets);
+    } catch (error) {
+      this.#log.warn({ error }, 'Kafka did not take the positions; it is told again with the next batch or assignment');
     }
   }
 
