@@ -84,7 +84,8 @@ async function dryRun({ client, platform, signal }: Pass, spec: Record<string, u
   try {
     return await client.patch<PlatformObject>(referenceOf(platform), { spec }, { dryRun: true, signal });
   } catch (error) {
-    if (!(error instanceof KubeError) || error.reason !== 'Invalid') throw error;
+    if (!(error instanceof KubeError) || error.retriable || error.reason === 'Aborted') throw error;
+    // Rules of the definition name the field; policies of the cluster that forbid the change need not.
     const causes = error.causes.map(({ field = 'spec', message = '' }) => ({ path: field, message }));
     return causes.length > 0 ? causes : [{ path: 'spec', message: error.message }];
   }
