@@ -1,0 +1,413 @@
+/**
+ * The autoscaler at work on a real cluster: how fast it acts, what it costs, and that it holds still where scaling would do harm or no good.
+ * Every test prints its figures. OUTAGE_SECONDS sets how long Kafka is away (default 30).
+ */
+import assert from 'node:assert/strict';
+import { after, before, test, type TestContext } from 'node:test';
+import process from 'node:process';
+import type { Kafka, Producer } from 'kafkajs';
+import { until, type Condition, type ConsumerGroup, type LedgerCheck } from '../../local/src/demo/platform.ts';
+import {
+  assertSound,
+  component,
+  Environment,
+  MINUTE,
+  NAMESPACE,
+  OPERATOR,
+  OPERATOR_NAMESPACE,
+  PLATFORM,
+  secondsSince,
+} from './environment.ts';
+import { GROUP, GroupRecorder, kafkaAt, Load, type Account, type Sent } from './events.ts';
+import { fewestPodSeconds, percentile, podSeconds, rebalancePauses, rebalancesOf, worstDelay, type GroupLook } from './figures.ts';
+import { DeploymentWatch } from './watch.ts';
+
+const DEPLOYMENT = `${PLATFORM}-interest`;
+const AUTOSCALING = { minReplicas: 1, maxReplicas: 4, maxDelay: '15s', scaleToZero: null, idleTime: null };
+/** Small transactions, so that a replica commits about once a second, and processor enough to start and to join without delay. */
+const NORMAL = { batch: { maxRecords: 1000 }, resources: { limits: { cpu: '500m' } }, autoscaling: AUTOSCALING };
+const AS_BEFORE = { batch: null, resources: { limits: { cpu: '200m' } }, autoscaling: AUTOSCALING };
+const MAX_DELAY_SECONDS = 15;
+/** Events per second: far too much for one replica, and less than four can do. */
+const BUSY = 2500;
+const OUTAGE_SECONDS = Number(process.env['OUTAGE_SECONDS'] ?? 30);
+
+/**
+ * Every transaction of the journal takes a millisecond that costs no processor: a replica does less than 1,000 events a second on any machine,
+ * and four of them four times that. With `shared` the writers take turns, as they would at a limit that all of them share.
+ */
+function slowJournal({ shared }: { shared: boolean }): string {
+  return `
+CREATE OR REPLACE FUNCTION slow_down() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  ${shared ? 'PERFORM pg_advisory_xact_lock(42);' : ''}
+  PERFORM pg_sleep((SELECT count(*) FROM inserted) * 0.001);
+  RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER slow_down AFTER INSERT ON journal_transaction
+  REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION slow_down();`;
+}
+const FAST_JOURNAL = 'DROP TRIGGER IF EXISTS slow_down ON journal_transaction; DROP FUNCTION IF EXISTS slow_down();';
+
+const HPA = {
+  apiVersion: 'autoscaling/v2',
+  kind: 'HorizontalPodAutoscaler',
+  metadata: { name: 'foreign', namespace: NAMESPACE },
+  spec: {
+    scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: DEPLOYMENT },
+    minReplicas: 1,
+    maxReplicas: 2,
+    metrics: [{ type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 90 } } }],
+  },
+};
+
+let env: Environment;
+let kafka: Kafka;
+let producer: Producer;
+let load: Load;
+
+before(
+  async () => {
+    env = await Environment.start();
+    kafka = kafkaAt(await env.target.forward(NAMESPACE, `${PLATFORM}-kafka`, 9092));
+    producer = kafka.producer({ allowAutoTopicCreation: false });
+    await producer.connect();
+    const response = await fetch(`${env.gateway.url}/api/v1/accounts?limit=10000`);
+    const { accounts } = (await response.json()) as { accounts: Account[] };
+    load = new Load(producer, accounts);
+    await sql(slowJournal({ shared: false }));
+    await env.setInterest(NORMAL);
+  },
+  { timeout: 20 * MINUTE },
+);
+
+after(
+  async () => {
+    if (env === undefined) return;
+    try {
+      await producer?.disconnect();
+      await sql(FAST_JOURNAL);
+      await env.setInterest(AS_BEFORE);
+    } finally {
+      await env.end();
+    }
+  },
+  { timeout: 4 * MINUTE },
+);
+
+/** The part of a group's status that only these tests read. */
+interface GroupStatus extends ConsumerGroup {
+  readonly ratePerReplica?: number;
+  readonly learned?: { readonly ratePerReplica: number; readonly startupSeconds: number; readonly observations: number };
+}
+
+async function groupStatus(): Promise<GroupStatus> {
+  const groups: readonly GroupStatus[] | undefined = (await env.platform.get())?.status?.consumerGroups;
+  const group = groups?.find(({ name }) => name === GROUP);
+  if (group === undefined) throw new Error(`status says nothing of the group ${GROUP}`);
+  return group;
+}
+
+async function condition(type: string): Promise<Condition | undefined> {
+  return (await env.platform.get())?.status?.conditions?.find((one) => one.type === type);
+}
+
+/** Waits until a condition holds for a reason; resolves to its message. */
+function untilCondition(type: string, reason: string, timeoutMs: number): Promise<string> {
+  return until(`condition ${type} ${reason}`, timeoutMs, async () => {
+    const found = await condition(type);
+    return found?.reason === reason ? found.message || reason : undefined;
+  });
+}
+
+async function sql(text: string): Promise<void> {
+  const password = await env.platform.credential('postgres-password');
+  const url = `postgresql://postgres:${password}@127.0.0.1:5432/ledger`;
+  const psql = '/usr/lib/postgresql/17/bin/psql';
+  await env.kubectl.run(
+    ['exec', '-i', '-n', NAMESPACE, `${PLATFORM}-postgres-0`, '-c', 'postgres', '--', psql, '-qv', 'ON_ERROR_STOP=1', url],
+    { input: text },
+  );
+}
+
+/** What is seen of the group and its Deployment while a test runs. */
+interface Scene {
+  readonly watch: DeploymentWatch;
+  readonly recorder: GroupRecorder;
+  readonly start: LedgerCheck;
+}
+
+/** Runs a test on a group at rest: nothing waits, one replica. What it changed it must change back. */
+async function onGroupAtRest(act: (scene: Scene) => Promise<void>): Promise<void> {
+  const watch = await DeploymentWatch.start(env.kubectl, NAMESPACE, DEPLOYMENT);
+  const recorder = new GroupRecorder(kafka);
+  try {
+    await until('nothing to wait', 3 * MINUTE, () => Promise.resolve(recorder.lag === 0));
+    // What the test before left is not waited for: the autoscaler takes a change by hand for a new start.
+    if (watch.replicas > 1) await env.kubectl.run(['scale', 'deployment', DEPLOYMENT, '-n', NAMESPACE, '--replicas=1']);
+    await until('one replica alone', MINUTE, async () => {
+      const { wanted, ready } = await env.platform.replicas('interest');
+      const last = recorder.looks.at(-1);
+      return wanted === 1 && ready === 1 && last?.stable === true && last.members.length === 1 && recorder.lag === 0;
+    });
+    await act({ watch, recorder, start: await env.gateway.ledgerCheck() });
+  } finally {
+    watch.stop();
+    await recorder.stop();
+  }
+}
+
+function untilCommitted(recorder: GroupRecorder, timeoutMs = 3 * MINUTE): Promise<unknown> {
+  const asked = Date.now();
+  return until('every event to be committed', timeoutMs, () => Promise.resolve(recorder.lag === 0 && recorder.lookedAt > asked + 500), 250);
+}
+
+/** Each event that was sent is in the ledger, once. */
+async function assertApplied(start: LedgerCheck, count: number): Promise<void> {
+  const end = await env.untilApplied(start, count);
+  assertSound(end);
+  assert.equal(end.transactions - start.transactions, count, 'events applied');
+}
+
+test('to zero when idle, back for one event, and up without a known rate', { timeout: 6 * MINUTE }, (t) =>
+  onGroupAtRest(async ({ watch, recorder, start }) => {
+    try {
+      const changed = Date.now();
+      await env.setInterest({ autoscaling: { minReplicas: 0, scaleToZero: true, idleTime: '10s' } });
+      await watch.until((replicas) => replicas === 0, 2 * MINUTE);
+      t.diagnostic(`0 replicas ${secondsSince(changed)} s after idleTime was set to 10 s`);
+      await until('no pod', MINUTE, async () => (await env.platform.replicas('interest')).ready === 0);
+      const sentAt = await load.one();
+      const up = await watch.until((replicas) => replicas > 0, MINUTE);
+      await untilCommitted(recorder, MINUTE);
+      t.diagnostic(`an event: scale request after ${seconds(up.at - sentAt)} s, applied after ${secondsSince(sentAt)} s`);
+      assert.equal(up.replicas, 1);
+      assert.ok(up.at - sentAt < 6000, 'from the event to the scale request in under 6 s');
+      await env.setInterest(NORMAL);
+      const burst = await load.flow(BUSY, 8);
+      await watch.until((replicas) => replicas > 1, MINUTE);
+      t.diagnostic(`a first burst, the rate still unknown: ${watch.describe(burst.firstAt)}`);
+      await untilCommitted(recorder);
+      await assertApplied(start, 1 + burst.count);
+    } finally {
+      await env.setInterest(NORMAL);
+    }
+  }),
+);
+
+test('up within seconds of a jump in arrivals, and down after it', { timeout: 6 * MINUTE }, (t) =>
+  onGroupAtRest(async ({ watch, recorder, start }) => {
+    const calm = await load.flow(300, 15);
+    const jump = await load.flow(BUSY, 30);
+    await untilCommitted(recorder);
+    const drained = Date.now();
+    await watch.until((replicas) => replicas === 1, 3 * MINUTE);
+    const looks = [...recorder.looks];
+    const rate = (await groupStatus()).ratePerReplica ?? 0;
+    reportJump(t, watch, jump, looks);
+    reportPods(t, watch, jump, rate, drained);
+    reportPauses(t, looks);
+    await assertApplied(start, calm.count + jump.count);
+  }),
+);
+
+function reportJump(t: TestContext, watch: DeploymentWatch, { firstAt }: Sent, looks: readonly GroupLook[]): void {
+  const up = watch.changes.find(({ at, replicas }) => at > firstAt && replicas > 1);
+  assert.ok(up !== undefined, 'replicas were added');
+  const delay = worstDelay(looks);
+  t.diagnostic(`from 300/s to ${BUSY}/s: up to ${up.replicas} after ${seconds(up.at - firstAt)} s; worst delay ${delay.toFixed(1)} s`);
+  t.diagnostic(`replicas: ${watch.describe(firstAt)}`);
+  assert.ok(up.at - firstAt < 6000, 'from the jump to the scale request in under 6 s');
+  assert.ok(delay < MAX_DELAY_SECONDS + 20, 'delay never above maxDelay + 20 s');
+}
+
+function reportPods(t: TestContext, watch: DeploymentWatch, jump: Sent, rate: number, drained: number): void {
+  const down = watch.changes.at(-1)?.at ?? drained;
+  const used = podSeconds(watch.changes, jump.firstAt, down);
+  const lasted = jump.count / BUSY;
+  const fewest = fewestPodSeconds(jump.count, lasted, rate, (down - jump.firstAt) / 1000 - lasted);
+  const share = (used / fewest).toFixed(2);
+  t.diagnostic(`pod-seconds ${used.toFixed(0)}, the fewest possible at ${rate}/s each are ${fewest.toFixed(0)}: ${share} times`);
+  t.diagnostic(`no lag ${seconds(drained - jump.firstAt)} s after the jump, back at one replica ${seconds(down - drained)} s later`);
+}
+
+function reportPauses(t: TestContext, looks: readonly GroupLook[]): void {
+  const pauses = rebalancePauses(looks);
+  const [half, most, worst] = [percentile(pauses, 0.5), percentile(pauses, 0.95), percentile(pauses, 1)];
+  const of = `${pauses.length} pauses of partitions in ${rebalancesOf(looks).length} rebalances`;
+  t.diagnostic(`${of}: median ${half.toFixed(1)} s, p95 ${most.toFixed(1)} s, worst ${worst.toFixed(1)} s`);
+}
+
+test('replicas changed by hand: reported, and taken as a new start', { timeout: 4 * MINUTE }, (t) =>
+  onGroupAtRest(async ({ watch }) => {
+    const reported = new Set((await manualChanges()).map(({ key }) => key));
+    const changed = Date.now();
+    await env.kubectl.run(['scale', 'deployment', DEPLOYMENT, '-n', NAMESPACE, '--replicas=3']);
+    const note = await until('an event about it', MINUTE, async () => (await manualChanges()).find(({ key }) => !reported.has(key)));
+    t.diagnostic(`reported ${secondsSince(changed)} s after the change: ${note.message}`);
+    await watch.until((replicas) => replicas === 1, 2 * MINUTE);
+    t.diagnostic(`replicas: ${watch.describe(changed)}`);
+  }),
+);
+
+/** The events about changes by hand; `key` changes when one is repeated. */
+async function manualChanges(): Promise<{ key: string; message: string }[]> {
+  interface Event {
+    readonly metadata: { readonly uid: string };
+    readonly reason: string;
+    readonly message: string;
+    readonly series?: { readonly count: number };
+  }
+  const { items } = await env.kubectl.json<{ items: Event[] }>(['get', 'events', '-n', NAMESPACE]);
+  return items
+    .filter(({ reason }) => reason === 'ManualChange')
+    .map(({ metadata, message, series }) => ({ key: `${metadata.uid}/${series?.count ?? 1}`, message }));
+}
+
+test('a partition that is hot alone is named, and gets no replicas that it cannot use', { timeout: 4 * MINUTE }, (t) =>
+  onGroupAtRest(async ({ watch, recorder, start }) => {
+    const started = Date.now();
+    const named = { done: false };
+    const naming = untilCondition('ScalingLimited', 'HotPartition', 90_000).finally(() => (named.done = true));
+    const flowing = load.onOnePartition().flow(2000, 60, { enough: () => named.done });
+    const [sent, message] = await Promise.all([flowing, naming]);
+    t.diagnostic(`named ${secondsSince(started)} s after the first event: ${message}`);
+    assert.match(message, /interest\.transaction\.v1\/\d+ alone/);
+    t.diagnostic(`replicas: ${watch.describe(started)}`);
+    // One for the partition, one for the others: evenly spread, the same load would need all four.
+    assert.ok(watch.most(started) <= 2, 'no replicas that the partition cannot use');
+    await untilCommitted(recorder);
+    await assertApplied(start, sent.count);
+  }),
+);
+
+test('the operator killed in the middle of a burst: nothing is forgotten, no replica is taken away', { timeout: 5 * MINUTE }, (t) =>
+  onGroupAtRest(async ({ watch, recorder, start }) => {
+    const flowing = load.flow(BUSY, 30);
+    const peak = await watch.until((replicas) => replicas > 1, MINUTE);
+    const known = (await groupStatus()).learned;
+    assert.ok(known !== undefined, 'a rate was learnt before');
+    const killed = Date.now();
+    await env.killPods(OPERATOR_NAMESPACE, OPERATOR);
+    const sent = await flowing;
+    await env.kubectl.run(['rollout', 'status', 'deployment/bss-operator', '-n', OPERATOR_NAMESPACE, '--timeout=60s']);
+    await untilCommitted(recorder);
+    const lowest = Math.min(...watch.since(killed).map(({ replicas }) => replicas), peak.replicas);
+    const now = (await groupStatus()).learned;
+    t.diagnostic(`no lag ${secondsSince(killed)} s after the kill; replicas until then: ${watch.describe(killed)}`);
+    t.diagnostic(
+      `learnt before: ${known.ratePerReplica}/s of ${known.observations}, after: ${now?.ratePerReplica}/s of ${now?.observations}`,
+    );
+    assert.equal(lowest, peak.replicas, 'the fewest replicas before the lag was gone');
+    assert.ok((now?.observations ?? 0) >= known.observations, 'what was learnt is kept');
+    await assertApplied(start, sent.count);
+  }),
+);
+
+test('another scaler of the Deployment: the autoscaler says so and stands back until it is gone', { timeout: 6 * MINUTE }, (t) =>
+  onGroupAtRest(async ({ watch, recorder, start }) => {
+    const made = Date.now();
+    let sent: Sent;
+    try {
+      await env.kubectl.run(['apply', '-f', '-'], { input: JSON.stringify(HPA) });
+      const message = await untilCondition('ScalingLimited', 'ForeignScaler', MINUTE);
+      t.diagnostic(`named ${secondsSince(made)} s after it was made: ${message}`);
+      assert.match(message, /HorizontalPodAutoscaler\/foreign/);
+      assert.equal((await groupStatus()).reason, 'ForeignScaler');
+      sent = await load.flow(BUSY, 15);
+      assert.deepEqual(watch.since(made), [], 'changes of replicas while the other scaler is there');
+    } finally {
+      await env.kubectl.run(['delete', 'hpa', 'foreign', '-n', NAMESPACE, '--ignore-not-found']);
+    }
+    const removed = Date.now();
+    const up = await watch.until((replicas) => replicas > 1, MINUTE);
+    t.diagnostic(`resumed ${seconds(up.at - removed)} s after it was removed; replicas: ${watch.describe(made)}`);
+    await untilCondition('ScalingLimited', 'NotLimited', MINUTE);
+    await untilCommitted(recorder);
+    await assertApplied(start, sent.count);
+  }),
+);
+
+test('a database that is the limit: the autoscaler stops adding replicas and says so', { timeout: 6 * MINUTE }, (t) =>
+  onGroupAtRest(async ({ watch, recorder, start }) => {
+    const started = Date.now();
+    const named = { done: false };
+    let sent: Sent;
+    try {
+      await sql(slowJournal({ shared: true }));
+      const naming = untilCondition('ScalingLimited', 'Ineffective', 2 * MINUTE).finally(() => (named.done = true));
+      const flowing = load.flow(1500, 110, { enough: () => named.done });
+      const [done, message] = await Promise.all([flowing, naming]);
+      sent = done;
+      const limited = await watch.until((replicas) => replicas <= 2, MINUTE);
+      t.diagnostic(`said ${secondsSince(started)} s after the load began: ${message}`);
+      t.diagnostic(`replicas: ${watch.describe(started)}; most ${watch.most(started)}, then ${limited.replicas}`);
+    } finally {
+      await sql(slowJournal({ shared: false }));
+    }
+    const recovered = Date.now();
+    await untilCommitted(recorder);
+    t.diagnostic(`the lock gone: no lag ${secondsSince(recovered)} s later`);
+    await assertApplied(start, sent.count);
+  }),
+);
+
+test('Kafka away at full lag: replicas are held, and work goes on soon after its return', { timeout: 8 * MINUTE }, (t) =>
+  onGroupAtRest(async ({ watch, recorder, start }) => {
+    const flowing = load.flow(BUSY, 25);
+    await watch.until((replicas) => replicas > 1, MINUTE);
+    const sent = await flowing;
+    const restarts = await operatorRestarts();
+    const [stopped, lag, held] = [Date.now(), recorder.lag, watch.replicas];
+    const returned = await withKafkaAway(async () => {
+      const message = await untilCondition('LagUnknown', 'LagUnknown', MINUTE);
+      t.diagnostic(`stopped with ${lag} events waiting and ${held} replicas; LagUnknown after ${secondsSince(stopped)} s: ${message}`);
+      assert.equal((await groupStatus()).lag, undefined, 'a lag that is not known is not shown as zero');
+    }, stopped);
+    const committed = total(recorder.looks.at(-1));
+    await until('an event to be committed', MINUTE, () => Promise.resolve(total(recorder.looks.at(-1)) > committed), 250);
+    const working = secondsSince(returned);
+    await untilCondition('LagUnknown', 'LagKnown', MINUTE);
+    const known = secondsSince(returned);
+    t.diagnostic(
+      `away for ${seconds(returned - stopped)} s; after its return events were applied in ${working} s, the lag was known in ${known} s`,
+    );
+    const fewest = Math.min(held, ...watch.since(stopped).flatMap(({ at, replicas }) => (at < returned ? [replicas] : [])));
+    assert.equal(fewest, held, 'the fewest replicas while Kafka was away');
+    assert.equal(await operatorRestarts(), restarts, 'restarts of the operator');
+    assert.ok(Number(working) < 15 && Number(known) < 15, 'normal work within 15 s of its return');
+    await untilCommitted(recorder);
+    await assertApplied(start, sent.count);
+  }),
+);
+
+/**
+ * Takes the broker away for OUTAGE_SECONDS: its pod is deleted, and the node takes no new one until then. The operator cannot put that right.
+ * @returns when the broker was back, epoch milliseconds
+ */
+async function withKafkaAway(meanwhile: () => Promise<void>, since: number): Promise<number> {
+  const node = (await env.kubectl.run(['get', 'nodes', '-o', 'jsonpath={.items[0].metadata.name}'])).trim();
+  try {
+    await env.kubectl.run(['cordon', node]);
+    await env.kubectl.run(['delete', 'pod', '-n', NAMESPACE, '-l', component('kafka')]);
+    await meanwhile();
+    await until('the outage to be over', (OUTAGE_SECONDS + 10) * 1000, () => Promise.resolve(Date.now() - since > OUTAGE_SECONDS * 1000));
+  } finally {
+    await env.kubectl.run(['uncordon', node]);
+  }
+  await env.kubectl.run(['rollout', 'status', `statefulset/${PLATFORM}-kafka`, '-n', NAMESPACE, '--timeout=120s']);
+  return Date.now();
+}
+
+async function operatorRestarts(): Promise<string> {
+  const path = 'jsonpath={range .items[*]}{.metadata.name} {.status.containerStatuses[*].restartCount};{end}';
+  return env.kubectl.run(['get', 'pods', '-n', OPERATOR_NAMESPACE, '-l', OPERATOR, '-o', path]);
+}
+
+function total(look: GroupLook | undefined): number {
+  return look?.committed.reduce((sum, one) => sum + one, 0) ?? 0;
+}
+
+function seconds(milliseconds: number): string {
+  return (milliseconds / 1000).toFixed(1);
+}
