@@ -108,6 +108,31 @@ void test('what the API server would refuse is said too', async () => {
   assert.match(wrong.problems[0].message, /a volume cannot shrink/);
 });
 
+void test('a policy of the cluster that forbids it is told in its own words', async () => {
+  const api = 'admissionregistration.k8s.io/v1';
+  const rule = { apiGroups: ['bss-platform.io'], apiVersions: ['*'], operations: ['CREATE', 'UPDATE'], resources: ['bssplatforms'] };
+  const validations = [{ expression: "object.spec.version != '0.9.0'", message: 'version 0.9.0 is withdrawn' }];
+  const spec = { failurePolicy: 'Fail', matchConstraints: { resourceRules: [rule] }, validations };
+  await cluster.client.create({ apiVersion: api, kind: 'ValidatingAdmissionPolicy', metadata: { name: 'withdrawn' }, spec });
+  const binding = { policyName: 'withdrawn', validationActions: ['Deny'] };
+  await cluster.client.create({
+    apiVersion: api,
+    kind: 'ValidatingAdmissionPolicyBinding',
+    metadata: { name: 'withdrawn' },
+    spec: binding,
+  });
+  const withdrawn = { spec: { version: '0.9.0' } };
+  await until('the policy to be in force', LIMIT_MS, () =>
+    cluster.client.patch(platform.reference, withdrawn, { dryRun: true }).then(
+      () => false,
+      (error: Error) => error.message.includes('withdrawn'),
+    ),
+  );
+  const plan = await propose(withdrawn);
+  assert.equal(plan.result, 'Invalid', JSON.stringify(plan));
+  assert.match(plan.summary, /version 0\.9\.0 is withdrawn/);
+});
+
 void test('what was planned is what happens; then nothing is left to change', async () => {
   const proposal = { spec: { version: '0.2.0' } };
   const plan = await propose(proposal);
