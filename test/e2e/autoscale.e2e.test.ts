@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, test, type TestContext } from 'node:test';
 import process from 'node:process';
 import type { Kafka, Producer } from 'kafkajs';
-import { until, type Condition, type ConsumerGroup, type LedgerCheck } from '../../local/src/demo/platform.ts';
+import { prometheusValue, until, type Condition, type ConsumerGroup, type LedgerCheck } from '../../local/src/demo/platform.ts';
 import {
   assertSound,
   component,
@@ -207,6 +207,7 @@ test('up within seconds of a jump in arrivals, and down after it', { timeout: 6 
     reportJump(t, watch, jump, looks);
     reportPods(t, watch, jump, rate, drained);
     reportPauses(t, looks);
+    t.diagnostic(`as the members measure their pauses, all tests so far: p95 ${await pauseOfMembers()} s`);
     await assertApplied(start, calm.count + jump.count);
   }),
 );
@@ -236,6 +237,14 @@ function reportPauses(t: TestContext, looks: readonly GroupLook[]): void {
   const [half, most, worst] = [percentile(pauses, 0.5), percentile(pauses, 0.95), percentile(pauses, 1)];
   const of = `${pauses.length} pauses of partitions in ${rebalancesOf(looks).length} rebalances`;
   t.diagnostic(`${of}: median ${half.toFixed(1)} s, p95 ${most.toFixed(1)} s, worst ${worst.toFixed(1)} s`);
+}
+
+/** The members' own measure, without the batches before and after; those that are gone are in it too. */
+async function pauseOfMembers(): Promise<string> {
+  const url = await env.target.forward(NAMESPACE, `${PLATFORM}-prometheus`, 9090);
+  const query = 'histogram_quantile(0.95, sum by (le) (max_over_time(kafka_consumer_rebalance_pause_seconds_bucket[15m])))';
+  const pause = await until('the pauses to be scraped', MINUTE, () => prometheusValue(url, query));
+  return pause.toFixed(2);
 }
 
 test('replicas changed by hand: reported, and taken as a new start', { timeout: 4 * MINUTE }, (t) =>

@@ -11,7 +11,17 @@ import { Progress } from '../progress.ts';
 import { installOperator } from '../target/install.ts';
 import { chooseTarget } from '../target/choose.ts';
 import { bringUp, type Target } from '../target/target.ts';
-import { Gateway, groupOffsets, isReady, minReplicasOf, missing, PlatformResource, until, type Replicas } from './platform.ts';
+import {
+  Gateway,
+  groupOffsets,
+  isReady,
+  minReplicasOf,
+  missing,
+  PlatformResource,
+  prometheusValue,
+  until,
+  type Replicas,
+} from './platform.ts';
 import { recordChart, recordPage, type DemoRecord } from './record.ts';
 import { formatSummary, verdicts } from './summary.ts';
 import { formatSample, scaleActions, worstLag, type TimelineSample } from './timeline.ts';
@@ -248,10 +258,7 @@ class Watch {
 /** Mean of database calls per batch over the run, pods that are gone included; undefined when Prometheus has no such series yet. */
 async function callsPerBatch(prometheusUrl: string): Promise<number | undefined> {
   const query = 'sum(max_over_time(interest_batch_db_calls_sum[15m])) / sum(max_over_time(interest_batch_db_calls_count[15m]))';
-  const response = await fetch(`${prometheusUrl}/api/v1/query?${new URLSearchParams({ query }).toString()}`);
-  const body = (await response.json()) as { data?: { result: { value: [number, string] }[] } };
-  const value = Number(body.data?.result[0]?.value[1]);
-  return Number.isFinite(value) ? value : undefined;
+  return prometheusValue(prometheusUrl, query);
 }
 
 function seconds(since: number): string {

@@ -214,6 +214,14 @@ function sumSeries(metrics: string, name: string, group: string): number | undef
   return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0);
 }
 
+/** The one value of a query; undefined when Prometheus has no such series yet. */
+export async function prometheusValue(url: string, query: string): Promise<number | undefined> {
+  const response = await fetch(`${url}/api/v1/query?${new URLSearchParams({ query }).toString()}`);
+  const body = await readBody<{ data?: { result: { value: [number, string] }[] } }>(response);
+  const value = Number(body.data?.result[0]?.value[1]);
+  return Number.isFinite(value) ? value : undefined;
+}
+
 /**
  * Calls `attempt` until it returns something other than undefined or false.
  * Errors of kubectl and of the network count as "not yet"; the last one is in the message when time runs out.

@@ -1,6 +1,6 @@
 import type { Consumer, ConsumerConfig, EachBatchPayload, IHeaders, Kafka, KafkaMessage } from 'kafkajs';
 import type { Logger } from '../log.ts';
-import type { Counter, Metrics } from '../metrics.ts';
+import type { Counter, Histogram, Metrics } from '../metrics.ts';
 import { createKafka } from './client.ts';
 import type { KafkaConnection } from './client.ts';
 import { backOff, isFatal, withLimit } from './failures.ts';
@@ -56,7 +56,9 @@ export interface BatchConsumerOptions {
 
 const SESSION_TIMEOUT_MS = 10_000;
 const REBALANCE_TIMEOUT_MS = 30_000;
-const HEARTBEAT_MS = 1_000;
+/** Short, because a member learns of a rebalance by its heartbeat, and all others wait for the last one to come. */
+const HEARTBEAT_MS = 500;
+const PAUSE_BUCKETS = [0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30];
 /** Every partition's batch is handed over at once, so that one transaction can take the records of many. */
 const CONCURRENT_PARTITIONS = 256;
 /** A client that has neither fetched nor heartbeaten for so long hangs: its process must be restarted. */
@@ -79,6 +81,7 @@ export class BatchConsumer {
   readonly #kafka: Kafka;
   readonly #consumed: Counter<'direction' | 'topic'>;
   readonly #rebalances: Counter;
+  readonly #pauses: Histogram;
   #consumer: Consumer | undefined;
   #state: State = 'starting';
   #stopping = false;
@@ -94,6 +97,11 @@ export class BatchConsumer {
     this.#kafka = createKafka(options.connection, options.clientId, log);
     this.#consumed = messageCounter(metrics);
     this.#rebalances = metrics.counter('kafka_consumer_group_joins_total', 'Times this member joined its group', [], [{}]);
+    this.#pauses = metrics.histogram(
+      'kafka_consumer_rebalance_pause_seconds',
+      'Time from the last batch before a rebalance to where the member can go on',
+      PAUSE_BUCKETS,
+    );
   }
 
   /** Starts consuming; returns at once. */
@@ -184,6 +192,9 @@ export class BatchConsumer {
     const alive = (): void => void (this.#lastActivity = Date.now());
     consumer.on(consumer.events.FETCH, alive);
     consumer.on(consumer.events.HEARTBEAT, alive);
+    let pausedAt: number | undefined;
+    // Said when the batches in hand have ended.
+    consumer.on(consumer.events.REBALANCING, () => void (pausedAt ??= performance.now()));
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       alive();
       const partitions = payload.memberAssignment[this.#options.topic] ?? [];
@@ -192,8 +203,15 @@ export class BatchConsumer {
         { partitions, member_id: payload.memberId, leader: payload.isLeader, duration_ms: payload.duration },
         'joined the group',
       );
-      this.#assignment = this.#continueWhereLeft(consumer, partitions);
+      this.#assignment = this.#goOn(consumer, partitions, pausedAt);
+      pausedAt = undefined;
     });
+  }
+
+  /** @param pausedAt when the last batch before the rebalance ended, of the performance clock */
+  async #goOn(consumer: Consumer, partitions: number[], pausedAt: number | undefined): Promise<void> {
+    await this.#continueWhereLeft(consumer, partitions);
+    if (pausedAt !== undefined) this.#pauses.observe((performance.now() - pausedAt) / 1000);
   }
 
   async #continueWhereLeft(consumer: Consumer, partitions: number[]): Promise<void> {
