@@ -12,6 +12,8 @@ import { OperatorProcess } from './testing/operator-process.ts';
 const TAKEOVER_MS = 20_000;
 /** Writes of the leader before the fault, so that it is in the middle of its work. */
 const BUSY = 30;
+/** The one write that may be between the fence and the system call: "What remains" in docs/adr/0001-operator-runtime.md. */
+const IN_HAND = 1;
 /** Of one column in the count of writes. */
 const COLUMN_MS = 5_000;
 
@@ -90,12 +92,16 @@ function columns(fault: number, former: AuditEvent[], latter: AuditEvent[]): str
   return starts.map((from) => `${from / 1000} s: ${counts(former, fault + from)}+${counts(latter, fault + from)}`).join(', ');
 }
 
-/** Asserts that the two did not write at the same time, and tells how long nobody did. */
-async function assertHandedOver(t: TestContext, what: string, fault: number, former: Replica, latter: Replica): Promise<void> {
+/**
+ * Asserts that the two did not write at the same time, and tells how long nobody did.
+ * @param inHand writes that may have been on their way when the former one was stopped
+ */
+async function assertHandedOver(t: TestContext, what: string, fault: number, former: Replica, latter: Replica, inHand = 0): Promise<void> {
   const [earlier, later] = [await writesOf(former), await writesOf(latter)];
-  const [last, lease, first] = [earlier.at(-1), later.find(isLease), later.find((event) => !isLease(event))];
-  assert.ok(last && lease && first);
-  assert.ok(at(last) < at(lease), `${former.name} wrote until ${last.stageTimestamp}, ${latter.name} led from ${lease.stageTimestamp}`);
+  const [lease, first] = [later.find(isLease), later.find((event) => !isLease(event))];
+  assert.ok(lease && first);
+  const late = earlier.filter((event) => at(event) >= at(lease)).map(({ stageTimestamp }) => stageTimestamp);
+  assert.ok(late.length <= inHand, `${latter.name} led from ${lease.stageTimestamp}, ${former.name} still wrote at ${late.join(', ')}`);
   const recoveredMs = at(first) - fault;
   noteRecovery(t, what, recoveredMs, 'until the next leader wrote to the platform');
   t.diagnostic(`writes of the one + the other since the fault: ${columns(fault, earlier, later)}`);
@@ -113,7 +119,7 @@ describe('the leader goes', () => {
     leader = latter;
   });
 
-  void test('frozen: when it goes on, nothing that it had in hand is written, and its process ends', async (t) => {
+  void test('frozen: when it goes on, it begins no write, and its process ends', async (t) => {
     const [former, latter] = [leader, await launch('third')];
     await untilBusy(former);
     const fault = Date.now();
@@ -124,7 +130,7 @@ describe('the leader goes', () => {
     assert.equal(await former.operator.exited(), 1, 'the kubelet starts it anew, as a follower');
     t.diagnostic(`the former leader ended ${Date.now() - thawed} ms after it went on`);
     await untilBusy(latter);
-    await assertHandedOver(t, 'leader of two replicas frozen', fault, former, latter);
+    await assertHandedOver(t, 'leader of two replicas frozen', fault, former, latter, IN_HAND);
     leader = latter;
   });
 

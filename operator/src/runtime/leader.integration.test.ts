@@ -66,10 +66,17 @@ function seconds(ms: number): string {
 
 interface Term {
   writer: string;
+  /** When its first request arrived. */
   first: number;
-  last: number;
-  count: number;
+  /** When each of its writes was carried out, in the order of the log. */
+  done: number[];
 }
+
+/**
+ * A process that is stopped between the last question to the fence and the system call sends that one write when it goes on: see "What remains" in
+ * docs/adr/0001-operator-runtime.md. Written as fast as it can be, as here, that happens once in many runs.
+ */
+const IN_HAND = 1;
 
 /** Who wrote when, by the audit log: from the arrival of a first request to the completion of a last. Refused writes are not writes. */
 async function terms(api: ApiServer, namespace: string): Promise<Term[]> {
@@ -79,9 +86,11 @@ async function terms(api: ApiServer, namespace: string): Promise<Term[]> {
   )) {
     if (verb !== 'patch' || objectRef?.namespace !== namespace || objectRef.name !== 'target' || responseStatus?.code !== 200) continue;
     const writer = userAgent ?? '';
-    const [first, last] = [Date.parse(requestReceivedTimestamp), Date.parse(stageTimestamp)];
-    const term = byWriter.get(writer) ?? { writer, first, last, count: 0 };
-    byWriter.set(writer, { writer, first: Math.min(first, term.first), last: Math.max(last, term.last), count: term.count + 1 });
+    const first = Date.parse(requestReceivedTimestamp);
+    const term = byWriter.get(writer) ?? { writer, first, done: [] };
+    term.first = Math.min(first, term.first);
+    term.done.push(Date.parse(stageTimestamp));
+    byWriter.set(writer, term);
   }
   return [...byWriter.values()].toSorted((a, b) => a.first - b.first);
 }
@@ -110,15 +119,20 @@ describe('leader election between processes', { concurrency: 3 }, () => {
     const follower = new Replica(api.kubeconfigPath, namespace, `${namespace}-second`, times);
     replicas.push(follower);
     await follower.hasTold('started', 20_000);
-    await until('the leader to write', 10_000, async () => ((await terms(api, namespace))[0]?.count ?? 0) > 20);
+    await until('the leader to write', 10_000, async () => ((await terms(api, namespace))[0]?.done.length ?? 0) > 20);
     return { leader, follower };
   }
 
-  async function assertOneAfterTheOther(namespace: string, server = api): Promise<number> {
+  /**
+   * @param inHand writes of the first that may have been on their way when it was stopped
+   * @returns milliseconds in which nobody wrote
+   */
+  async function assertOneAfterTheOther(namespace: string, { server = api, inHand = 0 } = {}): Promise<number> {
     const [first, second, ...more] = await terms(server, namespace);
     assert.ok(first && second && more.length === 0, 'two have written');
-    assert.ok(first.last < second.first, `${first.writer} wrote until ${first.last}, ${second.writer} from ${second.first}`);
-    return second.first - first.last;
+    const late = first.done.filter((done) => done >= second.first);
+    assert.ok(late.length <= inHand, `${second.writer} wrote from ${second.first}, ${first.writer} still at ${late.join(', ')}`);
+    return second.first - Math.max(...first.done.filter((done) => done < second.first));
   }
 
   test('a leader that is killed is followed in under 20 s', async (t) => {
@@ -145,19 +159,19 @@ describe('leader election between processes', { concurrency: 3 }, () => {
   });
 
   for (const round of [1, 2, 3, 4]) {
-    test(`a leader that is frozen in the middle of its writes does not write when it goes on (${round})`, async (t) => {
+    test(`a leader that is frozen in the middle of its writes begins none when it goes on (${round})`, async (t) => {
       const namespace = `frozen-${round}`;
       const { leader, follower } = await pair(namespace, SHORT);
       const frozen = Date.now();
       leader.signal('SIGSTOP');
       const { at } = await follower.hasTold('leading', 10_000);
-      await until('the follower to write', 5_000, async () => ((await terms(api, namespace))[1]?.count ?? 0) > 20);
+      await until('the follower to write', 5_000, async () => ((await terms(api, namespace))[1]?.done.length ?? 0) > 20);
       leader.signal('SIGCONT');
       const { writes } = await leader.hasTold('refused', 5_000);
       await leader.hasTold('lost', 1_000);
       const [first] = await terms(api, namespace);
-      const gap = await assertOneAfterTheOther(namespace);
-      const note = `with a lease of 3 s, ${seconds(gap)} between their writes, ${writes} of ${first?.count} writes were answered`;
+      const gap = await assertOneAfterTheOther(namespace, { inHand: IN_HAND });
+      const note = `with a lease of 3 s, ${seconds(gap)} between their writes, ${writes} of ${first?.done.length} writes were answered`;
       noteRecovery(t, 'leader frozen (SIGSTOP)', at - frozen, note);
       await Promise.all([leader.end(), follower.end()]);
     });
@@ -183,7 +197,7 @@ describe('leader election between processes', { concurrency: 3 }, () => {
     const thawed = Date.now();
     const { at } = await follower.hasTold('leading', 10_000);
     await until('the follower to write', 5_000, async () => (await terms(own, 'away')).length === 2);
-    await assertOneAfterTheOther('away', own);
+    await assertOneAfterTheOther('away', { server: own });
     noteRecovery(
       t,
       'API server frozen',
