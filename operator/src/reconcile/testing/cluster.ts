@@ -130,10 +130,11 @@ export class Cluster {
   }
 
   /** A platform of few parts in a namespace of its own: Postgres, PgBouncer, ledger, gateway, interest, on the real Kafka. */
-  async platform(namespace: string, spec: Record<string, unknown> = {}): Promise<TestPlatform> {
+  /** @param annotations that it has from its first moment on */
+  async platform(namespace: string, spec: Record<string, unknown> = {}, annotations: Record<string, string> = {}): Promise<TestPlatform> {
     await createNamespace(this.client, namespace);
     const platform = new TestPlatform(this, namespace);
-    await platform.create(spec);
+    await platform.create(spec, annotations);
     return platform;
   }
 
@@ -191,10 +192,10 @@ export class TestPlatform {
     this.reference = { apiVersion: API_VERSION, kind: KIND, name: 'a', namespace };
   }
 
-  async create(spec: Record<string, unknown> = {}): Promise<void> {
+  async create(spec: Record<string, unknown> = {}, annotations: Record<string, string> = {}): Promise<void> {
     const few = { redis: { enabled: false }, prometheus: { enabled: false }, networkPolicies: { enabled: false } };
     const kafka = { external: { brokers: this.#cluster.brokers } };
-    const metadata = { name: 'a', namespace: this.namespace };
+    const metadata = { name: 'a', namespace: this.namespace, annotations };
     await this.#cluster.client.create({ apiVersion: API_VERSION, kind: KIND, metadata, spec: { kafka, ...few, ...spec } });
   }
 
