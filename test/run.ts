@@ -74,10 +74,14 @@ async function runFiles(files: string[], concurrency: number): Promise<Counts> {
 async function runEndToEnd(): Promise<Counts> {
   const cluster = `e2e-${process.pid}`;
   process.env['E2E_CLUSTER'] = cluster;
+  const down = (): Promise<boolean> => execute('cluster down', 'node', ['local/src/cli.ts', 'down', '--name', cluster]);
+  const interrupted = (): void => void down().finally(() => process.exit(130));
+  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
   try {
     return await runFiles(glob('test/e2e/*.e2e.test.ts'), 1);
   } finally {
-    await execute('cluster down', 'node', ['local/src/cli.ts', 'down', '--name', cluster]);
+    process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
+    await down();
   }
 }
 

@@ -35,9 +35,12 @@ export interface EventRecorderOptions {
 const SERIES_MS = 6 * 60_000;
 /** Repetitions are counted here and written at most this often. */
 const SERIES_WRITE_MS = 10_000;
-/** Per object: so many events at once, then one more each five minutes. */
+/**
+ * Per object and reason: so many events at once, then one more each minute. Reasons come from a closed list, and one that is told often must not
+ * silence the others: what an installation creates is no cause to keep quiet about what is scaled later.
+ */
 const BURST = 25;
-const REFILL_MS = 5 * 60_000;
+const REFILL_MS = 60_000;
 /** More than this wait to be sent: the API server is away, and the newest are dropped. */
 const LONGEST_BACKLOG = 1_000;
 const ATTEMPTS = 5;
@@ -83,7 +86,7 @@ export class EventRecorder {
     const key = JSON.stringify([about, event.type, event.reason, event.action, event.message]);
     const series = this.#series.get(key);
     if (series) return this.#repeat(series, now);
-    if (!this.#allowed(about, now)) return this.#drop('the object has too many events');
+    if (!this.#allowed(`${about} ${event.reason}`, now)) return this.#drop('the object has too many events of this reason');
     const begun: Series = { written: undefined, draft: this.#draft(regarding, event), count: 1, last: now, writePlanned: false };
     this.#series.set(key, begun);
     this.#enqueue(() => this.#create(begun));
@@ -154,18 +157,18 @@ export class EventRecorder {
     return new Date(this.#clock.now()).toISOString().replace('Z', '000Z');
   }
 
-  /** A bucket of tokens per object. */
-  #allowed(about: string, now: number): boolean {
-    const { tokens, at } = this.#buckets.get(about) ?? { tokens: BURST, at: now };
+  /** A bucket of tokens for each subject: an object and a reason. */
+  #allowed(subject: string, now: number): boolean {
+    const { tokens, at } = this.#buckets.get(subject) ?? { tokens: BURST, at: now };
     const filled = Math.min(BURST, tokens + (now - at) / REFILL_MS);
-    this.#buckets.set(about, { tokens: filled >= 1 ? filled - 1 : filled, at: now });
+    this.#buckets.set(subject, { tokens: filled >= 1 ? filled - 1 : filled, at: now });
     return filled >= 1;
   }
 
   /** A bucket that has not been used for as long as it takes to fill it is as good as none. */
   #forgetOld(now: number): void {
     for (const [key, { last, writePlanned }] of this.#series) if (!writePlanned && now - last > SERIES_MS) this.#series.delete(key);
-    for (const [about, { at }] of this.#buckets) if (now - at > BURST * REFILL_MS) this.#buckets.delete(about);
+    for (const [subject, { at }] of this.#buckets) if (now - at > BURST * REFILL_MS) this.#buckets.delete(subject);
   }
 
   #enqueue(send: () => Promise<void>): void {
