@@ -34,7 +34,7 @@ const SUITES: Record<string, Suite> = {
   check: { about: 'types, lint, format, generated files', run: runChecks },
   unit: { about: 'pure logic', run: () => runFiles(unitFiles(), availableParallelism()) },
   prepare: { about: 'programs, root file system and images (from the cache where it has them)', run: prepare },
-  operator: { about: 'operator against a real API server', run: () => runFiles(integrationFiles('{operator,charts}'), 2) },
+  operator: { about: 'operator against a real API server', run: () => runFiles(integrationFiles('{operator,charts}'), 1) },
   workloads: {
     about: 'workloads against real Kafka, Postgres, PgBouncer and Redis',
     run: () => runFiles(integrationFiles('workloads'), 1),
