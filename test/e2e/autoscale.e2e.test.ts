@@ -292,27 +292,32 @@ test('a partition that is hot alone is named, and gets no replicas that it canno
   }),
 );
 
-test('the operator killed in the middle of a burst: nothing is forgotten, no replica is taken away', { timeout: 5 * MINUTE }, (t) =>
-  onGroupAtRest(async ({ watch, recorder, start }) => {
-    const flowing = load.flow(BUSY, 30);
-    const peak = await watch.until((replicas) => replicas > 1, MINUTE);
-    const known = (await groupStatus()).learned;
-    assert.ok(known !== undefined, 'a rate was learnt before');
-    const killed = Date.now();
-    await env.killPods(OPERATOR_NAMESPACE, OPERATOR);
-    const sent = await flowing;
-    await env.kubectl.run(['rollout', 'status', 'deployment/bss-operator', '-n', OPERATOR_NAMESPACE, '--timeout=60s']);
-    await untilCommitted(recorder);
-    const lowest = Math.min(...watch.since(killed).map(({ replicas }) => replicas), peak.replicas);
-    const now = (await groupStatus()).learned;
-    t.diagnostic(`no lag ${secondsSince(killed)} s after the kill; replicas until then: ${watch.describe(killed)}`);
-    t.diagnostic(
-      `learnt before: ${known.ratePerReplica}/s of ${known.observations}, after: ${now?.ratePerReplica}/s of ${now?.observations}`,
-    );
-    assert.equal(lowest, peak.replicas, 'the fewest replicas before the lag was gone');
-    assert.ok((now?.observations ?? 0) >= known.observations, 'what was learnt is kept');
-    await assertApplied(start, sent.count);
-  }),
+test(
+  'the operator killed in the middle of a burst: nothing is forgotten, no replica that is needed is taken away',
+  { timeout: 5 * MINUTE },
+  (t) =>
+    onGroupAtRest(async ({ watch, recorder, start }) => {
+      const flowing = load.flow(BUSY, 30);
+      const peak = await watch.until((replicas) => replicas > 1, MINUTE);
+      const known = (await groupStatus()).learned;
+      assert.ok(known !== undefined, 'a rate was learnt before');
+      const killed = Date.now();
+      await env.killPods(OPERATOR_NAMESPACE, OPERATOR);
+      const sent = await flowing;
+      await env.kubectl.run(['rollout', 'status', 'deployment/bss-operator', '-n', OPERATOR_NAMESPACE, '--timeout=60s']);
+      await untilCommitted(recorder);
+      const lowest = Math.min(...watch.since(killed).map(({ replicas }) => replicas), peak.replicas);
+      const now = (await groupStatus()).learned;
+      t.diagnostic(`no lag ${secondsSince(killed)} s after the kill; replicas until then: ${watch.describe(killed)}`);
+      t.diagnostic(
+        `learnt before: ${known.ratePerReplica}/s of ${known.observations}, after: ${now?.ratePerReplica}/s of ${now?.observations}`,
+      );
+      // Towards the end of the burst fewer may do: what the load needs is what must not be taken away.
+      const needed = Math.min(peak.replicas, Math.ceil(BUSY / known.ratePerReplica));
+      assert.ok(lowest >= needed, `${lowest} replicas before the lag was gone, where ${needed} were needed`);
+      assert.ok((now?.observations ?? 0) >= known.observations, 'what was learnt is kept');
+      await assertApplied(start, sent.count);
+    }),
 );
 
 test('another scaler of the Deployment: the autoscaler says so and stands back until it is gone', { timeout: 6 * MINUTE }, (t) =>
