@@ -221,7 +221,7 @@ function reportJump(t: TestContext, watch: DeploymentWatch, { firstAt }: Sent, l
   t.diagnostic(`from 300/s to ${BUSY}/s: up to ${up.replicas} after ${seconds(up.at - firstAt)} s; worst delay ${delay.toFixed(1)} s`);
   t.diagnostic(`replicas: ${watch.describe(firstAt)}`);
   assert.ok(up.at - firstAt < TOLERANCE * 6000, 'from the jump to the scale request in about 6 s');
-  assert.ok(delay < TOLERANCE * (MAX_DELAY_SECONDS + 20), 'delay hardly above maxDelay + 20 s');
+  assert.ok(delay < MAX_DELAY_SECONDS + 20, 'delay never above maxDelay + 20 s');
 }
 
 function reportPods(t: TestContext, watch: DeploymentWatch, jump: Sent, rate: number, drained: number): void {
