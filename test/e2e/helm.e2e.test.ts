@@ -25,7 +25,7 @@ const helmTest = (release: string, namespace: string) =>
 test('the operator passes its own test', { timeout: 5 * MINUTE }, async () => {
   const log = await helmTest('bss-operator', OPERATOR_NAMESPACE);
   for (const line of [
-    /ok: the API server takes a BssPlatform, with the defaults of this version/,
+    /ok: the API server accepts a BssPlatform and sets the defaults of this version/,
     /ok: bss-operator-\S+ leads/,
     /ok: bss-operator-\S+ serves \/livez, \/readyz and \/metrics/,
   ])

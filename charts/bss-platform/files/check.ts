@@ -1,5 +1,6 @@
 /**
- * What `helm test` runs inside the cluster: is the platform ready, and does its gateway answer? It goes into its pod alone, so that it stands alone here.
+ * `helm test` runs this script in a pod. It checks that the platform is ready and that its gateway answers. The pod gets this one file, so it imports
+ * only modules of Node.
  */
 import { readFile } from 'node:fs/promises';
 import process from 'node:process';
@@ -27,8 +28,9 @@ async function platform(): Promise<Platform> {
 
 function isReady({ metadata: { generation }, status }: Platform): string {
   const ready = status?.conditions?.find(({ type }) => type === 'Ready');
-  if (ready === undefined) throw new Error(`no operator has looked at BssPlatform ${NAME} yet`);
-  if (ready.observedGeneration !== generation) throw new Error(`the operator has not looked at the newest spec of ${NAME} yet`);
+  if (ready === undefined) throw new Error(`BssPlatform ${NAME} has no Ready condition yet; is the operator running?`);
+  if (ready.observedGeneration !== generation)
+    throw new Error(`the operator has not reconciled the latest generation of BssPlatform ${NAME} yet`);
   if (ready.status !== 'True') throw new Error(`BssPlatform ${NAME} is not ready: ${ready.reason}: ${ready.message}`);
   return `BssPlatform ${NAME} is ready: ${ready.message}`;
 }

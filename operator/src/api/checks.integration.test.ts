@@ -98,11 +98,11 @@ async function fails(installed: Check, message: RegExp, more: Record<string, str
 
 void test("the operator's check tells each thing that is wrong, and passes when nothing is", { timeout: 300_000 }, async () => {
   const installed = await install('bss-operator', 'bss-operator');
-  await fails(installed, /does not take a BssPlatform .*helm show crds/);
+  await fails(installed, /rejects a BssPlatform .*helm show crds/);
   const definition = `${ROOT}crds/bss-platform.io_bssplatforms.yaml`;
   await client.create(parse(await readFile(definition, 'utf8')));
   await until('the definition to be served', LIMIT_MS, () => client.serves({ apiVersion: API_VERSION, kind: KIND }));
-  await until('dry runs of it', LIMIT_MS, async () => !/does not take/.test((await check(installed)).text));
+  await until('dry runs of it', LIMIT_MS, async () => !/rejects a BssPlatform/.test((await check(installed)).text));
   await fails(installed, /the operator has no pods \(app\.kubernetes\.io\/name=bss-operator,/);
 
   const operator = await OperatorProcess.start(server.kubeconfigPath, { POD_NAME: POD });
@@ -113,7 +113,7 @@ void test("the operator's check tells each thing that is wrong, and passes when 
     assert.equal(code, 0, text);
     assert.equal(
       text,
-      `ok: the API server takes a BssPlatform, with the defaults of this version\nok: ${POD} leads\nok: ${POD} serves /livez, /readyz and /metrics\n`,
+      `ok: the API server accepts a BssPlatform and sets the defaults of this version\nok: ${POD} leads\nok: ${POD} serves /livez, /readyz and /metrics\n`,
     );
     await fails(installed, /ECONNREFUSED/, { METRICS_PORT: '65534' });
     await client.patch({ ...podReference(), name: POD }, { metadata: { labels: { 'app.kubernetes.io/name': 'other' } } });
@@ -142,7 +142,7 @@ void test("the platform's check waits for Ready, and asks the gateway", { timeou
   const reference = { apiVersion: API_VERSION, kind: KIND, name: 'shop', namespace: NAMESPACE };
   await fails(installed, /"shop" not found/);
   await client.create({ apiVersion: API_VERSION, kind: KIND, metadata: { name: 'shop', namespace: NAMESPACE }, spec: {} });
-  await fails(installed, /no operator has looked at BssPlatform shop yet/);
+  await fails(installed, /BssPlatform shop has no Ready condition yet/);
   const at = { lastTransitionTime: '2026-01-01T00:00:00Z', observedGeneration: 1 };
   const say = (ready: object, endpoints: object[] = []) =>
     client.patch(reference, { status: { conditions: [{ type: 'Ready', ...ready, ...at }], endpoints } }, { subresource: 'status' });
@@ -167,5 +167,5 @@ void test("the platform's check waits for Ready, and asks the gateway", { timeou
     gateway.close();
   }
   await client.patch(reference, { spec: { paused: true } });
-  await fails(installed, /has not looked at the newest spec of shop yet/);
+  await fails(installed, /has not reconciled the latest generation of BssPlatform shop yet/);
 });
