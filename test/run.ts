@@ -103,7 +103,7 @@ async function runChecks(): Promise<Counts> {
     ['types', 'tsc', '--noEmit', '-p', '.'],
     ['lint', 'oxlint', '--type-aware', '--deny-warnings'],
     ['format', 'prettier', '--check', '--log-level', 'warn', '.'],
-    ['generated files', 'node', 'operator/src/api/generate.ts', '--check'],
+    ['generated files', 'node', 'operator/src/generate.ts', '--check'],
   ] as const) {
     const ok = await execute(name, command, args);
     if (ok) counts.passed += 1;
