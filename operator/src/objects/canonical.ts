@@ -11,6 +11,11 @@ export function fingerprint(value: unknown): string {
   return createHash('sha256').update(canonical(value)).digest('hex').slice(0, 32);
 }
 
+/** The first 10 digits of the fingerprint, for names and annotations that a person reads. */
+export function shortFingerprint(value: unknown): string {
+  return fingerprint(value).slice(0, 10);
+}
+
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -6,7 +6,6 @@ export { Applier, APPLIED_ANNOTATION, withoutBookkeeping } from './apply.ts';
 export type { ApplierOptions, ApplyOptions, ApplyResult, FieldConflict } from './apply.ts';
 export { backoffDelay } from './backoff.ts';
 export type { BackoffPolicy } from './backoff.ts';
-export { canonical, fingerprint, isRecord } from '../objects/canonical.ts';
 export { KubeClient } from './client.ts';
 export type {
   CallOptions,
@@ -35,8 +34,8 @@ export { createLogger } from './logger.ts';
 export type { Logger } from './logger.ts';
 export { DURATION_BUCKETS, Metrics } from './metrics.ts';
 export type { Counter, Gauge, Histogram } from './metrics.ts';
-export { keyOf, parseKey, referenceOf } from '../objects/object.ts';
-export type { Kind, KubernetesObject, ManagedFieldsEntry, ObjectMeta, ObjectReference, OwnerReference } from '../objects/object.ts';
+export { canonical, fingerprint, isRecord, keyOf, parseKey, referenceOf } from '../objects/index.ts';
+export type { Kind, KubernetesObject, ManagedFieldsEntry, ObjectMeta, ObjectReference, OwnerReference } from '../objects/index.ts';
 export { withoutForeignManagers } from './managed-fields.ts';
 export { Reflector } from './reflector.ts';
 export type { ReflectorOptions } from './reflector.ts';
