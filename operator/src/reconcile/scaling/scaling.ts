@@ -1,8 +1,9 @@
 /** Hands a platform's consumer groups to the autoscaler, and what was learnt about them back to it after a restart. */
 import type { BssPlatformStatus } from '../../api/index.ts';
 import type { Autoscaler, ConsumerGroupStatus, KafkaConnection, LearnedRate, ScaleTarget } from '../../autoscale/index.ts';
-import { externalTargets, scaleTargets, type PlatformInput } from '../../platform/index.ts';
+import type { PlatformInput } from '../../platform/index.ts';
 import type { Pass } from '../pass.ts';
+import { externalTargets, scaleTargets } from './targets.ts';
 
 /**
  * A Deployment that hibernation stopped waits for its turn to wake: nobody else may start it before its stores are there. Those of other programs

@@ -1,8 +1,7 @@
-/** From the spec to what the autoscaler is to do. */
-import type { ScalePolicy, ScaleTarget } from '../autoscale/index.ts';
-import { durationMs, INTEREST_GROUP, INTEREST_TOPIC, type BssPlatformSpec } from '../api/index.ts';
-import { nameOf } from './names.ts';
-import type { PlatformInput } from './types.ts';
+/** From the spec to the targets and policies of the autoscaler. Pure. */
+import type { ScalePolicy, ScaleTarget } from '../../autoscale/index.ts';
+import { durationMs, INTEREST_GROUP, INTEREST_TOPIC, type BssPlatformSpec } from '../../api/index.ts';
+import { nameOf, type PlatformInput } from '../../platform/index.ts';
 
 type Autoscaling = BssPlatformSpec['workloads']['interest']['autoscaling'];
 
@@ -28,7 +27,7 @@ export function scalePolicy(autoscaling: Autoscaling): ScalePolicy {
   };
 }
 
-/** Consumer groups to look after, the platform's own first; none while it hibernates. */
+/** Consumer groups to scale, the platform's own first; none while it hibernates. */
 export function scaleTargets(platform: Pick<PlatformInput, 'name' | 'namespace' | 'spec'>): ScaleTarget[] {
   if (platform.spec.hibernate) return [];
   return [...ownTargets(platform), ...externalTargets(platform)];
