@@ -102,6 +102,7 @@ async function runChecks(): Promise<Counts> {
   for (const [name, command, ...args] of [
     ['types', 'tsc', '--noEmit', '-p', '.'],
     ['lint', 'oxlint', '--type-aware', '--deny-warnings'],
+    ['import rules', 'npm', 'run', '--silent', 'import-rules'],
     ['format', 'prettier', '--check', '--log-level', 'warn', '.'],
     ['generated files', 'node', 'operator/src/generate.ts', '--check'],
   ] as const) {
