@@ -82,7 +82,7 @@ test-e2e: $(DEPS) ## the whole platform on a cluster, with faults
 
 .PHONY: generate
 generate: $(DEPS) ## write the generated files: CRD, chart schemas, reference
-	@exec $(NODE) operator/src/api/generate.ts
+	@exec $(NODE) operator/src/generate.ts
 
 .PHONY: format
 format: $(DEPS) ## format the sources
@@ -94,7 +94,7 @@ bench: $(DEPS) ## the interest consumer's benchmark: docs/results/interest-bench
 
 .PHONY: bench-operator
 bench-operator: $(DEPS) ## the operator with 200 platforms: docs/results/operator-scale.md
-	@exec $(NODE) operator/src/reconcile/benchmark.ts
+	@exec $(NODE) operator/src/reconcile/testing/benchmark.ts
 
 .PHONY: settled
 settled: $(DEPS) ## five minutes of a settled platform: no write, hardly a pass

@@ -102,8 +102,9 @@ async function runChecks(): Promise<Counts> {
   for (const [name, command, ...args] of [
     ['types', 'tsc', '--noEmit', '-p', '.'],
     ['lint', 'oxlint', '--type-aware', '--deny-warnings'],
+    ['import rules', 'npm', 'run', '--silent', 'import-rules'],
     ['format', 'prettier', '--check', '--log-level', 'warn', '.'],
-    ['generated files', 'node', 'operator/src/api/generate.ts', '--check'],
+    ['generated files', 'node', 'operator/src/generate.ts', '--check'],
   ] as const) {
     const ok = await execute(name, command, args);
     if (ok) counts.passed += 1;

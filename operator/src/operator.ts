@@ -4,13 +4,13 @@ import type { KubeConfig } from '@kubernetes/client-node';
 import { API_VERSION, FIELD_MANAGER, GROUP, KIND } from './api/index.ts';
 import { Autoscaler, scaleClient } from './autoscale/index.ts';
 import type { OperatorConfig } from './config.ts';
-import { Cache } from './reconcile/cache.ts';
+import { Cache } from './reconcile/watch/cache.ts';
 import { PlatformMetrics } from './reconcile/metrics.ts';
-import { Planner } from './reconcile/planner.ts';
+import { Planner } from './reconcile/plan/planner.ts';
 import { Reconciler } from './reconcile/reconciler.ts';
-import { SecretWatch } from './reconcile/secret-watch.ts';
-import { StatusWriter } from './reconcile/status-writer.ts';
-import { TopicKeeper } from './reconcile/topics.ts';
+import { SecretWatch } from './reconcile/watch/secret-watch.ts';
+import { StatusWriter } from './reconcile/status/status-writer.ts';
+import { TopicKeeper } from './reconcile/topics/topics.ts';
 import {
   Applier,
   Controller,

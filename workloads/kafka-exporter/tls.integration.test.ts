@@ -5,7 +5,7 @@ import type { V1PodSpec } from '@kubernetes/client-node';
 import { startSecureKafka, type SecureKafka } from '../../local/src/services-secure-kafka.ts';
 import { parseSpec } from '../../operator/src/api/index.ts';
 import { buildPlatform, FIRST_SLOT, kafkaAccess, type PlatformInput } from '../../operator/src/platform/index.ts';
-import { kafkaClient, kafkaConnection } from '../../operator/src/reconcile/kafka.ts';
+import { kafkaClient, kafkaConnection } from '../../operator/src/reconcile/topics/kafka.ts';
 import { waitFor } from '../src/testing/wait.ts';
 import { Workload } from '../src/testing/workload.ts';
 

@@ -1,10 +1,10 @@
 /** `bss doctor`: looks for what stands between a platform and Ready, from the cluster down to the single pod. */
 import { API_VERSION, KIND, parseSpec, specSchema, type BssPlatformSpec } from '../api/index.ts';
 import { credentialsName, kafkaAccess, secretUses, slotsOf } from '../platform/index.ts';
-import { conditionOf } from '../reconcile/conditions.ts';
-import { decode, type SecretObject } from '../reconcile/credentials.ts';
-import type { PlatformObject } from '../reconcile/ownership.ts';
-import { readStatus } from '../reconcile/status.ts';
+import { conditionOf } from '../reconcile/status/conditions.ts';
+import { decode, type SecretObject } from '../reconcile/credentials/credentials.ts';
+import type { PlatformObject } from '../reconcile/ownership/ownership.ts';
+import { readStatus } from '../reconcile/status/status.ts';
 import type { KubeClient, KubernetesObject } from '../runtime/index.ts';
 import { count, type Paint } from './output.ts';
 

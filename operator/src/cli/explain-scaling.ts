@@ -7,7 +7,7 @@ import { recordingSchema, validatePolicy } from '../autoscale/index.ts';
 import type { GroupRecording, Recording, ScalePolicy } from '../autoscale/index.ts';
 import { CannotReplay, replay } from '../autoscale/simulator/replay.ts';
 import type { Replay } from '../autoscale/simulator/replay.ts';
-import { scalePolicy } from '../platform/scaling.ts';
+import { scalePolicy } from '../reconcile/scaling/targets.ts';
 import { KubeError, type KubeClient, type KubernetesObject } from '../runtime/index.ts';
 import type { ExplainArguments } from './explain-arguments.ts';
 import { describeDecisions, describeReplay } from './explain-text.ts';

@@ -1,5 +1,5 @@
 /** A plan as text: pure. */
-import { countChanges, diffLines, isRelabelled, VERSION_LABEL, type PlannedChange } from '../reconcile/planned.ts';
+import { countChanges, diffLines, isRelabelled, VERSION_LABEL, type PlannedChange } from '../reconcile/plan/planned.ts';
 import { count, type Paint } from './output.ts';
 
 export interface Plan {

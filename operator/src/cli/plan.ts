@@ -1,8 +1,8 @@
 /** `bss plan`: what applying a file would change. */
 import { API_VERSION, KIND, parseSpec } from '../api/index.ts';
-import type { PlatformObject } from '../reconcile/ownership.ts';
-import { planChanges } from '../reconcile/plan.ts';
-import type { PlannedChange } from '../reconcile/planned.ts';
+import type { PlatformObject } from '../reconcile/ownership/ownership.ts';
+import { planChanges } from '../reconcile/plan/plan.ts';
+import type { PlannedChange } from '../reconcile/plan/planned.ts';
 import { KubeError, type KubeClient } from '../runtime/index.ts';
 import type { Plan } from './plan-text.ts';
 import type { PlatformFile } from './resource.ts';

@@ -1,8 +1,8 @@
 /** A platform as a tree that a person can read: pure. */
 import type { BssPlatformStatus } from '../api/index.ts';
-import { conditionOf } from '../reconcile/conditions.ts';
-import type { PlatformObject } from '../reconcile/ownership.ts';
-import { readStatus } from '../reconcile/status.ts';
+import { conditionOf } from '../reconcile/status/conditions.ts';
+import type { PlatformObject } from '../reconcile/ownership/ownership.ts';
+import { readStatus } from '../reconcile/status/status.ts';
 import { columns, type Paint } from './output.ts';
 
 interface Branch {

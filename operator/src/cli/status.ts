@@ -1,7 +1,7 @@
 /** `bss status`: platforms as trees, once or for as long as somebody looks. */
 import process from 'node:process';
 import { API_VERSION, KIND } from '../api/index.ts';
-import type { PlatformObject } from '../reconcile/ownership.ts';
+import type { PlatformObject } from '../reconcile/ownership/ownership.ts';
 import { createLogger, Metrics, Reflector, type KubeClient } from '../runtime/index.ts';
 import type { Paint } from './output.ts';
 import { describeStatus } from './status-text.ts';

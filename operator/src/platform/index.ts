@@ -34,7 +34,6 @@ export { HTTP_ROUTE } from './gateway.ts';
 export { hash } from './hash.ts';
 export { addressOf, credentialsName, labelsOf, nameOf, podLabelsOf, PORTS, selectorOf } from './names.ts';
 export { HASH_ANNOTATION, TEMPLATE_ANNOTATION } from './pods.ts';
-export { externalTargets, scalePolicy, scaleTargets } from './scaling.ts';
 export {
   STAGES,
   type Component,

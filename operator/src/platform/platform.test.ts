@@ -3,9 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { V1Container, V1PodTemplateSpec } from '@kubernetes/client-node';
 import { quantityValue } from '../api/index.ts';
-import { validatePolicy } from '../autoscale/index.ts';
 import { fieldsOf, goldenInput, inputOf, podTemplateOf } from './golden.ts';
-import { buildPlatform, HASH_ANNOTATION, KEEP_ANNOTATION, scaleTargets, secretUses, STAGES } from './index.ts';
+import { buildPlatform, HASH_ANNOTATION, KEEP_ANNOTATION, secretUses, STAGES } from './index.ts';
 import type { KubernetesObject, PlatformInput } from './types.ts';
 
 const GOLDEN = ['small', 'production', 'external', 'interest-only'];
@@ -103,29 +102,9 @@ for (const name of GOLDEN) {
       if (object.kind === 'Job') assert.equal(fieldsOf(object).suspend, true);
       else assert.equal(fieldsOf(object).replicas, 0, object.metadata.name);
     }
-    assert.deepEqual(scaleTargets(asleep), []);
     assert.deepEqual(claims(asleep), claims(input), 'volumes stay as they are');
   });
 }
-
-await test("groups of other programs are looked after beside the platform's own", () => {
-  const consumerGroups = [
-    { name: 'billing', topics: ['usage.v1'], deployment: 'billing-worker', autoscaling: { maxDelay: '2m', maxReplicas: 6 } },
-    { name: 'mail', topics: ['mail.v1', 'mail.v2'], deployment: 'mailer', autoscaling: { scaleToZero: true } },
-  ];
-  const [own, billing, mail, ...rest] = scaleTargets(inputOf({ consumerGroups }));
-  assert.deepEqual([own?.group, own?.deployment, rest], ['interest-batch', 'demo-interest', []]);
-  assert.deepEqual([billing?.namespace, billing?.deployment, billing?.topics], ['bss', 'billing-worker', ['usage.v1']]);
-  assert.deepEqual([billing?.policy.maxDelaySeconds, billing?.policy.maxReplicas, billing?.policy.minReplicas], [120, 6, 1]);
-  assert.deepEqual([mail?.policy.minReplicas, mail?.policy.scaleToZero], [0, true]);
-  for (const target of scaleTargets(inputOf({ consumerGroups }))) assert.deepEqual(validatePolicy(target.policy), []);
-  const alone = scaleTargets(inputOf({ consumerGroups, workloads: { interest: { enabled: false } } }));
-  assert.deepEqual(
-    alone.map(({ group }) => group),
-    ['billing', 'mail'],
-  );
-  assert.deepEqual(scaleTargets(inputOf({ consumerGroups, hibernate: true })), []);
-});
 
 await test('the small profile fits two cores and 6 GiB', () => {
   const [cpu, memory] = [requested(inputOf({}), 'cpu'), requested(inputOf({}), 'memory')];

@@ -1,29 +1,9 @@
 /** What goes into the builders and what comes out. */
 import type { BssPlatformSpec } from '../api/index.ts';
+import type { KubernetesObject } from '../objects/index.ts';
 import type { CredentialSlots } from './credentials.ts';
 
-/** Any Kubernetes object, as JSON. */
-export interface KubernetesObject {
-  apiVersion: string;
-  kind: string;
-  metadata: {
-    name: string;
-    namespace?: string;
-    labels?: Record<string, string>;
-    annotations?: Record<string, string>;
-    ownerReferences?: OwnerReference[];
-  };
-  [field: string]: unknown;
-}
-
-export interface OwnerReference {
-  apiVersion: string;
-  kind: string;
-  name: string;
-  uid: string;
-  controller: boolean;
-  blockOwnerDeletion: boolean;
-}
+export type { KubernetesObject };
 
 /** Stages follow one another: the next begins when every component of the one before is healthy. */
 export const STAGES = ['stores', 'setup', 'workloads', 'observability'] as const;

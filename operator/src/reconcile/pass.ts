@@ -1,9 +1,9 @@
 /** What one pass carries along: who is reconciled, and by what means. */
 import type { Applier, KubeClient, Logger } from '../runtime/index.ts';
-import type { Cache } from './cache.ts';
-import type { DriftGuard } from './drift-guard.ts';
-import type { Publish } from './events.ts';
-import type { PlatformObject } from './ownership.ts';
+import type { Cache } from './watch/cache.ts';
+import type { DriftGuard } from './apply/drift-guard.ts';
+import type { Publish } from './status/events.ts';
+import type { PlatformObject } from './ownership/ownership.ts';
 
 export interface Pass {
   /** `namespace/name`. */

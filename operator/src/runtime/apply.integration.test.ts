@@ -7,9 +7,9 @@ import { Applier, APPLIED_ANNOTATION } from './apply.ts';
 import type { KubeClient } from './client.ts';
 import { isConflict, KubeError } from './errors.ts';
 import type { Metrics } from './metrics.ts';
-import { referenceOf } from './object.ts';
-import type { KubernetesObject } from './object.ts';
-import { withoutForeignManagers } from './ownership.ts';
+import { referenceOf } from '../objects/object.ts';
+import type { KubernetesObject } from '../objects/object.ts';
+import { withoutForeignManagers } from './managed-fields.ts';
 import { clientFor, configMap, createNamespace, seriesValue, valueAt } from './testing/harness.ts';
 
 const MANAGER = 'bss-operator';

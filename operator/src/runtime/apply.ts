@@ -1,11 +1,11 @@
 /** Server-side apply under one field manager, and no request at all where there is nothing to do. */
-import { canonical, fingerprint } from './canonical.ts';
+import { canonical, fingerprint } from '../objects/canonical.ts';
 import type { CallOptions, KubeClient } from './client.ts';
 import { isConflict, KubeError } from './errors.ts';
 import type { Counter, Metrics } from './metrics.ts';
-import { keyOf, referenceOf } from './object.ts';
-import type { KubernetesObject } from './object.ts';
-import { appliedBy, ownsAll } from './ownership.ts';
+import { keyOf, referenceOf } from '../objects/object.ts';
+import type { KubernetesObject } from '../objects/object.ts';
+import { appliedBy, ownsAll } from './managed-fields.ts';
 
 /** Fingerprint of what was applied last. A field that is no longer wanted shows only here: nothing of what is wanted misses. */
 export const APPLIED_ANNOTATION = 'bss-platform.io/applied';

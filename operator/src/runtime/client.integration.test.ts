@@ -12,7 +12,7 @@ import { isAlreadyExists, isConflict, isNotFound, KubeError } from './errors.ts'
 import { EventRecorder } from './events.ts';
 import { NotLeadingError } from './leader.ts';
 import type { Metrics } from './metrics.ts';
-import type { KubernetesObject } from './object.ts';
+import type { KubernetesObject } from '../objects/object.ts';
 import { FaultProxy } from './testing/fault-proxy.ts';
 import { clientFor, configMap, createNamespace, quiet, seriesValue, until, valueAt } from './testing/harness.ts';
 

@@ -1,7 +1,7 @@
 /** Which kinds the API server has, under which plural, with or without namespace. */
 import type { Clock } from './clock.ts';
 import { isNotFound, KubeError } from './errors.ts';
-import type { Kind } from './object.ts';
+import type { Kind } from '../objects/object.ts';
 import type { Json } from './transport.ts';
 
 export interface ResourceInfo extends Kind {

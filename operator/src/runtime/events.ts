@@ -7,8 +7,8 @@ import type { Clock } from './clock.ts';
 import { isNotFound, KubeError } from './errors.ts';
 import type { Logger } from './logger.ts';
 import type { Counter, Metrics } from './metrics.ts';
-import { referenceOf } from './object.ts';
-import type { KubernetesObject } from './object.ts';
+import { referenceOf } from '../objects/object.ts';
+import type { KubernetesObject } from '../objects/object.ts';
 
 export interface EventInput {
   type: 'Normal' | 'Warning';

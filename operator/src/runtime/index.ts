@@ -6,7 +6,6 @@ export { Applier, APPLIED_ANNOTATION, withoutBookkeeping } from './apply.ts';
 export type { ApplierOptions, ApplyOptions, ApplyResult, FieldConflict } from './apply.ts';
 export { backoffDelay } from './backoff.ts';
 export type { BackoffPolicy } from './backoff.ts';
-export { canonical, fingerprint, isRecord } from './canonical.ts';
 export { KubeClient } from './client.ts';
 export type {
   CallOptions,
@@ -35,9 +34,9 @@ export { createLogger } from './logger.ts';
 export type { Logger } from './logger.ts';
 export { DURATION_BUCKETS, Metrics } from './metrics.ts';
 export type { Counter, Gauge, Histogram } from './metrics.ts';
-export { keyOf, parseKey, referenceOf } from './object.ts';
-export type { Kind, KubernetesObject, ManagedFieldsEntry, ObjectMeta, ObjectReference, OwnerReference } from './object.ts';
-export { withoutForeignManagers } from './ownership.ts';
+export { canonical, fingerprint, isRecord, keyOf, parseKey, referenceOf } from '../objects/index.ts';
+export type { Kind, KubernetesObject, ManagedFieldsEntry, ObjectMeta, ObjectReference, OwnerReference } from '../objects/index.ts';
+export { withoutForeignManagers } from './managed-fields.ts';
 export { Reflector } from './reflector.ts';
 export type { ReflectorOptions } from './reflector.ts';
 export { HealthServer } from './server.ts';

@@ -8,7 +8,7 @@ import type { KubeClient } from './client.ts';
 import { KubeError } from './errors.ts';
 import { LeaderElector, NotLeadingError } from './leader.ts';
 import { Metrics } from './metrics.ts';
-import type { KubernetesObject } from './object.ts';
+import type { KubernetesObject } from '../objects/object.ts';
 import { FakeClock } from './testing/fake-clock.ts';
 import { quiet, valueAt } from './testing/harness.ts';
 

@@ -14,7 +14,7 @@ import type { KubeClient } from './client.ts';
 import { isAlreadyExists, isConflict } from './errors.ts';
 import type { Logger } from './logger.ts';
 import type { Counter, Gauge, Metrics } from './metrics.ts';
-import type { KubernetesObject } from './object.ts';
+import type { KubernetesObject } from '../objects/object.ts';
 import type { Fence } from './transport.ts';
 
 export interface LeaderElectorOptions {

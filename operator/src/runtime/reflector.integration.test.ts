@@ -6,7 +6,7 @@ import { startApiServer } from '../../../local/src/services.ts';
 import type { ApiServer } from '../../../local/src/services.ts';
 import type { KubeClient } from './client.ts';
 import { Metrics } from './metrics.ts';
-import type { KubernetesObject } from './object.ts';
+import type { KubernetesObject } from '../objects/object.ts';
 import { Reflector } from './reflector.ts';
 import type { ReflectorOptions } from './reflector.ts';
 import type { Change } from './store.ts';

@@ -12,7 +12,7 @@ import type { Clock } from './clock.ts';
 import { isExpired, KubeError } from './errors.ts';
 import type { Logger } from './logger.ts';
 import type { Counter, Metrics } from './metrics.ts';
-import type { Kind, KubernetesObject } from './object.ts';
+import type { Kind, KubernetesObject } from '../objects/object.ts';
 import { Store } from './store.ts';
 import type { Change, Indexer } from './store.ts';
 import type { WatchEvent } from './watch.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { KubernetesObject } from './object.ts';
-import { keyOf, parseKey } from './object.ts';
+import type { KubernetesObject } from '../objects/object.ts';
+import { keyOf, parseKey } from '../objects/object.ts';
 import { Store } from './store.ts';
 
 function object(name: string, resourceVersion: string, owner = 'x'): KubernetesObject {

@@ -1,6 +1,6 @@
 /** The objects of one kind as last seen, with indexes. Written by its reflector, read by everyone. */
-import { keyOf } from './object.ts';
-import type { KubernetesObject } from './object.ts';
+import { keyOf } from '../objects/object.ts';
+import type { KubernetesObject } from '../objects/object.ts';
 
 /** The values under which an object is found again: its owner, a Secret that it uses. */
 export type Indexer<T> = (object: T) => string[];

@@ -6,7 +6,7 @@ import type { KubeConfig } from '@kubernetes/client-node';
 import { HttpMethod, RequestContext } from '@kubernetes/client-node/dist/gen/http/http.js';
 import { Agent, request as send } from 'undici';
 import type { Dispatcher } from 'undici';
-import { fingerprint } from './canonical.ts';
+import { fingerprint } from '../objects/canonical.ts';
 import type { Clock } from './clock.ts';
 import { KubeError, unanswered } from './errors.ts';
 

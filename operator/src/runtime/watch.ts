@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import { KubeError, refusal, unanswered } from './errors.ts';
 import type { Status } from './errors.ts';
-import type { KubernetesObject } from './object.ts';
+import type { KubernetesObject } from '../objects/object.ts';
 
 export interface WatchEvent<T> {
   /** BOOKMARK carries only `metadata.resourceVersion`: everything before it has been sent. */

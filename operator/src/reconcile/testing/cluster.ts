@@ -12,8 +12,8 @@ import {
   type ObjectReference,
 } from '../../runtime/index.ts';
 import { readAudit, until, type AuditEvent } from '../../runtime/testing/harness.ts';
-import { conditionOf, type ConditionType } from '../conditions.ts';
-import type { PlatformObject } from '../ownership.ts';
+import { conditionOf, type ConditionType } from '../status/conditions.ts';
+import type { PlatformObject } from '../ownership/ownership.ts';
 import { Hand } from './hand.ts';
 import { containerEnvironment, installRights, logIn, NAMESPACE, USERNAME, type Login } from './installation.ts';
 import { OperatorProcess } from './operator-process.ts';

@@ -2,7 +2,7 @@
  * A hand that plays the controllers and the nodes on an API server that has none: it sets the status of Deployments, StatefulSets and Jobs to
  * healthy, unless it was told not to.
  */
-import { MANAGED_SELECTOR } from '../ownership.ts';
+import { MANAGED_SELECTOR } from '../ownership/ownership.ts';
 import { Metrics, Reflector, referenceOf, type KubeClient, type KubernetesObject } from '../../runtime/index.ts';
 import { quiet } from '../../runtime/testing/harness.ts';
 

@@ -3,11 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { pino } from 'pino';
-import { isRecord } from '../canonical.ts';
+import { isRecord } from '../../objects/canonical.ts';
 import { KubeClient } from '../client.ts';
 import { loadKubeConfig } from '../kubeconfig.ts';
 import { Metrics } from '../metrics.ts';
-import type { KubernetesObject } from '../object.ts';
+import type { KubernetesObject } from '../../objects/object.ts';
 
 /** Says nothing; a test that fails is run again with another level. */
 export const quiet = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' });

@@ -1,0 +1,144 @@
+/** Applies the manifests of a component, and says what became of each. */
+import type { Component } from '../../platform/index.ts';
+import { APPLIED_ANNOTATION, fingerprint, isNotFound, KubeError, referenceOf } from '../../runtime/index.ts';
+import type { ApplyResult, KubernetesObject } from '../../runtime/index.ts';
+import { announce } from './announce.ts';
+import { ownershipOf, withoutFormerSelf } from '../ownership/ownership.ts';
+import type { Pass } from '../pass.ts';
+
+export interface Applied {
+  /** The component's objects as they are now, by `kind/name`. */
+  live: Map<string, KubernetesObject>;
+  /** Why manifests could not be applied, a sentence each. */
+  refusals: string[];
+  /** Manifests that differ from what was applied last, and were held back. */
+  heldBack: number;
+}
+
+/** What runs pods goes after what the pods need: a pod that finds its ConfigMap missing waits needlessly. */
+const RUNS_PODS = new Set(['Deployment', 'StatefulSet', 'Job']);
+
+export function objectKey({ kind, metadata }: KubernetesObject): string {
+  return `${kind}/${metadata.name}`;
+}
+
+/**
+ * Applies all manifests. @param hold only correct drift: what is wanted differently than before waits for its turn
+ * @throws KubeError when the same may succeed later; what the API server refuses for good is in the result
+ */
+export async function applyComponent(pass: Pass, component: Component, { hold }: { hold: boolean }): Promise<Applied> {
+  const applied: Applied = { live: new Map(), refusals: [], heldBack: 0 };
+  const results: ApplyResult[] = [];
+  const apply = async (manifest: KubernetesObject) => {
+    const result = await applyOne(pass, manifest, hold, applied);
+    if (result !== undefined) results.push(result);
+  };
+  try {
+    await Promise.all(component.manifests.filter(({ kind }) => !RUNS_PODS.has(kind)).map(apply));
+    await Promise.all(component.manifests.filter(({ kind }) => RUNS_PODS.has(kind)).map(apply));
+  } finally {
+    announce(pass, component, results);
+  }
+  applied.refusals.sort();
+  return applied;
+}
+
+async function applyOne(pass: Pass, manifest: KubernetesObject, hold: boolean, applied: Applied): Promise<ApplyResult | undefined> {
+  const cached = pass.cache.get(referenceOf(manifest));
+  if (cached !== undefined) applied.live.set(objectKey(manifest), cached);
+  if (hold && !wasAppliedLikeThis(cached, manifest)) {
+    applied.heldBack += 1;
+    return undefined;
+  }
+  try {
+    const live = cached ?? (await pass.client.find(referenceOf(manifest), { signal: pass.signal }));
+    if (live !== undefined && ownershipOf(pass.platform, live) === 'foreign')
+      return refuse(applied, `${name(manifest)} exists and belongs to somebody else: rename or delete it`);
+    const drift = wasAppliedLikeThis(live, manifest);
+    if (drift && !pass.guard.mayCorrect(objectKey(manifest))) return contest(pass, manifest);
+    const result = await applyOver(pass, manifest, live);
+    if (drift && result.action === 'changed') pass.guard.corrected(objectKey(manifest));
+    applied.live.set(objectKey(manifest), result.object);
+    return result;
+  } catch (error) {
+    if (!(error instanceof KubeError) || isPassing(error)) throw error;
+    return refuse(applied, refusalOf(manifest, error));
+  }
+}
+
+/** An admission webhook that does not answer is an internal error, but one that a person must see. */
+function isPassing(error: KubeError): boolean {
+  return error.reason === 'Aborted' || (error.retriable && !/failed calling webhook/.test(error.message));
+}
+
+/** The operator wanted the same before: applying it again only takes back what others changed. */
+function wasAppliedLikeThis(live: KubernetesObject | undefined, manifest: KubernetesObject): boolean {
+  return live?.metadata.annotations?.[APPLIED_ANNOTATION] === fingerprint(manifest);
+}
+
+async function applyOver(pass: Pass, manifest: KubernetesObject, live: KubernetesObject | undefined): Promise<ApplyResult> {
+  const former = live && withoutFormerSelf(pass.platform, live);
+  if (live && former) {
+    // Two controllers are not allowed: the reference to the platform's former self goes first.
+    const reference = { metadata: { ownerReferences: former, resourceVersion: live.metadata.resourceVersion } };
+    await pass.client.patch(referenceOf(live), reference, { signal: pass.signal });
+  }
+  try {
+    return await pass.applier.applyIfChanged(manifest, live, { signal: pass.signal });
+  } catch (error) {
+    if (live === undefined || !(error instanceof KubeError)) throw error;
+    const remedy = remedyFor(error, manifest, live);
+    if (remedy === 'none') throw error;
+    return remedy === 'leave' ? { object: live, before: live, action: 'unchanged', conflicts: [] } : replace(pass, manifest, live, error);
+  }
+}
+
+/** Volumes hold data: they are never replaced. */
+const NEVER_REPLACED = new Set(['PersistentVolumeClaim', 'Secret']);
+
+/**
+ * What can be done about an object that the API server does not change into what is wanted: make it anew, leave it, or nothing. A Job that has
+ * succeeded stays as it is: its name stands for its inputs, so what differs does not matter to what it did.
+ */
+export function remedyFor(
+  { reason, message }: KubeError,
+  manifest: KubernetesObject,
+  live: KubernetesObject,
+): 'replace' | 'leave' | 'none' {
+  const immutable = reason === 'Invalid' && /immutable|Forbidden: updates to/i.test(message);
+  if (!immutable || NEVER_REPLACED.has(manifest.kind)) return 'none';
+  return manifest.kind === 'Job' && hasSucceeded(live) ? 'leave' : 'replace';
+}
+
+async function replace(pass: Pass, manifest: KubernetesObject, live: KubernetesObject, error: KubeError): Promise<ApplyResult> {
+  pass.logger.warn({ object: name(manifest), error: error.message }, 'replacing an object that cannot be changed');
+  const { uid } = live.metadata;
+  const preconditions = uid === undefined ? {} : { preconditions: { uid } };
+  await pass.client.delete(referenceOf(live), { propagation: 'Background', signal: pass.signal, ...preconditions });
+  const gone = await pass.client.find(referenceOf(live), { signal: pass.signal });
+  if (gone !== undefined) throw new Error(`${name(manifest)} is being replaced and has not gone yet`);
+  const result = await pass.applier.applyIfChanged(manifest, undefined, { signal: pass.signal });
+  return { ...result, before: live };
+}
+
+function hasSucceeded(job: KubernetesObject): boolean {
+  return ((job['status'] as { succeeded?: number } | undefined)?.succeeded ?? 0) > 0;
+}
+
+function contest(pass: Pass, manifest: KubernetesObject): undefined {
+  pass.contested.add(name(manifest));
+}
+
+function refuse(applied: Applied, message: string): undefined {
+  applied.refusals.push(message);
+}
+
+function refusalOf(manifest: KubernetesObject, error: KubeError): string {
+  if (isNotFound(error) && /namespace/i.test(error.message)) return `${name(manifest)}: its namespace is gone`;
+  return error.message.replaceAll(/\s+/g, ' ').slice(0, 500);
+}
+
+/** `Deployment demo-gateway`. */
+export function name({ kind, metadata }: KubernetesObject): string {
+  return `${kind} ${metadata.name}`;
+}

@@ -1,0 +1,40 @@
+/** Values of the Secrets that a platform uses, and their hashes for the builders. */
+import { hash, type Credentials, type SecretHashes, type SecretUse } from '../../platform/index.ts';
+import { decode, type SecretObject } from './credentials.ts';
+import type { Pass } from '../pass.ts';
+
+export class SecretValues {
+  readonly #values: ReadonlyMap<string, Credentials>;
+
+  constructor(values: ReadonlyMap<string, Credentials>) {
+    this.#values = values;
+  }
+
+  /** Undefined when there is no such Secret or key. */
+  get(name: string, key: string): string | undefined {
+    return this.#values.get(name)?.[key];
+  }
+
+  /** Hash of each used value that there is. */
+  hashes(uses: SecretUse[]): SecretHashes {
+    return Object.fromEntries(uses.map(({ name, keys }) => [name, this.#hashesOf(name, keys)]));
+  }
+
+  #hashesOf(name: string, keys: string[]): Record<string, string> {
+    const values = this.#values.get(name) ?? {};
+    return Object.fromEntries(keys.flatMap((key) => (values[key] === undefined ? [] : [[key, hash(values[key])]])));
+  }
+}
+
+/** Reads Secrets of others; the platform's own one is known already. @throws KubeError when the same may succeed later */
+export async function readSecrets(pass: Pass, foreign: string[], own: { name: string; values: Credentials }): Promise<SecretValues> {
+  const { namespace } = pass.platform.metadata;
+  const read = await Promise.all(
+    foreign.map(async (name): Promise<[string, Credentials][]> => {
+      const reference = { apiVersion: 'v1', kind: 'Secret', name, namespace };
+      const secret = await pass.client.find<SecretObject>(reference, { signal: pass.signal });
+      return secret === undefined ? [] : [[name, decode(secret.data ?? {})]];
+    }),
+  );
+  return new SecretValues(new Map([...read.flat(), [own.name, own.values]]));
+}

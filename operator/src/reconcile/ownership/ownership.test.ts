@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { KubernetesObject } from '../../runtime/index.ts';
+import { unwanted } from './inventory.ts';
+import { ownershipOf, platformKeysOf, withoutFormerSelf, type Ownership } from './ownership.ts';
+import type { PodObject } from '../health/pods.ts';
+import { stuckPods } from '../apply/unstick.ts';
+
+const platform = { metadata: { name: 'a', namespace: 'n', uid: 'now' } };
+const labels = { 'app.kubernetes.io/managed-by': 'bss-operator', 'app.kubernetes.io/instance': 'a' };
+const self = (uid: string, name = 'a') => ({ apiVersion: 'bss-platform.io/v1alpha1', kind: 'BssPlatform', name, uid, controller: true });
+const stranger = { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'a', uid: 'x', controller: true };
+
+function object(metadata: Partial<KubernetesObject['metadata']>): KubernetesObject {
+  return { apiVersion: 'v1', kind: 'Service', metadata: { name: 'a-kafka', namespace: 'n', ...metadata } };
+}
+
+const rows: { name: string; object: KubernetesObject; ownership: Ownership }[] = [
+  { name: 'our controller reference', object: object({ ownerReferences: [self('now')] }), ownership: 'ours' },
+  { name: 'our labels alone', object: object({ labels }), ownership: 'adoptable' },
+  { name: 'a former platform of the same name', object: object({ ownerReferences: [self('before')] }), ownership: 'adoptable' },
+  { name: 'another platform', object: object({ labels, ownerReferences: [self('other', 'b')] }), ownership: 'foreign' },
+  { name: 'another controller, under our labels', object: object({ labels, ownerReferences: [stranger] }), ownership: 'foreign' },
+  { name: 'nothing at all', object: object({}), ownership: 'foreign' },
+  { name: "another platform's labels", object: object({ labels: { ...labels, 'app.kubernetes.io/instance': 'b' } }), ownership: 'foreign' },
+];
+
+for (const row of rows) void test(`ownership: ${row.name}`, () => assert.equal(ownershipOf(platform, row.object), row.ownership));
+
+void test('references to a former platform go, all others stay', () => {
+  const keep = { apiVersion: 'v1', kind: 'ConfigMap', name: 'x', uid: 'y' };
+  assert.deepEqual(withoutFormerSelf(platform, object({ ownerReferences: [self('before'), keep] })), [keep]);
+  assert.equal(withoutFormerSelf(platform, object({ ownerReferences: [self('now'), keep] })), undefined);
+});
+
+void test('an object wakes the platform that controls it and the one that it is labelled for', () => {
+  assert.deepEqual(platformKeysOf(object({ labels: { 'app.kubernetes.io/instance': 'b' }, ownerReferences: [self('now')] })), [
+    'n/a',
+    'n/b',
+  ]);
+  assert.deepEqual(platformKeysOf(object({ labels })), ['n/a']);
+  assert.deepEqual(platformKeysOf(object({})), []);
+});
+
+void test('what is no longer wanted goes in two steps, in a fixed order', () => {
+  const entry = (kind: string, name: string) => ({ apiVersion: 'v1', kind, name });
+  const made = [entry('Service', 'b'), entry('Job', 'old'), entry('Service', 'a'), entry('Service', 'a'), entry('Secret', 'kept')];
+  const { first, last } = unwanted(made, [entry('Secret', 'kept')]);
+  assert.deepEqual(first, [entry('Job', 'old')]);
+  assert.deepEqual(last, [entry('Service', 'a'), entry('Service', 'b')]);
+});
+
+void test('pods of a wrong revision that are not ready are stuck, others are not', () => {
+  const live = {
+    apiVersion: 'apps/v1',
+    kind: 'StatefulSet',
+    metadata: { name: 'a-kafka', generation: 2 },
+    status: { updateRevision: 'a-kafka-2', observedGeneration: 2 },
+  };
+  const pod = (name: string, revision: string, ready: boolean): PodObject => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, labels: { 'controller-revision-hash': revision } },
+    status: { conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }] },
+  });
+  const pods = [
+    pod('bad', 'a-kafka-1', false),
+    pod('old', 'a-kafka-1', true),
+    pod('new', 'a-kafka-2', false),
+    pod('other', 'a-redis-1', false),
+  ];
+  assert.deepEqual(
+    stuckPods(live, pods).map(({ metadata }) => metadata.name),
+    ['bad'],
+  );
+  const unseen = { ...live, metadata: { ...live.metadata, generation: 3 } };
+  assert.deepEqual(stuckPods(unseen, pods), []);
+});

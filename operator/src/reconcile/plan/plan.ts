@@ -1,0 +1,117 @@
+/** What another spec would change, found by dry runs on the API server, which change nothing: for `bss plan` and for the plan in status. */
+import { adviseSpec, FIELD_MANAGER, type BssPlatformSpec } from '../../api/index.ts';
+import { buildPlatform, credentialsName, FIRST_SLOT, HASH_ANNOTATION, kafkaAccess, secretUses, slotsOf } from '../../platform/index.ts';
+import type { Component, PlatformInput } from '../../platform/index.ts';
+import { Applier, KubeError, Metrics, referenceOf, type CallOptions, type KubeClient, type KubernetesObject } from '../../runtime/index.ts';
+import { remedyFor } from '../apply/apply.ts';
+import { decode, type SecretObject } from '../credentials/credentials.ts';
+import { unwanted, wantedEntries } from '../ownership/inventory.ts';
+import { servedComponents } from '../watch/optional.ts';
+import { ownershipOf, type PlatformObject } from '../ownership/ownership.ts';
+import type { PlannedChange } from './planned.ts';
+import { isKept } from '../prune/prune.ts';
+import { restartReasons } from '../apply/restart.ts';
+import { SecretValues } from '../credentials/secrets.ts';
+import { readStatus } from '../status/status.ts';
+
+/** A platform as it would be. */
+export interface Proposal {
+  /** As it is; undefined when there is none of that name. */
+  live: PlatformObject | undefined;
+  /** As the API server would store it. */
+  next: PlatformObject;
+  /** That of `next`, after all checks. */
+  spec: BssPlatformSpec;
+  operatorNamespace: string;
+}
+
+export interface PlannedChanges {
+  /** In the order in which they would be made. */
+  changes: PlannedChange[];
+  warnings: string[];
+}
+
+interface Planning {
+  client: KubeClient;
+  call: CallOptions;
+}
+
+/** @throws KubeError when the cluster does not answer; what it refuses for good is among the changes */
+export async function planChanges(client: KubeClient, proposal: Proposal, call: CallOptions = {}): Promise<PlannedChanges> {
+  const { live, next, spec, operatorNamespace } = proposal;
+  const planning: Planning = { client, call };
+  const { name, namespace, uid } = next.metadata;
+  const identity = { name, namespace, ...(uid === undefined ? {} : { uid }) };
+  const input = await platformInput(planning, { ...identity, spec, operatorNamespace, secretHashes: {}, slots: FIRST_SLOT });
+  const { components, warnings } = await servedComponents(buildPlatform(input), (kind) => client.serves(kind));
+  const applied = (await Promise.all(components.map((component) => planComponent(planning, next, component)))).flat();
+  const deleted = live === undefined ? [] : await planDeletions(planning, live, input, components);
+  const advice = adviseSpec(spec).map(({ path, message }) => `${path}: ${message}`);
+  const pause = spec.paused ? ['spec.paused is true: nothing of this happens until it is false'] : [];
+  return { changes: [...applied, ...deleted], warnings: [...advice, ...warnings, ...pause] };
+}
+
+/** With the hashes of the Secrets as they are: without them every pod would seem to restart. */
+async function platformInput({ client, call }: Planning, bare: PlatformInput): Promise<PlatformInput> {
+  const read = async (name: string): Promise<[string, Record<string, string>]> => {
+    const secret = await client.find<SecretObject>({ apiVersion: 'v1', kind: 'Secret', name, namespace: bare.namespace }, call);
+    return [name, decode(secret?.data ?? {})];
+  };
+  const own = await read(credentialsName(bare));
+  const input = { ...bare, slots: slotsOf(own[1]) };
+  const { sasl, caSecret } = kafkaAccess(input);
+  const uses = secretUses(input);
+  const names = new Set([...uses.map((use) => use.name), sasl?.secretName, caSecret?.name].filter((name) => name !== undefined));
+  const secrets = await Promise.all([...names].filter((name) => name !== own[0]).map(read));
+  return { ...input, secretHashes: new SecretValues(new Map([...secrets, own])).hashes(uses) };
+}
+
+async function planComponent(planning: Planning, platform: PlatformObject, component: Component): Promise<PlannedChange[]> {
+  const changes = (await Promise.all(component.manifests.map((manifest) => planObject(planning, platform, manifest)))).filter(
+    (change) => change !== undefined,
+  );
+  const configChanged = changes.some(({ kind, action }) => kind === 'ConfigMap' && action === 'change');
+  return changes.map((change) =>
+    change.after === undefined
+      ? change
+      : { ...change, restarts: restartReasons(change.before, change.after, HASH_ANNOTATION, configChanged) },
+  );
+}
+
+async function planObject(
+  { client, call }: Planning,
+  platform: PlatformObject,
+  manifest: KubernetesObject,
+): Promise<PlannedChange | undefined> {
+  const applier = new Applier({ client, fieldManager: FIELD_MANAGER, metrics: new Metrics() });
+  const change = { kind: manifest.kind, name: manifest.metadata.name, restarts: [] };
+  const live = await client.find(referenceOf(manifest), call);
+  if (live !== undefined && ownershipOf(platform, live) === 'foreign')
+    return { ...change, action: 'refused', refusal: 'it exists and belongs to somebody else' };
+  try {
+    const { action, before, object } = await applier.apply(manifest, { ...call, dryRun: true });
+    if (action === 'created') return { ...change, action: 'create', after: object };
+    return action === 'changed' ? { ...change, action: 'change', before, after: object } : undefined;
+  } catch (error) {
+    if (!(error instanceof KubeError) || error.retriable || error.reason === 'Aborted') throw error;
+    const remedy = live === undefined ? 'none' : remedyFor(error, manifest, live);
+    if (remedy === 'leave') return undefined;
+    if (remedy === 'replace') return { ...change, action: 'replace', before: live, after: manifest };
+    return { ...change, action: 'refused', refusal: error.message };
+  }
+}
+
+async function planDeletions(
+  { client, call }: Planning,
+  live: PlatformObject,
+  input: PlatformInput,
+  components: Component[],
+): Promise<PlannedChange[]> {
+  const credentials = { apiVersion: 'v1', kind: 'Secret', name: credentialsName(input) };
+  const { first, last } = unwanted(readStatus(live.status)?.inventory ?? [], [...wantedEntries(components), credentials]);
+  const objects = await Promise.all([...first, ...last].map((entry) => client.find({ ...entry, namespace: input.namespace }, call)));
+  return objects
+    .filter((object) => object !== undefined && ownershipOf(live, object) !== 'foreign')
+    .filter((object) => object !== undefined)
+    .map((object) => ({ action: isKept(object) ? 'keep' : 'delete', kind: object.kind, name: object.metadata.name, restarts: [] }));
+}

@@ -1,0 +1,107 @@
+/** Consumer groups as shown in status: figures are rounded and steady, so that a settled platform writes nothing. */
+import { isDeepStrictEqual } from 'node:util';
+import type { ConsumerGroupStatus, LearnedRate } from '../../autoscale/index.ts';
+import type { StatusEntry } from '../status/outcome.ts';
+
+export type GroupEntry = StatusEntry<'consumerGroups'>;
+
+/** A figure that moved by less than this part of itself stays as it was. */
+const TOLERANCE = 0.1;
+
+/** The groups for status. What moved only a little, or is not known again yet after a restart, stays as it was. */
+export function nextGroups(previous: GroupEntry[] | undefined, seen: ConsumerGroupStatus[]): GroupEntry[] {
+  return seen.map((group) =>
+    nextGroup(
+      previous?.find((entry) => entry.name === group.name),
+      group,
+    ),
+  );
+}
+
+/** A group of a platform that hibernates: nobody samples it, and what was learnt of it is kept for later. */
+export function asleep({ name, topics, learned, lastScaleTime }: GroupEntry): GroupEntry {
+  return {
+    name,
+    topics,
+    replicas: 0,
+    desiredReplicas: 0,
+    reason: 'Hibernating',
+    ...(lastScaleTime === undefined ? {} : { lastScaleTime }),
+    ...(learned === undefined ? {} : { learned }),
+  };
+}
+
+function nextGroup(old: GroupEntry | undefined, seen: ConsumerGroupStatus): GroupEntry {
+  if (old !== undefined && seen.lastSampleTime === null && seen.problems.length === 0) return old;
+  const next = entryOf(old, seen);
+  return old !== undefined && onlyFiguresDiffer(old, next) && figuresAreNear(old, next) ? old : next;
+}
+
+function entryOf(old: GroupEntry | undefined, seen: ConsumerGroupStatus): GroupEntry {
+  const scaled = seen.lastScaleTime === null ? old?.lastScaleTime : new Date(seen.lastScaleTime).toISOString().replace(/\.\d+Z$/, 'Z');
+  const learned = steadyLearned(old?.learned, seen.learned);
+  return {
+    name: seen.name,
+    topics: seen.topics,
+    ...present('lag', seen.lag === null ? null : Math.max(0, Math.round(seen.lag))),
+    ...present('delaySeconds', seen.delaySeconds === null ? null : Math.round(seen.delaySeconds)),
+    ...present('arrivalRate', rounded(seen.arrivalRate)),
+    ...present('ratePerReplica', rounded(seen.ratePerReplica)),
+    ...present('replicas', seen.replicas),
+    ...present('readyReplicas', seen.readyReplicas),
+    desiredReplicas: seen.desiredReplicas,
+    reason: seen.reason,
+    message: seen.message,
+    ...(scaled === undefined ? {} : { lastScaleTime: scaled }),
+    ...(learned === undefined ? {} : { learned }),
+  };
+}
+
+function present<K extends string>(key: K, value: number | null): Partial<Record<K, number>> {
+  return value === null || !Number.isFinite(value) ? {} : ({ [key]: value } as Record<K, number>);
+}
+
+/** Two significant digits. */
+function rounded(value: number | null): number | null {
+  return value === null ? null : Number(value.toPrecision(2));
+}
+
+const FIGURES = ['lag', 'delaySeconds', 'arrivalRate', 'ratePerReplica'] as const;
+const VOLATILE = new Set<string>([...FIGURES, 'message', 'learned']);
+
+/** True when the two differ in nothing but figures (and the message, which repeats them). */
+export function onlyFiguresDiffer(old: GroupEntry, next: GroupEntry): boolean {
+  return isDeepStrictEqual(withoutFigures(old), withoutFigures(next));
+}
+
+/** That a figure has become known, or unknown, is more than a figure. */
+function withoutFigures(entry: GroupEntry) {
+  const known = FIGURES.slice(0, 2).map((figure) => entry[figure] !== undefined);
+  const others = Object.entries(entry).filter(([key]) => !VOLATILE.has(key));
+  return { known, others: Object.fromEntries(others) };
+}
+
+function figuresAreNear(old: GroupEntry, next: GroupEntry): boolean {
+  return FIGURES.every((figure) => isNear(old[figure], next[figure])) && old.learned === next.learned;
+}
+
+/** Zero is near nothing but zero: that a lag is gone must show. */
+function isNear(old: number | undefined, next: number | undefined): boolean {
+  if (old === undefined || next === undefined) return old === next;
+  if (old === 0 || next === 0) return old === next;
+  return Math.abs(next - old) <= TOLERANCE * Math.abs(old);
+}
+
+/** The old object itself when nothing worth keeping was learnt. The first observations count each, later ones when they change the result. */
+function steadyLearned(old: GroupEntry['learned'], seen: LearnedRate | null): GroupEntry['learned'] {
+  if (seen === null || !Number.isFinite(seen.ratePerReplica)) return old;
+  const next = {
+    ratePerReplica: Number(seen.ratePerReplica.toPrecision(3)),
+    startupSeconds: Math.round(seen.startupSeconds),
+    observations: Math.round(seen.observations),
+  };
+  if (old === undefined) return next;
+  const young = old.observations < 3 && next.observations > old.observations;
+  const moved = !isNear(old.ratePerReplica, next.ratePerReplica) || Math.abs(old.startupSeconds - next.startupSeconds) > 2;
+  return young || moved ? next : old;
+}

@@ -1,0 +1,192 @@
+/** Conditions of a platform: pure, with words that stay the same while what they are about does. */
+import type { BssPlatformStatus } from '../../api/index.ts';
+import type { Problem as ScaleProblem } from '../../autoscale/index.ts';
+import type { ActedOutcome, ComponentState, Outcome, StatusEntry } from './outcome.ts';
+
+export type Condition = StatusEntry<'conditions'>;
+type Finding = Pick<Condition, 'status' | 'reason' | 'message'> & { type: ConditionType };
+
+const CONDITION_TYPES = [
+  'Ready',
+  'Progressing',
+  'Degraded',
+  'Paused',
+  'SpecValid',
+  'LagUnknown',
+  'ScalingLimited',
+  'TopicsDiffer',
+  'Rotating',
+] as const;
+export type ConditionType = (typeof CONDITION_TYPES)[number];
+
+/** While a platform is paused these are still about the newest spec; the others are about the one that was acted on. */
+const ABOUT_THE_SPEC: string[] = ['Paused', 'SpecValid'];
+
+/**
+ * The conditions after a pass. A time changes only with the status of its condition; types of others are left as they are.
+ * @param at instant of the pass, RFC 3339
+ */
+export function nextConditions(previous: BssPlatformStatus | undefined, outcome: Outcome, at: string): Condition[] {
+  const old = new Map((previous?.conditions ?? []).map((condition) => [condition.type, condition]));
+  const own = findings(previous, outcome).map((finding) => stamped(finding, old.get(finding.type), outcome, at));
+  const found = new Set(own.map((condition) => condition.type));
+  return [...own, ...[...old.values()].filter((condition) => !found.has(condition.type))];
+}
+
+export function conditionOf(status: BssPlatformStatus | undefined, type: ConditionType): Condition | undefined {
+  return status?.conditions?.find((condition) => condition.type === type);
+}
+
+function stamped(finding: Finding, old: Condition | undefined, outcome: Outcome, at: string): Condition {
+  const kept = outcome.type === 'paused' && !ABOUT_THE_SPEC.includes(finding.type) ? old?.observedGeneration : undefined;
+  const lastTransitionTime = old?.status === finding.status ? old.lastTransitionTime : at;
+  return { ...finding, observedGeneration: kept ?? outcome.generation, lastTransitionTime };
+}
+
+function findings(previous: BssPlatformStatus | undefined, outcome: Outcome): Finding[] {
+  switch (outcome.type) {
+    case 'deleting':
+      return [no('Ready', 'Deleting', outcome.message), yes('Progressing', 'Deleting', outcome.message)];
+    case 'invalid': {
+      const message = outcome.problems.map((problem) => `${problem.path}: ${problem.message}`).join('; ');
+      return [no('Ready', 'InvalidSpec', message), no('Progressing', 'InvalidSpec', ''), no('SpecValid', 'InvalidSpec', message)];
+    }
+    case 'acted':
+    case 'paused':
+      return actedFindings(previous, outcome);
+  }
+}
+
+function actedFindings(previous: BssPlatformStatus | undefined, outcome: ActedOutcome): Finding[] {
+  const summary = summarize(previous, outcome);
+  const paused = outcome.type === 'paused';
+  return [
+    { ...summary.ready, type: 'Ready' },
+    paused ? no('Progressing', 'Paused', '') : { ...summary.progressing, type: 'Progressing' },
+    { ...summary.degraded, type: 'Degraded' },
+    paused
+      ? yes('Paused', 'PausedByUser', 'nothing is changed, not even replicas, until spec.paused is false')
+      : no('Paused', 'NotPaused', ''),
+    yes('SpecValid', 'Valid', ''),
+    ...scalingFindings(outcome).map((finding) => withoutNewFigures(finding, conditionOf(previous, finding.type))),
+    topicFinding(previous, outcome.topicDifferences),
+    rotationFinding(previous, outcome),
+  ];
+}
+
+/** The setup tells database and poolers of logins: first of the new ones, at the end that the former are locked. */
+function rotationFinding(previous: BssPlatformStatus | undefined, outcome: ActedOutcome): Finding {
+  const old = conditionOf(previous, 'Rotating');
+  const told = outcome.components.every(({ name, state, health }) => name !== MIGRATE || (state === 'applied' && health.healthy));
+  const { underWay, request, waitsFor } = outcome.rotation;
+  if (outcome.type === 'paused' && old !== undefined) return { ...old, type: 'Rotating' };
+  if (underWay && !told) return yes('Rotating', 'IntroducingNew', 'the database and PgBouncer are told of the new passwords');
+  const shown = [...waitsFor.slice(0, 4), ...(waitsFor.length > 4 ? [`${waitsFor.length - 4} more`] : [])].join(', ');
+  const waits = shown && `; waits for ${shown}`;
+  if (underWay) return yes('Rotating', 'ReplacingPods', `the former passwords are good until nothing uses them${waits}`);
+  if (waitsFor.length > 0 && old?.status === 'True') return yes('Rotating', 'LockingFormer', `the former passwords are locked${waits}`);
+  return request === undefined ? no('Rotating', 'NeverAsked', '') : no('Rotating', 'Rotated', `request "${request}" is done`);
+}
+
+/** The component that sets the database up. */
+const MIGRATE = 'migrate';
+
+function topicFinding(previous: BssPlatformStatus | undefined, differences: string[] | undefined): Finding {
+  const old = conditionOf(previous, 'TopicsDiffer');
+  if (differences === undefined && old !== undefined) return { ...old, type: 'TopicsDiffer' };
+  if (!differences?.length) return no('TopicsDiffer', 'AsWanted', '');
+  return yes('TopicsDiffer', 'PartitionsCannotShrink', differences.join('; '));
+}
+
+interface Summary {
+  ready: Omit<Finding, 'type'>;
+  progressing: Omit<Finding, 'type'>;
+  degraded: Omit<Finding, 'type'>;
+}
+
+function summarize(previous: BssPlatformStatus | undefined, outcome: ActedOutcome): Summary {
+  const ill = outcome.components.filter((part) => part.state !== 'held' && !part.health.healthy);
+  const stuck = ill.filter((part) => part.state === 'refused' || part.health.failing);
+  const settled = outcome.components.every((part) => part.health.healthy && part.state === 'applied');
+  const message = describe(ill.length > 0 ? ill : outcome.components.filter((part) => part.state === 'held'));
+  if (outcome.spec.hibernate) return hibernation(settled, stuck, message);
+  if (settled) {
+    const calm = { status: 'False', reason: 'Settled', message: '' } as const;
+    return { ready: { status: 'True', reason: 'Running', message: 'every component is healthy' }, progressing: calm, degraded: fine() };
+  }
+  const reason = stuck.length > 0 ? stuckReason(stuck) : waitingReason(previous, outcome);
+  const degraded = stuck.length > 0 ? degradation(previous, outcome, stuck) : fine();
+  const progressing = { status: stuck.length > 0 ? 'False' : 'True', reason, message } as const;
+  return { ready: { status: 'False', reason, message }, progressing, degraded };
+}
+
+function fine() {
+  return { status: 'False', reason: 'AsExpected', message: '' } as const;
+}
+
+function hibernation(settled: boolean, stuck: ComponentState[], message: string): Summary {
+  const reason = settled ? 'Hibernated' : 'Hibernating';
+  const asleep = 'every pod is stopped, the data is kept; set spec.hibernate to false to wake it';
+  return {
+    ready: { status: 'False', reason, message: settled ? asleep : message },
+    progressing: { status: settled ? 'False' : 'True', reason, message: settled ? '' : message },
+    degraded: stuck.length > 0 ? { status: 'True', reason: stuckReason(stuck), message: describe(stuck) } : fine(),
+  };
+}
+
+function stuckReason(stuck: ComponentState[]): string {
+  return stuck.some((part) => part.state === 'refused') ? 'ApplyFailed' : 'ComponentFailing';
+}
+
+/** From nothing, between versions, between passwords, by a change of the spec, or because something fell ill. */
+function waitingReason(previous: BssPlatformStatus | undefined, { spec, generation, rotation }: ActedOutcome): string {
+  if (previous?.version === undefined) return 'Starting';
+  if (previous.version !== spec.version) return 'Upgrading';
+  if (rotation.underWay || conditionOf(previous, 'Rotating')?.status === 'True') return 'Rotating';
+  const ready = conditionOf(previous, 'Ready');
+  const fellIll = ready?.observedGeneration === generation && (ready.status === 'True' || ready.reason === 'NotReady');
+  return fellIll ? 'NotReady' : 'RollingOut';
+}
+
+function degradation(previous: BssPlatformStatus | undefined, { spec }: ActedOutcome, stuck: ComponentState[]): Omit<Finding, 'type'> {
+  const from = previous?.version;
+  if (from === undefined || from === spec.version) return { status: 'True', reason: stuckReason(stuck), message: describe(stuck) };
+  const message = `the upgrade from ${from} to ${spec.version} stopped at ${describe(stuck)}; set spec.version to ${from} to roll back`;
+  return { status: 'True', reason: 'UpgradeStopped', message };
+}
+
+/** Names and messages, in the order of the components; more than a few are counted. */
+function describe(parts: ComponentState[]): string {
+  const shown = parts.slice(0, 4).map((part) => `${part.name}: ${part.health.message}`);
+  return [...shown, ...(parts.length > shown.length ? [`and ${parts.length - shown.length} more`] : [])].join('; ');
+}
+
+const LAG_PROBLEMS: ScaleProblem['type'][] = ['LagUnknown', 'CredentialsRefused', 'UnknownGroup'];
+
+function scalingFindings({ groups }: ActedOutcome): Finding[] {
+  const all = (groups ?? []).flatMap((group) => group.problems.map((problem) => ({ ...problem, group: group.name })));
+  const [lag, rest] = [all.filter((one) => LAG_PROBLEMS.includes(one.type)), all.filter((one) => !LAG_PROBLEMS.includes(one.type))];
+  const told = (list: typeof all) => list.map((one) => `${one.group}: ${one.message}`).join('; ');
+  return [
+    lag[0] ? yes('LagUnknown', lag[0].type, told(lag)) : no('LagUnknown', 'LagKnown', ''),
+    rest[0] ? yes('ScalingLimited', rest[0].type, told(rest)) : no('ScalingLimited', 'NotLimited', ''),
+  ];
+}
+
+function shape(text: string): string {
+  return text.replaceAll(/\d+([.,]\d+)*/g, '#');
+}
+
+/** The message as it was when only its numbers moved: they would change with every sample. */
+function withoutNewFigures(finding: Finding, old: Condition | undefined): Finding {
+  const same = old?.status === finding.status && old.reason === finding.reason && shape(old.message) === shape(finding.message);
+  return same ? { ...finding, message: old.message } : finding;
+}
+
+function yes(type: ConditionType, reason: string, message: string): Finding {
+  return { type, status: 'True', reason, message };
+}
+
+function no(type: ConditionType, reason: string, message: string): Finding {
+  return { type, status: 'False', reason, message };
+}

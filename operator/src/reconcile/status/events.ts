@@ -1,0 +1,33 @@
+/** Events that the reconciler publishes on a platform: their reasons are a closed list. */
+import { RESTART_REASONS } from '../apply/restart.ts';
+
+/** Restart reasons are published as they are; scale events carry the autoscaler's reasons. */
+export const EVENT_REASONS = [
+  'Created',
+  'Adopted',
+  'DriftCorrected',
+  'Recreated',
+  'Pruned',
+  'VolumeKept',
+  'CredentialsCreated',
+  'CredentialsCompleted',
+  'RotationBegun',
+  'RotationDone',
+  'TopicsChanged',
+  'Ready',
+  'NotReady',
+  'InvalidSpec',
+  'Paused',
+  'Resumed',
+  'Hibernating',
+  'Waking',
+  'Upgrading',
+  'Upgraded',
+  'Deleting',
+  'ApplyFailed',
+  ...RESTART_REASONS,
+] as const;
+export type EventReason = (typeof EVENT_REASONS)[number];
+
+/** Publishes an event on the platform that is being reconciled. Never throws. */
+export type Publish = (type: 'Normal' | 'Warning', reason: EventReason, message: string) => void;

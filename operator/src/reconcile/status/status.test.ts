@@ -1,0 +1,365 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { parseSpec, type BssPlatformSpec, type BssPlatformStatus } from '../../api/index.ts';
+import type { ConsumerGroupStatus } from '../../autoscale/index.ts';
+import { conditionOf, type ConditionType } from './conditions.ts';
+import type { ActedOutcome, ComponentState, Outcome } from './outcome.ts';
+import { difference, nextStatus, statusPatch } from './status.ts';
+import { transitions } from './transitions.ts';
+
+const NOW = Date.parse('2026-01-01T12:00:00Z');
+const MINUTE = 60_000;
+
+function specOf(raw: object): BssPlatformSpec {
+  const parsed = parseSpec(raw);
+  assert.ok(parsed.ok);
+  return parsed.spec;
+}
+
+const healthy = { healthy: true, failing: false, ready: 1, desired: 1, message: '' };
+const well = (name: string): ComponentState => ({ name, kind: 'Deployment', health: healthy, state: 'applied' });
+const starting = (name: string): ComponentState => ({
+  ...well(name),
+  health: { ...healthy, healthy: false, ready: 0, message: 'pod is starting' },
+});
+const failing = (name: string): ComponentState => ({
+  ...well(name),
+  health: { ...healthy, healthy: false, failing: true, ready: 0, message: 'crashes' },
+});
+const held = (name: string): ComponentState => ({ ...starting(name), state: 'held' });
+const refused = (name: string): ComponentState => ({ ...starting(name), state: 'refused' });
+
+function acted(changes: Partial<ActedOutcome> & { raw?: object } = {}): ActedOutcome {
+  const { raw = {}, ...rest } = changes;
+  return {
+    type: 'acted',
+    generation: 1,
+    spec: specOf(raw),
+    components: [well('kafka'), well('gateway')],
+    rotation: { underWay: false, request: undefined, waitsFor: [] },
+    topicDifferences: [],
+    groups: undefined,
+    warnings: [],
+    endpoints: [{ name: 'gateway', address: 'http://a' }],
+    secretName: 'a-credentials',
+    inventory: [],
+    ...rest,
+  };
+}
+
+const after = (outcome: Outcome, previous?: BssPlatformStatus, now = NOW) => nextStatus(previous, outcome, now);
+const ready = after(acted());
+
+const rotation = (underWay: boolean, ...waitsFor: string[]) => ({ underWay, request: 'one', waitsFor });
+const introducing = after(acted({ rotation: rotation(true, 'migrate'), components: [starting('migrate'), held('gateway')] }), ready);
+const replacing = after(acted({ rotation: rotation(true, 'gateway'), components: [well('migrate'), starting('gateway')] }), introducing);
+const locking = after(acted({ rotation: rotation(false, 'migrate'), components: [starting('migrate'), held('gateway')] }), replacing);
+const rotated = after(acted({ rotation: rotation(false) }), locking);
+
+interface Row {
+  name: string;
+  previous?: BssPlatformStatus;
+  outcome: Outcome;
+  conditions: Partial<Record<ConditionType, [status: string, reason: string, message?: string]>>;
+}
+
+const rows: Row[] = [
+  {
+    name: 'everything healthy',
+    outcome: acted(),
+    conditions: {
+      Ready: ['True', 'Running', 'every component is healthy'],
+      Progressing: ['False', 'Settled'],
+      Degraded: ['False', 'AsExpected'],
+    },
+  },
+  {
+    name: 'starting',
+    outcome: acted({ components: [starting('kafka'), held('gateway')] }),
+    conditions: {
+      Ready: ['False', 'Starting', 'kafka: pod is starting'],
+      Progressing: ['True', 'Starting'],
+      Degraded: ['False', 'AsExpected'],
+    },
+  },
+  {
+    name: 'fell ill',
+    previous: ready,
+    outcome: acted({ components: [starting('kafka'), well('gateway')] }),
+    conditions: { Ready: ['False', 'NotReady'], Progressing: ['True', 'NotReady'] },
+  },
+  {
+    name: 'still ill',
+    previous: after(acted({ components: [starting('kafka'), well('gateway')] }), ready),
+    outcome: acted({ components: [starting('kafka'), well('gateway')] }),
+    conditions: { Ready: ['False', 'NotReady'] },
+  },
+  {
+    name: 'rolling a change out',
+    previous: ready,
+    outcome: acted({ generation: 2, components: [starting('kafka'), well('gateway')] }),
+    conditions: { Ready: ['False', 'RollingOut'] },
+  },
+  {
+    name: 'upgrading',
+    previous: ready,
+    outcome: acted({ generation: 2, raw: { version: '0.2.0' }, components: [well('kafka'), starting('gateway')] }),
+    conditions: { Ready: ['False', 'Upgrading', 'gateway: pod is starting'], Degraded: ['False', 'AsExpected'] },
+  },
+  {
+    name: 'upgrade that stops',
+    previous: ready,
+    outcome: acted({ generation: 2, raw: { version: '0.2.0' }, components: [well('kafka'), failing('gateway')] }),
+    conditions: {
+      Ready: ['False', 'ComponentFailing'],
+      Progressing: ['False', 'ComponentFailing'],
+      Degraded: [
+        'True',
+        'UpgradeStopped',
+        'the upgrade from 0.1.0 to 0.2.0 stopped at gateway: crashes; set spec.version to 0.1.0 to roll back',
+      ],
+    },
+  },
+  {
+    name: 'refused by the API server',
+    outcome: acted({ components: [refused('kafka'), held('gateway')] }),
+    conditions: { Ready: ['False', 'ApplyFailed'], Degraded: ['True', 'ApplyFailed'] },
+  },
+  {
+    name: 'hibernating',
+    previous: ready,
+    outcome: acted({ raw: { hibernate: true }, components: [starting('gateway'), held('kafka')] }),
+    conditions: { Ready: ['False', 'Hibernating'], Progressing: ['True', 'Hibernating'], Degraded: ['False', 'AsExpected'] },
+  },
+  {
+    name: 'hibernated',
+    previous: ready,
+    outcome: acted({ raw: { hibernate: true } }),
+    conditions: { Ready: ['False', 'Hibernated'], Progressing: ['False', 'Hibernated'] },
+  },
+  {
+    name: 'invalid',
+    previous: ready,
+    outcome: { type: 'invalid', generation: 2, problems: [{ path: 'spec.x', message: 'remove it' }] },
+    conditions: { Ready: ['False', 'InvalidSpec', 'spec.x: remove it'], SpecValid: ['False', 'InvalidSpec', 'spec.x: remove it'] },
+  },
+  {
+    name: 'paused',
+    previous: ready,
+    outcome: acted({ type: 'paused', generation: 2 }),
+    conditions: { Ready: ['True', 'Running'], Progressing: ['False', 'Paused'], Paused: ['True', 'PausedByUser'] },
+  },
+  {
+    name: 'topics cannot shrink',
+    outcome: acted({ topicDifferences: ['topic a has 12 partitions'] }),
+    conditions: { Ready: ['True', 'Running'], TopicsDiffer: ['True', 'PartitionsCannotShrink', 'topic a has 12 partitions'] },
+  },
+];
+
+describe('conditions', () => {
+  for (const { name, previous, outcome, conditions } of rows) {
+    void test(name, () => {
+      const status = after(outcome, previous);
+      for (const [type, [value, reason, message]] of Object.entries(conditions)) {
+        const condition = conditionOf(status, type as ConditionType);
+        assert.deepEqual([condition?.status, condition?.reason], [value, reason], type);
+        if (message !== undefined) assert.equal(condition?.message, message);
+      }
+    });
+  }
+
+  void test('a time changes only with the status', () => {
+    const later = after(acted({ generation: 2 }), ready, NOW + MINUTE);
+    assert.equal(conditionOf(later, 'Ready')?.lastTransitionTime, '2026-01-01T12:00:00Z');
+    const ill = after(acted({ components: [starting('kafka')] }), ready, NOW + MINUTE);
+    assert.equal(conditionOf(ill, 'Ready')?.lastTransitionTime, '2026-01-01T12:01:00Z');
+    assert.equal(conditionOf(ill, 'Paused')?.lastTransitionTime, '2026-01-01T12:00:00Z');
+  });
+
+  void test('conditions of others stay', () => {
+    const foreign = { type: 'Audited', status: 'True' as const, reason: 'x', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' };
+    const status = after(acted(), { conditions: [foreign] });
+    assert.deepEqual(
+      status.conditions?.find(({ type }) => type === 'Audited'),
+      foreign,
+    );
+  });
+
+  void test('topics that nobody has looked at keep what was found before', () => {
+    const differing = after(acted({ topicDifferences: ['topic a has 12 partitions'] }));
+    const later = after(acted({ topicDifferences: undefined }), differing);
+    assert.equal(conditionOf(later, 'TopicsDiffer')?.status, 'True');
+  });
+});
+
+describe('status', () => {
+  void test('a second pass with the same outcome changes nothing', () => {
+    for (const { outcome, previous } of rows) {
+      const first = after(outcome, previous);
+      assert.equal(difference(first, after(outcome, first, NOW + MINUTE)), 'none');
+    }
+  });
+
+  void test('a paused platform keeps its old observedGeneration, version and inventory', () => {
+    const before = after(acted({ inventory: [{ apiVersion: 'v1', kind: 'Service', name: 'a' }] }));
+    const paused = after(acted({ type: 'paused', generation: 5, raw: { version: '0.2.0' }, inventory: undefined }), before);
+    assert.equal(paused.observedGeneration, 1);
+    assert.equal(paused.version, '0.1.0');
+    assert.deepEqual(paused.inventory, before.inventory);
+    assert.equal(conditionOf(paused, 'Ready')?.observedGeneration, 1);
+    assert.equal(conditionOf(paused, 'Paused')?.observedGeneration, 5);
+  });
+
+  void test('the version moves when everything is healthy', () => {
+    const next = acted({ generation: 2, raw: { version: '0.2.0' }, components: [starting('gateway')] });
+    assert.equal(after(next, ready).version, '0.1.0');
+    assert.equal(after({ ...next, components: [well('gateway')] }, ready).version, '0.2.0');
+  });
+
+  void test('what has no pods shows only when something is wrong with it', () => {
+    const base = { ...well('base'), kind: '' };
+    assert.deepEqual(after(acted({ components: [base] })).components, []);
+    assert.equal(after(acted({ components: [{ ...refused('base'), kind: '' }] })).components?.length, 1);
+  });
+
+  void test('the patch replaces lists and removes fields that went', () => {
+    const { version: _version, ...without } = ready;
+    assert.equal(statusPatch(ready, without).status['version'], null);
+    assert.deepEqual(statusPatch(undefined, ready).status['conditions'], ready.conditions);
+  });
+});
+
+const sampled: ConsumerGroupStatus = {
+  name: 'interest-batch',
+  topics: ['t'],
+  namespace: 'n',
+  deployment: 'a-interest',
+  lag: 1000,
+  delaySeconds: 10.4,
+  arrivalRate: 123.4,
+  throughput: 100,
+  ratePerReplica: 51.7,
+  partitions: 12,
+  members: 2,
+  groupState: 'Stable',
+  replicas: 2,
+  readyReplicas: 2,
+  desiredReplicas: 2,
+  reason: 'Steady',
+  message: 'lag 1000',
+  problems: [],
+  learned: { ratePerReplica: 51.7, startupSeconds: 4.2, observations: 9 },
+  lastSampleTime: NOW,
+  lastScaleTime: null,
+  counters: { samples: 1, unusableSamples: 0, scaleUps: 0, scaleDowns: 0, scaleErrors: 0 },
+};
+
+describe('consumer groups', () => {
+  const before = after(acted({ groups: [sampled] }));
+  const then = (changes: Partial<ConsumerGroupStatus>, previous = before) =>
+    after(acted({ groups: [{ ...sampled, ...changes }] }), previous);
+
+  void test('figures are rounded', () => {
+    const group = before.consumerGroups?.[0];
+    assert.deepEqual([group?.lag, group?.delaySeconds, group?.arrivalRate, group?.ratePerReplica], [1000, 10, 120, 52]);
+    assert.deepEqual(group?.learned, { ratePerReplica: 51.7, startupSeconds: 4, observations: 9 });
+  });
+
+  const near: [string, Partial<ConsumerGroupStatus>, ReturnType<typeof difference>][] = [
+    ['a small move of the figures', { lag: 1050, delaySeconds: 10.9, message: 'lag 1050' }, 'none'],
+    ['one more observation of the same', { learned: { ratePerReplica: 52, startupSeconds: 5, observations: 10 } }, 'none'],
+    ['a large move', { lag: 2000, message: 'lag 2000' }, 'figures'],
+    ['the lag is gone', { lag: 0, delaySeconds: 0 }, 'figures'],
+    ['the lag is not known any more', { lag: null }, 'more'],
+    ['another number of replicas', { desiredReplicas: 3 }, 'more'],
+    ['another reason', { reason: 'Backlog' }, 'more'],
+    ['not sampled again since a restart', { lag: null, lastSampleTime: null, reason: 'Starting', learned: null }, 'none'],
+  ];
+  for (const [name, changes, expected] of near) {
+    void test(`${name}: ${expected}`, () => assert.equal(difference(before, then(changes)), expected));
+  }
+
+  void test('a problem becomes a condition whose message does not follow the figures', () => {
+    const lost = then({ problems: [{ type: 'LagUnknown', message: 'no answer for 10 s' }] });
+    assert.equal(conditionOf(lost, 'LagUnknown')?.message, 'interest-batch: no answer for 10 s');
+    const longer = then({ problems: [{ type: 'LagUnknown', message: 'no answer for 15 s' }] }, lost);
+    assert.equal(difference(lost, longer), 'none');
+    const stranger = then({ problems: [{ type: 'UnknownGroup', message: 'is that its name?' }] });
+    assert.deepEqual(
+      [conditionOf(stranger, 'LagUnknown')?.reason, conditionOf(stranger, 'ScalingLimited')?.status],
+      ['UnknownGroup', 'False'],
+      'what is not known is the lag',
+    );
+    const limited = then({ problems: [{ type: 'HotPartition', message: 'partition 3 has it all' }] });
+    assert.deepEqual(
+      [conditionOf(limited, 'ScalingLimited')?.reason, conditionOf(limited, 'LagUnknown')?.status],
+      ['HotPartition', 'False'],
+    );
+  });
+
+  void test('in hibernation only what was learnt stays', () => {
+    const group = after(acted({ raw: { hibernate: true } }), before).consumerGroups?.[0];
+    assert.deepEqual([group?.lag, group?.replicas, group?.learned?.observations], [undefined, 0, 9]);
+  });
+
+  void test('while nobody samples them they stay as they were', () => {
+    assert.deepEqual(after(acted({ groups: undefined }), before).consumerGroups, before.consumerGroups);
+  });
+});
+
+describe('rotation', () => {
+  const steps: [string, BssPlatformStatus, Partial<Record<ConditionType, [status: string, reason: string, message?: string]>>][] = [
+    ['never asked for', ready, { Rotating: ['False', 'NeverAsked'], Ready: ['True', 'Running'] }],
+    ['introducing', introducing, { Rotating: ['True', 'IntroducingNew'], Ready: ['False', 'Rotating'], Degraded: ['False', 'AsExpected'] }],
+    [
+      'replacing',
+      replacing,
+      {
+        Rotating: ['True', 'ReplacingPods', 'the former passwords are good until nothing uses them; waits for gateway'],
+        Ready: ['False', 'Rotating'],
+      },
+    ],
+    ['locking', locking, { Rotating: ['True', 'LockingFormer'], Ready: ['False', 'Rotating'] }],
+    ['done', rotated, { Rotating: ['False', 'Rotated', 'request "one" is done'], Ready: ['True', 'Running'] }],
+    [
+      'fell ill later',
+      after(acted({ rotation: rotation(false, 'migrate'), components: [starting('migrate')] }), rotated),
+      { Rotating: ['False', 'Rotated'] },
+    ],
+    [
+      'paused in the middle',
+      after(acted({ type: 'paused', rotation: rotation(true) }), introducing),
+      { Rotating: ['True', 'IntroducingNew'] },
+    ],
+  ];
+  for (const [name, status, conditions] of steps) {
+    void test(name, () => {
+      for (const [type, [value, reason, message]] of Object.entries(conditions)) {
+        const found = conditionOf(status, type as ConditionType);
+        assert.deepEqual([found?.status, found?.reason], [value, reason], type);
+        if (message !== undefined) assert.equal(found?.message, message);
+      }
+    });
+  }
+});
+
+describe('transitions', () => {
+  const reasons = (old: BssPlatformStatus | undefined, next: BssPlatformStatus) => transitions(old, next).map(({ reason }) => reason);
+  const asleep = after(acted({ raw: { hibernate: true } }), ready);
+  const paused = after(acted({ type: 'paused' }), ready);
+  const moves: [string, BssPlatformStatus | undefined, BssPlatformStatus, string[]][] = [
+    ['nothing happened', ready, ready, []],
+    ['ready at first', undefined, ready, ['Ready']],
+    ['fell ill', ready, after(acted({ components: [starting('kafka')] }), ready), ['NotReady']],
+    ['was paused', ready, paused, ['Paused']],
+    ['goes on', paused, after(acted(), paused), ['Resumed']],
+    ['goes to sleep', ready, after(acted({ raw: { hibernate: true }, components: [starting('gateway')] }), ready), ['Hibernating']],
+    ['wakes', asleep, after(acted({ components: [starting('kafka')] }), asleep), ['Waking']],
+    ['begins to rotate', ready, introducing, ['RotationBegun']],
+    ['goes on rotating', introducing, replacing, []],
+    ['has rotated', locking, rotated, ['Ready', 'RotationDone']],
+    ['is invalid', ready, after({ type: 'invalid', generation: 2, problems: [] }, ready), ['InvalidSpec']],
+    ['was upgraded', ready, after(acted({ raw: { version: '0.2.0' } }), ready), ['Upgraded']],
+  ];
+  for (const [name, old, next, expected] of moves) void test(name, () => assert.deepEqual(reasons(old, next), expected));
+});

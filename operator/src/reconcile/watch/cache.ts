@@ -1,0 +1,195 @@
+/** Everything that the operator watches: platforms, what it made for them, and their pods. */
+import { API_VERSION, FIELD_MANAGER, KIND } from '../../api/index.ts';
+import { HTTP_ROUTE, TEMPLATE_ANNOTATION } from '../../platform/index.ts';
+import { keyOf, Reflector, systemClock, withoutForeignManagers } from '../../runtime/index.ts';
+import type { Change, Clock, KubeClient, Kind, KubernetesObject, Logger, Metrics, ObjectReference } from '../../runtime/index.ts';
+import { INSTANCE_LABEL, MANAGED_SELECTOR, platformKeysOf, type PlatformObject } from '../ownership/ownership.ts';
+import type { PodObject } from '../health/pods.ts';
+
+/** Kinds of which a platform consists on every cluster. */
+const OWNED_KINDS: Kind[] = [
+  ...['ConfigMap', 'PersistentVolumeClaim', 'Secret', 'Service', 'ServiceAccount'].map((kind) => ({ apiVersion: 'v1', kind })),
+  ...['Deployment', 'StatefulSet'].map((kind) => ({ apiVersion: 'apps/v1', kind })),
+  { apiVersion: 'batch/v1', kind: 'Job' },
+  { apiVersion: 'policy/v1', kind: 'PodDisruptionBudget' },
+  ...['Ingress', 'NetworkPolicy'].map((kind) => ({ apiVersion: 'networking.k8s.io/v1', kind })),
+  ...['Role', 'RoleBinding'].map((kind) => ({ apiVersion: 'rbac.authorization.k8s.io/v1', kind })),
+];
+/** Kinds that a cluster serves once KEDA, or the Gateway API, is installed. */
+const OPTIONAL_KINDS: Kind[] = [
+  ...['ScaledObject', 'TriggerAuthentication'].map((kind) => ({ apiVersion: 'keda.sh/v1alpha1', kind })),
+  HTTP_ROUTE,
+];
+
+/** A kind that the cluster does not serve yet is looked for this often: it may be installed after the operator. */
+const LOOK_AGAIN_MS = 20_000;
+/** A kind that has just been defined may not be listed yet. */
+const SYNC_LATER_MS = 60_000;
+
+const BY_PLATFORM = 'platform';
+const SELECTION = { labelSelector: MANAGED_SELECTOR, indexers: { [BY_PLATFORM]: platformsOf } };
+
+interface CacheOptions {
+  client: KubeClient;
+  metrics: Metrics;
+  logger: Logger;
+  clock?: Clock;
+}
+
+/** What all reflectors have in common, whatever they hold. */
+interface Watching {
+  readonly store: { readonly synced: boolean };
+  start(): void;
+  stop(): Promise<void>;
+  waitForSync(timeoutMs: number): Promise<void>;
+}
+
+export class Cache {
+  readonly platforms: Reflector<PlatformObject>;
+  readonly pods: Reflector<PodObject>;
+  readonly #options: CacheOptions;
+  readonly #owned: Map<string, Reflector>;
+  readonly #handlers: ((platformKey: string) => void)[] = [];
+  /** Optional kinds that the cluster did not serve when they were looked for last. */
+  #missing: Kind[];
+  #stopped = false;
+  #cancelLook: () => void = () => undefined;
+
+  private constructor(options: CacheOptions, kinds: Kind[]) {
+    this.#options = options;
+    const platform = { kind: { apiVersion: API_VERSION, kind: KIND }, transform: withoutForeignManagers<PlatformObject>(FIELD_MANAGER) };
+    this.platforms = new Reflector<PlatformObject>({ ...options, ...platform });
+    this.platforms.subscribe(({ key }) => this.#tell([key]));
+    this.pods = new Reflector<PodObject>({ ...options, ...SELECTION, kind: { apiVersion: 'v1', kind: 'Pod' }, transform: slimPod });
+    this.pods.subscribe((change) => this.#concerned(change));
+    this.#owned = new Map(kinds.map((kind) => [kindKey(kind), this.#reflector(kind)]));
+    this.#missing = OPTIONAL_KINDS.filter((kind) => !this.#owned.has(kindKey(kind)));
+  }
+
+  /** A cache of every kind that the cluster serves; nothing is read yet. Optional kinds that come later are taken in when they do. */
+  static async create(options: CacheOptions): Promise<Cache> {
+    const served = await Promise.all(OPTIONAL_KINDS.map(async (kind) => ((await options.client.serves(kind)) ? [kind] : [])));
+    return new Cache(options, [...OWNED_KINDS, ...served.flat()]);
+  }
+
+  get #reflectors(): Watching[] {
+    return [this.platforms, this.pods, ...this.#owned.values()];
+  }
+
+  #reflector(kind: Kind): Reflector {
+    const reflector = new Reflector({ ...this.#options, ...SELECTION, kind, transform: withoutForeignManagers(FIELD_MANAGER) });
+    reflector.subscribe((change) => this.#concerned(change));
+    return reflector;
+  }
+
+  /** Calls `handler` with the key of each platform that a change may concern. Subscribe before `start`. */
+  onChange(handler: (platformKey: string) => void): void {
+    this.#handlers.push(handler);
+  }
+
+  #concerned({ object, old }: Change<KubernetesObject>): void {
+    this.#tell(new Set([...platformKeysOf(object), ...(old === undefined ? [] : platformKeysOf(old))]));
+  }
+
+  #tell(platformKeys: Iterable<string>): void {
+    for (const key of platformKeys) for (const handler of this.#handlers) handler(key);
+  }
+
+  start(): void {
+    for (const reflector of this.#reflectors) reflector.start();
+    this.#lookLater();
+  }
+
+  #lookLater(): void {
+    if (this.#missing.length === 0 || this.#stopped) return;
+    const { clock = systemClock } = this.#options;
+    this.#cancelLook = clock.after(LOOK_AGAIN_MS, () => void this.#look().finally(() => this.#lookLater()));
+  }
+
+  /** Takes in the kinds that have come. Never rejects. */
+  async #look(): Promise<void> {
+    const { client, logger } = this.#options;
+    for (const kind of this.#missing) {
+      try {
+        if (await client.serves(kind)) await this.#takeIn(kind);
+      } catch (error) {
+        logger.warn({ error, kind: kind.kind }, 'cannot look for a kind that may have been installed');
+      }
+    }
+    this.#missing = this.#missing.filter((kind) => !this.#owned.has(kindKey(kind)));
+  }
+
+  async #takeIn(kind: Kind): Promise<void> {
+    if (this.#stopped) return;
+    const reflector = this.#reflector(kind);
+    this.#owned.set(kindKey(kind), reflector);
+    reflector.start();
+    this.#options.logger.info({ kind: kind.kind }, 'the cluster serves one more kind');
+    await reflector.waitForSync(SYNC_LATER_MS);
+    // Who wants objects of this kind has been refused until now.
+    this.#tell(this.platforms.store.keys());
+  }
+
+  /** @throws Error when a first list takes longer than `timeoutMs` */
+  async waitForSync(timeoutMs: number): Promise<void> {
+    await Promise.all(this.#reflectors.map((reflector) => reflector.waitForSync(timeoutMs)));
+  }
+
+  get synced(): boolean {
+    return this.#reflectors.every((reflector) => reflector.store.synced);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#cancelLook();
+    await Promise.all(this.#reflectors.map((reflector) => reflector.stop()));
+  }
+
+  /** As last seen; undefined when it does not exist, has lost our label, or is of a kind that is not watched. */
+  get(reference: ObjectReference): KubernetesObject | undefined {
+    return this.#owned.get(kindKey(reference))?.store.get(keyOf(reference));
+  }
+
+  /** False for a kind that the cluster does not serve. */
+  serves(kind: Kind): boolean {
+    return this.#owned.has(kindKey(kind));
+  }
+
+  /** Everything that is labelled as the platform's or has it as its controller. */
+  ofPlatform(platformKey: string): KubernetesObject[] {
+    return [...this.#owned.values()].flatMap((reflector) => reflector.store.byIndex(BY_PLATFORM, platformKey));
+  }
+
+  podsOf(platformKey: string): PodObject[] {
+    return this.pods.store.byIndex(BY_PLATFORM, platformKey);
+  }
+}
+
+function platformsOf(object: KubernetesObject): string[] {
+  return platformKeysOf(object);
+}
+
+function kindKey({ apiVersion, kind }: Kind): string {
+  return `${apiVersion}/${kind}`;
+}
+
+/** What of a pod is judged: there are many of them. */
+function slimPod(pod: PodObject): PodObject {
+  const { name, namespace, uid, resourceVersion, labels = {}, annotations = {}, deletionTimestamp, creationTimestamp } = pod.metadata;
+  const kept = { labels: only(KEPT_LABELS, labels), annotations: only(KEPT_ANNOTATIONS, annotations) };
+  const metadata = { name, namespace, uid, resourceVersion, deletionTimestamp, creationTimestamp, ...kept };
+  const { phase, reason, message, conditions, initContainerStatuses, containerStatuses } = pod.status ?? {};
+  const status = { phase, reason, message, conditions, initContainerStatuses, containerStatuses };
+  return { apiVersion: 'v1', kind: 'Pod', metadata: present(metadata), status: present(status) } as PodObject;
+}
+
+const KEPT_LABELS = [INSTANCE_LABEL, 'app.kubernetes.io/component', 'batch.kubernetes.io/job-name', 'controller-revision-hash'];
+const KEPT_ANNOTATIONS = [TEMPLATE_ANNOTATION];
+
+function only(keys: string[], entries: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(entries).filter(([key]) => keys.includes(key)));
+}
+
+function present(fields: object): object {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
