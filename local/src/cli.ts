@@ -23,7 +23,7 @@ import { runInTerminal } from './exec.ts';
 import { describeError, Failure } from './failure.ts';
 import { cacheDir, clusterPaths } from './paths.ts';
 import { prepareMachine } from './preflight.ts';
-import { ALL_PROGRAMS, ensurePrograms } from './programs.ts';
+import { ALL_PROGRAMS, ensurePrograms } from './build/programs.ts';
 import { Progress } from './progress.ts';
 
 interface Command {
@@ -207,7 +207,7 @@ async function buildPrograms(): Promise<void> {
 
 /** Paths of the project's image archives. Loaded late: the other commands need none of it. */
 async function buildImages(): Promise<string[]> {
-  const images = await import('./images.ts');
+  const images = await import('./build/images.ts');
   const progress = new Progress('images', 2);
   await progress.step('check this machine', (note) => prepareMachine(note, ['images']));
   const built = await progress.step('build', (note) => images.buildImages(note));

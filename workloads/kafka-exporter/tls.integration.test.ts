@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { V1PodSpec } from '@kubernetes/client-node';
-import { startSecureKafka, type SecureKafka } from '../../local/src/services-secure-kafka.ts';
+import { startSecureKafka, type SecureKafka } from '../../local/src/services/secure-kafka.ts';
 import { parseSpec } from '../../operator/src/api/index.ts';
 import { buildPlatform, FIRST_SLOT, kafkaAccess, type PlatformInput } from '../../operator/src/platform/index.ts';
 import { kafkaClient, kafkaConnection } from '../../operator/src/reconcile/topics/kafka.ts';

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client, Pool } from 'pg';
-import { startServices, type PostgresService } from '../../local/src/services.ts';
+import { startServices, type PostgresService } from '../../local/src/services/index.ts';
 import { DATABASE_ROLES, loginOf, passwordKey, type Credentials } from '../../operator/src/platform/credentials.ts';
 import { beginRotation, completeCredentials, endRotation, slotsOf } from '../../operator/src/platform/index.ts';
 import { createLogger } from '../src/kernel/log.ts';

@@ -9,7 +9,7 @@ import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { V1PodSpec } from '@kubernetes/client-node';
 import { Client } from 'pg';
-import { startServices, type ServiceSet } from '../../local/src/services.ts';
+import { startServices, type ServiceSet } from '../../local/src/services/index.ts';
 import { parseSpec } from '../../operator/src/api/index.ts';
 import { buildPlatform, completeCredentials, FIRST_SLOT, type Credentials } from '../../operator/src/platform/index.ts';
 import { PlatformPooler } from '../src/testing/pooler.ts';

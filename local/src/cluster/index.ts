@@ -11,7 +11,7 @@ import { Failure, tellingLines } from '../failure.ts';
 import { withLock } from '../lock.ts';
 import { clusterPaths, SHARED_FOLDERS, type ClusterPaths } from '../paths.ts';
 import { prepareMachine } from '../preflight.ts';
-import { contentHash, ensurePrograms } from '../programs.ts';
+import { contentHash, ensurePrograms } from '../build/programs.ts';
 import { formatDuration, Progress } from '../progress.ts';
 import { memoryInUse } from './cgroups.ts';
 import { configFiles, type ComponentName } from './components.ts';

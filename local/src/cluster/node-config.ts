@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheDir, clusterPaths, type ClusterPaths } from '../paths.ts';
-import type { ProgramName } from '../programs.ts';
+import type { ProgramName } from '../build/programs.ts';
 
 /** Addresses inside the node's own network. They may be the same in every cluster, because nothing connects the networks. */
 export const NODE_IP = '10.244.255.1';

@@ -5,7 +5,7 @@ import { chmod, copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { run } from '../exec.ts';
-import { packFolder } from '../oci.ts';
+import { packFolder } from '../build/oci.ts';
 import { cachePath } from '../paths.ts';
 import { PAUSE_IMAGE } from './node-config.ts';
 

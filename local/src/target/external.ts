@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline/promises';
 import { fileURLToPath } from 'node:url';
 import process from 'node:process';
 import { run } from '../exec.ts';
-import { buildForKind, loadIntoKind } from '../images.ts';
+import { buildForKind, loadIntoKind } from '../build/images.ts';
 import { Kubectl } from './kubectl.ts';
 import { portForward, type PortForward } from './port-forward.ts';
 import type { Target } from './target.ts';

@@ -2,7 +2,7 @@
 import { basename, join } from 'node:path';
 import { clusterEnvironment, down, forward, loadImage, memory, up, type Cluster } from '../cluster/index.ts';
 import { run } from '../exec.ts';
-import { buildImages, type ImageArchive } from '../images.ts';
+import { buildImages, type ImageArchive } from '../build/images.ts';
 import { prepareMachine } from '../preflight.ts';
 import { Kubectl } from './kubectl.ts';
 import type { Target } from './target.ts';

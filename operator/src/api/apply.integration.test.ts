@@ -7,8 +7,8 @@ import { after, before, test } from 'node:test';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { parse, parseAllDocuments, stringify } from 'yaml';
-import { ensurePrograms } from '../../../local/src/programs.ts';
-import { startApiServer, type ApiServer } from '../../../local/src/services.ts';
+import { ensurePrograms } from '../../../local/src/build/programs.ts';
+import { startApiServer, type ApiServer } from '../../../local/src/services/index.ts';
 import { MISTAKES } from './mistakes.ts';
 import { API_VERSION, KIND } from './names.ts';
 
@@ -41,7 +41,7 @@ const resource = (name: string, spec: unknown) => stringify({ apiVersion: API_VE
 
 before(
   async () => {
-    const [programs, started] = await Promise.all([ensurePrograms(['kubectl']), startApiServer()]);
+    const [programs, started] = await Promise.all([ensurePrograms(['kubectl']), startApiServer({ own: true })]);
     program = programs.kubectl;
     server = started;
     await succeed(['apply', '--server-side', '-f', `${ROOT}crds`]);

@@ -12,8 +12,8 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { parse, parseAllDocuments, stringify } from 'yaml';
-import { ensurePrograms } from '../../../local/src/programs.ts';
-import { startApiServer, type ApiServer } from '../../../local/src/services.ts';
+import { ensurePrograms } from '../../../local/src/build/programs.ts';
+import { startApiServer, type ApiServer } from '../../../local/src/services/index.ts';
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -41,7 +41,7 @@ async function render(chart: keyof typeof CHARTS, values: object, name = 'bss-op
 
 before(
   async () => {
-    [programs, server] = await Promise.all([ensurePrograms(['helm', 'kubectl']), startApiServer()]);
+    [programs, server] = await Promise.all([ensurePrograms(['helm', 'kubectl']), startApiServer({ own: true })]);
     folder = await mkdtemp(join(tmpdir(), 'charts-'));
     await kubectl('create', 'namespace', 'bss-system');
     await kubectl('label', 'namespace', 'bss-system', 'pod-security.kubernetes.io/warn=restricted');

@@ -15,8 +15,8 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { parse, parseAllDocuments } from 'yaml';
-import { ensurePrograms } from '../../../local/src/programs.ts';
-import { startApiServer, type ApiServer } from '../../../local/src/services.ts';
+import { ensurePrograms } from '../../../local/src/build/programs.ts';
+import { startApiServer, type ApiServer } from '../../../local/src/services/index.ts';
 import { OperatorProcess } from '../reconcile/testing/operator-process.ts';
 import { KubeClient, loadKubeConfig, Metrics, type KubernetesObject } from '../runtime/index.ts';
 import { until } from '../runtime/testing/harness.ts';
@@ -35,7 +35,7 @@ let folder: string;
 
 before(
   async () => {
-    const [programs, started] = await Promise.all([ensurePrograms(['helm']), startApiServer()]);
+    const [programs, started] = await Promise.all([ensurePrograms(['helm']), startApiServer({ own: true })]);
     [helm, server] = [programs.helm, started];
     folder = await mkdtemp(join(tmpdir(), 'checks-'));
     client = new KubeClient({ config: loadKubeConfig({ path: server.kubeconfigPath }), metrics: new Metrics() });

@@ -11,8 +11,8 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { stringify } from 'yaml';
-import { ensurePrograms } from '../../../local/src/programs.ts';
-import { startApiServer, type ApiServer } from '../../../local/src/services.ts';
+import { ensurePrograms } from '../../../local/src/build/programs.ts';
+import { startApiServer, type ApiServer } from '../../../local/src/services/index.ts';
 import { conditionOf } from '../reconcile/status/conditions.ts';
 import type { PlatformObject } from '../reconcile/ownership/ownership.ts';
 import { OperatorProcess } from '../reconcile/testing/operator-process.ts';
@@ -40,7 +40,7 @@ const kubectl = async (...args: string[]) => (await run(programs.kubectl, [...ar
 
 before(
   async () => {
-    [programs, server] = await Promise.all([ensurePrograms(['helm', 'kubectl']), startApiServer()]);
+    [programs, server] = await Promise.all([ensurePrograms(['helm', 'kubectl']), startApiServer({ own: true })]);
     folder = await mkdtemp(join(tmpdir(), 'upgrade-'));
     client = new KubeClient({ config: loadKubeConfig({ path: server.kubeconfigPath }), metrics: new Metrics() });
     for (const name of ['bss-system', 'bss']) await client.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { startApiServer } from '../../../local/src/services.ts';
-import type { ApiServer } from '../../../local/src/services.ts';
+import { startApiServer } from '../../../local/src/services/index.ts';
+import type { ApiServer } from '../../../local/src/services/index.ts';
 import { KubeClient, loadKubeConfig, Metrics } from '../runtime/index.ts';
 import { scaleClient } from './actuator.ts';
 import type { ScaleClient } from './types.ts';

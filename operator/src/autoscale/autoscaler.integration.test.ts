@@ -4,8 +4,8 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Kafka, logLevel } from 'kafkajs';
 import type { Consumer, Producer } from 'kafkajs';
-import { startServices } from '../../../local/src/services.ts';
-import type { KafkaService } from '../../../local/src/services.ts';
+import { startServices } from '../../../local/src/services/index.ts';
+import type { KafkaService } from '../../../local/src/services/index.ts';
 import { Autoscaler } from './autoscaler.ts';
 import { withDefaults } from './policy.ts';
 import { recordingSchema } from './recording.ts';
@@ -86,7 +86,7 @@ describe('autoscaler with real consumers', { timeout: 240_000 }, () => {
   const events: ScaleEvent[] = [];
 
   before(async () => {
-    const services = await startServices({ kafka: true });
+    const services = await startServices({ kafka: true }, { own: true });
     ({ kafka } = services);
     stopServices = async () => services.stop();
     const client = new Kafka({ brokers: kafka.brokers, logLevel: logLevel.NOTHING, retry: { retries: 30, maxRetryTime: 500 } });

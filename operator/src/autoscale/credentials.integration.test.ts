@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Kafka, logLevel } from 'kafkajs';
-import { startServices, type KafkaService } from '../../../local/src/services.ts';
+import { startServices, type KafkaService } from '../../../local/src/services/index.ts';
 import { Group } from './group.ts';
 import { withDefaults } from './policy.ts';
 import { Sampler } from './sampler.ts';

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Kafka, logLevel } from 'kafkajs';
 import type { Admin, Consumer, Producer } from 'kafkajs';
-import { startServices } from '../../../local/src/services.ts';
-import type { KafkaService } from '../../../local/src/services.ts';
+import { startServices } from '../../../local/src/services/index.ts';
+import type { KafkaService } from '../../../local/src/services/index.ts';
 import { Group } from './group.ts';
 import { withDefaults } from './policy.ts';
 import { Sampler } from './sampler.ts';
@@ -20,7 +20,7 @@ describe('sampler against a real broker', { timeout: 180_000 }, () => {
   let sampler: Sampler;
 
   before(async () => {
-    const services = await startServices({ kafka: true });
+    const services = await startServices({ kafka: true }, { own: true });
     ({ kafka } = services);
     stop = async () => services.stop();
     client = new Kafka({ brokers: kafka.brokers, logLevel: logLevel.NOTHING, retry: { retries: 20, maxRetryTime: 500 } });

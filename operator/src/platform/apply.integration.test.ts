@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
-import { ensurePrograms } from '../../../local/src/programs.ts';
-import { startApiServer, type ApiServer } from '../../../local/src/services.ts';
+import { ensurePrograms } from '../../../local/src/build/programs.ts';
+import { startApiServer, type ApiServer } from '../../../local/src/services/index.ts';
 import { goldenInput, podTemplateOf } from './golden.ts';
 import { buildPlatform } from './index.ts';
 import type { KubernetesObject } from './types.ts';
@@ -25,7 +25,7 @@ const LABELS = ['enforce', 'warn'].map((mode) => `pod-security.kubernetes.io/${m
 
 before(
   async () => {
-    const [programs, started] = await Promise.all([ensurePrograms(['kubectl']), startApiServer()]);
+    const [programs, started] = await Promise.all([ensurePrograms(['kubectl']), startApiServer({ own: true })]);
     program = programs.kubectl;
     server = started;
     folder = await mkdtemp(join(tmpdir(), 'manifests-'));

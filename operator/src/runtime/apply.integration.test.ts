@@ -1,8 +1,8 @@
 /** Server-side apply against a real API server: nothing is written when nothing is to do, and whatever others change is put back. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { startApiServer } from '../../../local/src/services.ts';
-import type { ApiServer } from '../../../local/src/services.ts';
+import { startApiServer } from '../../../local/src/services/index.ts';
+import type { ApiServer } from '../../../local/src/services/index.ts';
 import { Applier, APPLIED_ANNOTATION } from './apply.ts';
 import type { KubeClient } from './client.ts';
 import { isConflict, KubeError } from './errors.ts';

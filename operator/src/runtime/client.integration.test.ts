@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { startApiServer } from '../../../local/src/services.ts';
-import type { ApiServer } from '../../../local/src/services.ts';
+import { startApiServer } from '../../../local/src/services/index.ts';
+import type { ApiServer } from '../../../local/src/services/index.ts';
 import type { KubeClient } from './client.ts';
 import { isAlreadyExists, isConflict, isNotFound, KubeError } from './errors.ts';
 import { EventRecorder } from './events.ts';
@@ -30,7 +30,7 @@ describe('client', () => {
   let metrics: Metrics;
 
   before(async () => {
-    api = await startApiServer();
+    api = await startApiServer({ own: true });
     ({ client, metrics } = clientFor(api.kubeconfigPath));
     await createNamespace(client, NAMESPACE);
   });

@@ -10,8 +10,8 @@ import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { startApiServer } from '../../../local/src/services.ts';
-import type { ApiServer } from '../../../local/src/services.ts';
+import { startApiServer } from '../../../local/src/services/index.ts';
+import type { ApiServer } from '../../../local/src/services/index.ts';
 import type { KubeClient } from './client.ts';
 import { clientFor, configMap, createNamespace, noteRecovery, readAudit, until } from './testing/harness.ts';
 

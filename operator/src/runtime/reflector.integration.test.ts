@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { startApiServer } from '../../../local/src/services.ts';
-import type { ApiServer } from '../../../local/src/services.ts';
+import { startApiServer } from '../../../local/src/services/index.ts';
+import type { ApiServer } from '../../../local/src/services/index.ts';
 import type { KubeClient } from './client.ts';
 import { Metrics } from './metrics.ts';
 import type { KubernetesObject } from '../objects/object.ts';
@@ -30,7 +30,7 @@ describe('reflector', () => {
   let namespaces = 0;
 
   before(async () => {
-    api = await startApiServer();
+    api = await startApiServer({ own: true });
     direct = clientFor(api.kubeconfigPath).client;
   });
   after(() => api.stop());

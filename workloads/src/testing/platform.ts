@@ -1,7 +1,7 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { Pool } from 'pg';
-import { startServices } from '../../../local/src/services.ts';
-import type { ServiceSet } from '../../../local/src/services.ts';
+import { startServices } from '../../../local/src/services/index.ts';
+import type { ServiceSet } from '../../../local/src/services/index.ts';
 import { LedgerStore } from '../../ledger/store.ts';
 import type { LedgerCheck } from '../../ledger/store.ts';
 import { migrate } from '../../migrate/migrate.ts';
@@ -47,7 +47,7 @@ export class TestPlatform {
 
   /** Starts everything up to the point where workloads can run. */
   static async start(accounts = 1_000): Promise<TestPlatform> {
-    const services = await startServices({ kafka: true, postgres: true, pgbouncer: true });
+    const services = await startServices({ kafka: true, postgres: true, pgbouncer: true }, { own: true });
     const platform = new TestPlatform(services);
     try {
       await platform.#prepare(accounts);

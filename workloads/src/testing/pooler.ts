@@ -3,9 +3,9 @@ import { chown, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path';
 import { parseSpec } from '../../../operator/src/api/index.ts';
 import { buildPlatform, FIRST_SLOT } from '../../../operator/src/platform/index.ts';
-import { ensureRootfs, NONROOT_UID } from '../../../local/src/rootfs.ts';
-import { serverFolder } from '../../../local/src/services-folder.ts';
-import { freePorts, ServerProcess } from '../../../local/src/services-process.ts';
+import { ensureRootfs, NONROOT_UID } from '../../../local/src/build/rootfs.ts';
+import { serverFolder } from '../../../local/src/services/folder.ts';
+import { freePorts, ServerProcess } from '../../../local/src/services/process.ts';
 
 /** Paths of the container, and where they are inside the server's root. */
 const MOVED: [string, string][] = [

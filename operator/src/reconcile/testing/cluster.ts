@@ -1,7 +1,7 @@
 /** A real API server with the operator on it (under the rights that the chart gives it), a hand that plays the nodes, and a real Kafka. */
 import { customResourceDefinition } from '../../api/crd.ts';
 import { API_VERSION, KIND, type BssPlatform, type BssPlatformStatus } from '../../api/index.ts';
-import { startApiServer, startServices, type ApiServer } from '../../../../local/src/services.ts';
+import { startApiServer, startServices, type ApiServer } from '../../../../local/src/services/index.ts';
 import {
   isNotFound,
   KubeClient,

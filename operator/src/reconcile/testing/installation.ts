@@ -2,7 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { parse, parseAllDocuments, stringify } from 'yaml';
-import type { ApiServer } from '../../../../local/src/services.ts';
+import type { ApiServer } from '../../../../local/src/services/index.ts';
 import type { KubeClient, KubernetesObject } from '../../runtime/index.ts';
 
 const INSTALL = new URL('../../../../charts/install.yaml', import.meta.url);

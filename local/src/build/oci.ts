@@ -8,8 +8,8 @@ import process from 'node:process';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createZstdCompress } from 'node:zlib';
-import { run } from './exec.ts';
-import { Failure } from './failure.ts';
+import { run } from '../exec.ts';
+import { Failure } from '../failure.ts';
 
 /** What a container starts with when the pod says nothing else. */
 export interface ImageSettings {

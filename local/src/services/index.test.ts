@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { insideCommand } from './services-process.ts';
-import { kafkaProperties, pgbouncerSettings } from './services.ts';
+import { insideCommand } from './process.ts';
+import { kafkaProperties, pgbouncerSettings } from './index.ts';
 
 test('Kafka listens on loopback alone', () => {
   const settings = new Map(

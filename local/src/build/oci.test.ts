@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { zstdDecompressSync } from 'node:zlib';
-import { run } from './exec.ts';
+import { run } from '../exec.ts';
 import { imageConfig, imageIndex, packFolder, packPushed } from './oci.ts';
 
 const MANIFEST = { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: 'sha256:aa', size: 2 };

@@ -8,11 +8,11 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { freemem } from 'node:os';
 import { basename, join } from 'node:path';
 import process from 'node:process';
-import { run, which } from './exec.ts';
-import { Failure } from './failure.ts';
-import { withLock } from './lock.ts';
-import { cacheDir, cachePath, PROJECT_DIR } from './paths.ts';
-import type { Note } from './progress.ts';
+import { run, which } from '../exec.ts';
+import { Failure } from '../failure.ts';
+import { withLock } from '../lock.ts';
+import { cacheDir, cachePath, PROJECT_DIR } from '../paths.ts';
+import type { Note } from '../progress.ts';
 
 export const KUBERNETES_VERSION = 'v1.36.3';
 

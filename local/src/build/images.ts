@@ -7,12 +7,12 @@ import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile
 import { homedir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import process from 'node:process';
-import { run } from './exec.ts';
-import { withLock } from './lock.ts';
+import { run } from '../exec.ts';
+import { withLock } from '../lock.ts';
 import { packFolder, packPushed, type ImageEntry } from './oci.ts';
-import { cachePath, PROJECT_DIR } from './paths.ts';
+import { cachePath, PROJECT_DIR } from '../paths.ts';
 import { contentHash } from './programs.ts';
-import type { Note } from './progress.ts';
+import type { Note } from '../progress.ts';
 import { copyTree, ensureDebian, ensureFolder, ensureRootfs, ROOTFS_PATH, runIsolated } from './rootfs.ts';
 
 export interface ImageArchive {

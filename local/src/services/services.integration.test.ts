@@ -7,11 +7,11 @@ import { tmpdir } from 'node:os';
 import process from 'node:process';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ensurePrograms } from './programs.ts';
-import { run } from './exec.ts';
-import { ensureRootfs, NONROOT_UID } from './rootfs.ts';
-import { insideCommand } from './services-process.ts';
-import { startApiServer, startServices, type ApiServer, type PostgresService, type ServiceSet } from './services.ts';
+import { ensurePrograms } from '../build/programs.ts';
+import { run } from '../exec.ts';
+import { ensureRootfs, NONROOT_UID } from '../build/rootfs.ts';
+import { insideCommand } from './process.ts';
+import { startApiServer, startServices, type ApiServer, type PostgresService, type ServiceSet } from './index.ts';
 
 /** Runs a program of the fat root file system and returns what it prints. */
 async function inside(...command: string[]): Promise<string> {
@@ -54,7 +54,7 @@ async function until(what: string, holds: () => Promise<boolean> | boolean, limi
 describe('stores', () => {
   let services: ServiceSet & { stop(): Promise<void> };
   before(async () => {
-    services = await startServices({ kafka: true, postgres: true, pgbouncer: true, redis: true });
+    services = await startServices({ kafka: true, postgres: true, pgbouncer: true, redis: true }, { own: true });
   });
   after(() => services.stop());
 
@@ -94,7 +94,7 @@ describe('stores', () => {
 
 test('servers and their data end with a process that is killed', async () => {
   const script = `
-    const { startServices } = await import(${JSON.stringify(import.meta.resolve('./services.ts'))});
+    const { startServices } = await import(${JSON.stringify(import.meta.resolve('./index.ts'))});
     const { redis, postgres } = await startServices({ redis: true, postgres: true });
     console.log(JSON.stringify([redis.url, postgres.url()]));
     setInterval(() => {}, 1000);`;

@@ -3,10 +3,10 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 import { test } from 'node:test';
-import { parseSpec } from '../../operator/src/api/spec.ts';
-import { imageOf } from '../../operator/src/platform/images.ts';
+import { parseSpec } from '../../../operator/src/api/spec.ts';
+import { imageOf } from '../../../operator/src/platform/images.ts';
 import { isBuildInput, npmSettings, THIRD_PARTY } from './images.ts';
-import { PROJECT_DIR } from './paths.ts';
+import { PROJECT_DIR } from '../paths.ts';
 
 const PROGRAMS = [
   'kafka',

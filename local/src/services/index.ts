@@ -1,16 +1,18 @@
 /**
  * Real servers for tests, on free ports of 127.0.0.1: Kafka, Postgres, PgBouncer and Redis from the fat root file system. They end with the
- * process that started them, even when that is killed.
+ * process that started them, even when that is killed. Kafka, which takes seconds to start, comes from the servers that the test runner
+ * shares between test files, where there are any. The others start in half a second, so each test file has its own.
  */
 import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { run } from './exec.ts';
-import { copyTree, ensureFolder, ensureRootfs, NONROOT_UID, POSTGRES_UID } from './rootfs.ts';
-import { serverFolder } from './services-folder.ts';
-import { freePorts, insideCommand, ServerProcess, type Service, type ServerOptions } from './services-process.ts';
+import { run } from '../exec.ts';
+import { copyTree, ensureFolder, ensureRootfs, NONROOT_UID, POSTGRES_UID } from '../build/rootfs.ts';
+import { serverFolder } from './folder.ts';
+import { freePorts, insideCommand, ServerProcess, type Service, type ServerOptions } from './process.ts';
+import { leaseKafka } from './shared.ts';
 
-export { startApiServer, type ApiServer } from './services-api-server.ts';
-export type { Service } from './services-process.ts';
+export { startApiServer, type ApiServer } from './api-server.ts';
+export type { Service } from './process.ts';
 
 export interface KafkaService extends Service {
   /** One `host:port`. */
@@ -42,6 +44,8 @@ export interface ServiceSet {
 }
 
 export interface ServiceOptions {
+  /** Start a Kafka of this process's own: for a test that stops, kills or freezes it. Default: a shared one, emptied first, when one is free. */
+  readonly own?: boolean;
   /** Kafka lets in only whom its `sasl` names. */
   readonly kafkaSasl?: boolean;
 }
@@ -52,37 +56,45 @@ const KAFKA_USER = { username: 'client', password: 'client-secret' };
 const CLUSTER_ID = 'bss-platform-test-AAAA';
 const KAFKA_CLASSPATH = '/opt/kafka/libs/*';
 
+type RunningServer = ServiceSet[keyof ServiceSet] & { readonly release: () => Promise<void> };
+
 /**
  * Starts the servers that are named, all at the same time.
  * @example const { kafka, stop } = await startServices({ kafka: true });
- * @returns the servers, and `stop`, which ends them all and removes their data
+ * @returns the servers, and `stop`, which ends them all and removes their data; it gives a shared server back
+ * @throws Failure when a server does not start
  */
 export async function startServices<N extends keyof ServiceSet>(
   wanted: Readonly<Record<N, true>>,
-  { kafkaSasl = false }: ServiceOptions = {},
+  { own = false, kafkaSasl = false }: ServiceOptions = {},
 ): Promise<Pick<ServiceSet, N> & { stop(): Promise<void> }> {
   const names = Object.keys(wanted) as N[];
   const root = await ensureRootfs();
   const folder = await serverFolder('services');
   const postgresPorts = await freePorts(2);
-  const makers: Record<keyof ServiceSet, () => Promise<ServerProcess & ServiceSet[keyof ServiceSet]>> = {
-    kafka: () => makeKafka(root, folder, kafkaSasl),
-    postgres: () => makePostgres(root, folder, postgresPorts[0] ?? 0),
-    pgbouncer: () => makePgBouncer(root, folder, postgresPorts[0] ?? 0, postgresPorts[1] ?? 0),
-    redis: () => makeRedis(root, folder),
+  const makers: Record<keyof ServiceSet, () => Promise<RunningServer>> = {
+    kafka: async () => (own || kafkaSasl ? undefined : await leaseKafka()) ?? started(await makeKafka(root, folder, kafkaSasl)),
+    postgres: async () => started(await makePostgres(root, folder, postgresPorts[0] ?? 0)),
+    pgbouncer: async () => started(await makePgBouncer(root, folder, postgresPorts[0] ?? 0, postgresPorts[1] ?? 0)),
+    redis: async () => started(await makeRedis(root, folder)),
   };
-  const servers = await Promise.all(names.map((name) => makers[name]()));
+  const results = await Promise.allSettled(names.map((name) => makers[name]()));
+  const servers = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   const stop = async (): Promise<void> => {
-    await Promise.all(servers.map((server) => server.kill()));
+    await Promise.all(servers.map((server) => server.release()));
     await rm(folder, { recursive: true, force: true });
   };
-  try {
-    await Promise.all(servers.map((server) => server.start()));
-  } catch (error) {
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed !== undefined) {
     await stop();
-    throw error;
+    throw failed.reason;
   }
   return { ...(Object.fromEntries(names.map((name, index) => [name, servers[index]])) as unknown as Pick<ServiceSet, N>), stop };
+}
+
+async function started<S extends ServerProcess>(server: S): Promise<S & { release: () => Promise<void> }> {
+  await server.start();
+  return Object.assign(server, { release: () => server.kill() });
 }
 
 async function makeKafka(root: string, folder: string, sasl: boolean): Promise<ServerProcess & KafkaService> {

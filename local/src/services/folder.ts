@@ -4,7 +4,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { Failure } from './failure.ts';
+import { Failure } from '../failure.ts';
 
 /**
  * A folder for the data of servers, which bears the id of this process: folders of processes that are gone are removed.

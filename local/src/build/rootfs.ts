@@ -5,12 +5,12 @@
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { run } from './exec.ts';
-import { Failure } from './failure.ts';
-import { withLock } from './lock.ts';
-import { cachePath, PROJECT_DIR } from './paths.ts';
+import { run } from '../exec.ts';
+import { Failure } from '../failure.ts';
+import { withLock } from '../lock.ts';
+import { cachePath, PROJECT_DIR } from '../paths.ts';
 import { contentHash } from './programs.ts';
-import type { Note } from './progress.ts';
+import type { Note } from '../progress.ts';
 
 const SUITE = 'trixie';
 

@@ -6,8 +6,8 @@ import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { createServer, connect } from 'node:net';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Failure, tellingLines } from './failure.ts';
-import { MOUNT_PROC_AND_DEV, ROOTFS_PATH } from './rootfs.ts';
+import { Failure, tellingLines } from '../failure.ts';
+import { MOUNT_PROC_AND_DEV, ROOTFS_PATH } from '../build/rootfs.ts';
 
 /** How a test treats a server. All wait until it is so; data and port stay the same over stop, kill and start. */
 export interface Service {

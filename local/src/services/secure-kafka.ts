@@ -1,10 +1,10 @@
 /** A real Kafka that takes clients by TLS and SASL alone, as clusters of companies do. For tests. */
 import { chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { run } from './exec.ts';
-import { ensureRootfs, NONROOT_UID } from './rootfs.ts';
-import { serverFolder } from './services-folder.ts';
-import { freePorts, insideCommand, ServerProcess } from './services-process.ts';
+import { run } from '../exec.ts';
+import { ensureRootfs, NONROOT_UID } from '../build/rootfs.ts';
+import { serverFolder } from './folder.ts';
+import { freePorts, insideCommand, ServerProcess } from './process.ts';
 
 export interface SecureKafka {
   /** One `host:port`, by the name that stands in the certificate. */

@@ -4,9 +4,10 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { get } from 'node:https';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { ensurePrograms } from './programs.ts';
-import { serverFolder } from './services-folder.ts';
-import { freePorts, ServerProcess, type Service } from './services-process.ts';
+import { ensurePrograms } from '../build/programs.ts';
+import { serverFolder } from './folder.ts';
+import { freePorts, ServerProcess, type Service } from './process.ts';
+import { sharedApiServer } from './shared.ts';
 
 /** What a test does to the API server; etcd keeps running. `stop` ends both and removes everything. */
 export interface ApiServer extends Omit<Service, 'start'> {
@@ -21,6 +22,11 @@ export interface ApiServer extends Omit<Service, 'start'> {
 }
 
 export interface ApiServerOptions {
+  /**
+   * Start an API server of this process's own: for a test that stops it, that installs definitions or rights for the whole cluster, or that
+   * counts objects of all namespaces. Default: the one that the test runner shares, where there is one and no other option is given.
+   */
+  readonly own?: boolean;
   /** Write one audit event (who, what, which object, result; no bodies) for each finished request. */
   readonly audit?: boolean;
   /** Admission plugins beyond those that are on by default. */
@@ -29,8 +35,16 @@ export interface ApiServerOptions {
 
 const AUDIT_POLICY = { apiVersion: 'audit.k8s.io/v1', kind: 'Policy', omitStages: ['RequestReceived'], rules: [{ level: 'Metadata' }] };
 
-/** @throws Failure when the programs cannot be built or a server does not start */
+/**
+ * A test of a shared API server works in namespaces of its own names.
+ * @throws Failure when the programs cannot be built or a server does not start
+ */
 export async function startApiServer(options: ApiServerOptions = {}): Promise<ApiServer> {
+  const shareable = options.own !== true && options.audit !== true && (options.admissionPlugins ?? []).length === 0;
+  return (shareable ? await sharedApiServer() : undefined) ?? startOwnApiServer(options);
+}
+
+async function startOwnApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const programs = await ensurePrograms(['etcd', 'kube-apiserver']);
   const folder = await serverFolder('api');
   const [port = 0, etcdPort = 0, peerPort = 0] = await freePorts(3);
