@@ -90,7 +90,7 @@ format: $(DEPS) ## format the sources
 
 .PHONY: bench
 bench: $(DEPS) ## the interest consumer's benchmark: docs/results/interest-benchmark.md
-	@exec $(NODE) workloads/interest/benchmark.ts
+	@exec $(NODE) workloads/benchmarks/interest.ts
 
 .PHONY: bench-operator
 bench-operator: $(DEPS) ## the operator with 200 platforms: docs/results/operator-scale.md
@@ -106,7 +106,7 @@ faults: $(DEPS) ## strike the operator with every fault, and write down how soon
 
 .PHONY: bench-cluster
 bench-cluster: $(DEPS) ## one replica of it in the cluster of CLUSTER and NAME: docs/results/interest-in-cluster.md
-	@exec $(NODE) workloads/interest/benchmark-cluster.ts
+	@exec $(NODE) workloads/benchmarks/interest-in-cluster.ts
 
 .PHONY: simulate
 simulate: $(DEPS) ## the autoscaler against KEDA on the same traces: docs/results

@@ -3,7 +3,7 @@ import { randomInt, randomUUIDv7 } from 'node:crypto';
 import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Kafka, logLevel, Partitioners, type Admin, type ISocketFactory, type Producer } from 'kafkajs';
-import { cloudEventHeaders, type InterestTransaction } from '../../workloads/src/events/interest-transaction.ts';
+import { cloudEventHeaders, type InterestTransaction } from '../../workloads/shared/contracts/interest-transaction.ts';
 import type { GroupLook } from './figures.ts';
 
 export const TOPIC = 'interest.transaction.v1';

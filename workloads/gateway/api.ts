@@ -10,11 +10,11 @@ import {
   listQuery,
   statementQuery,
   statementView,
-} from '../ledger/api.ts';
-import type { HttpApi } from '../src/kernel/http.ts';
-import type { KafkaProducer } from '../src/kernel/kafka/producer.ts';
-import type { Logger } from '../src/kernel/log.ts';
-import { Problem } from '../src/kernel/problems.ts';
+} from '../shared/contracts/ledger.ts';
+import type { HttpApi } from '../shared/kernel/http.ts';
+import type { KafkaProducer } from '../shared/kernel/kafka/producer.ts';
+import type { Logger } from '../shared/kernel/log.ts';
+import { Problem } from '../shared/kernel/problems.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import { seed } from './seed.ts';
 import type { SeedAccount } from './seed.ts';

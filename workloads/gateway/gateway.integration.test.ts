@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
-import { freePort } from '../src/testing/workload.ts';
-import { TestPlatform, TOPIC } from '../src/testing/platform.ts';
-import { waitFor } from '../src/testing/wait.ts';
+import { freePort } from '../shared/testing/workload.ts';
+import { TestPlatform, TOPIC } from '../shared/testing/platform.ts';
+import { waitFor } from '../shared/testing/wait.ts';
 
 // The way of an event through all services, over HTTP, Kafka and Postgres, with its trace.
 

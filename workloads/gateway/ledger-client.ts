@@ -10,10 +10,10 @@ import {
   wrap,
 } from 'cockatiel';
 import type { z } from 'zod';
-import type { Logger } from '../src/kernel/log.ts';
-import type { Metrics } from '../src/kernel/metrics.ts';
-import { Problem, problemBody } from '../src/kernel/problems.ts';
-import { inSpan, SpanKind, traceHeaders } from '../src/kernel/telemetry.ts';
+import type { Logger } from '../shared/kernel/log.ts';
+import type { Metrics } from '../shared/kernel/metrics.ts';
+import { Problem, problemBody } from '../shared/kernel/problems.ts';
+import { inSpan, SpanKind, traceHeaders } from '../shared/kernel/telemetry.ts';
 
 /** One attempt; long enough for a check of a million transactions. */
 const ATTEMPT_MS = 20_000;

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { flag, httpEnv, kafkaEnv, topicName } from '../src/kernel/config.ts';
-import { HttpApi } from '../src/kernel/http.ts';
-import { KafkaProducer } from '../src/kernel/kafka/producer.ts';
-import { runService } from '../src/kernel/service.ts';
+import { flag, httpEnv, kafkaEnv, topicName } from '../shared/kernel/config.ts';
+import { HttpApi } from '../shared/kernel/http.ts';
+import { KafkaProducer } from '../shared/kernel/kafka/producer.ts';
+import { runService } from '../shared/kernel/service.ts';
 import { ledgerProxyRoutes, seedRoute } from './api.ts';
 import { LedgerClient } from './ledger-client.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { cloudEventHeaders, interestTransaction } from '../src/events/interest-transaction.ts';
+import { cloudEventHeaders, interestTransaction } from '../shared/contracts/interest-transaction.ts';
 import { randomEvent } from './seed.ts';
 
 const accounts = [

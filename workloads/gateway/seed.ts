@@ -1,10 +1,10 @@
 import { randomInt, randomUUIDv7 } from 'node:crypto';
-import { cloudEventHeaders } from '../src/events/interest-transaction.ts';
-import type { InterestTransaction } from '../src/events/interest-transaction.ts';
-import type { KafkaProducer, OutgoingRecord } from '../src/kernel/kafka/producer.ts';
-import type { Logger } from '../src/kernel/log.ts';
-import { Problem } from '../src/kernel/problems.ts';
-import { traceHeaders } from '../src/kernel/telemetry.ts';
+import { cloudEventHeaders } from '../shared/contracts/interest-transaction.ts';
+import type { InterestTransaction } from '../shared/contracts/interest-transaction.ts';
+import type { KafkaProducer, OutgoingRecord } from '../shared/kernel/kafka/producer.ts';
+import type { Logger } from '../shared/kernel/log.ts';
+import { Problem } from '../shared/kernel/problems.ts';
+import { traceHeaders } from '../shared/kernel/telemetry.ts';
 
 /** Records per produce request: bounds the memory, whatever the count. */
 const CHUNK = 2_000;

@@ -1,5 +1,5 @@
-import type { KafkaAdmin } from '../src/kernel/kafka/admin.ts';
-import type { Logger } from '../src/kernel/log.ts';
+import type { KafkaAdmin } from '../shared/kernel/kafka/admin.ts';
+import type { Logger } from '../shared/kernel/log.ts';
 import { placements } from './positions.ts';
 import type { Placement } from './positions.ts';
 import type { InterestStore } from './store.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { backOff } from '../src/kernel/kafka/failures.ts';
-import type { Lease } from '../src/kernel/kafka/consumer.ts';
+import { backOff } from '../shared/kernel/kafka/failures.ts';
+import type { Lease } from '../shared/kernel/kafka/consumer.ts';
 
 /** Longest pause: a member that waits must still notice within its rebalance time-out that its lease ended. */
 const MAX_PAUSE_MS = 2_000;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import test from 'node:test';
-import type { InterestTransaction } from '../src/events/interest-transaction.ts';
-import { simpleInterest } from '../src/kernel/money.ts';
+import type { InterestTransaction } from '../shared/contracts/interest-transaction.ts';
+import { simpleInterest } from '../shared/kernel/money.ts';
 import { calculate, contraAccounts } from './calculate.ts';
 import type { AccountState, RateLookup } from './calculate.ts';
 import { halve } from './slice.ts';

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
-import type { InterestTransaction } from '../src/events/interest-transaction.ts';
-import { simpleInterest } from '../src/kernel/money.ts';
-import type { ScaledRate } from '../src/kernel/money.ts';
+import type { InterestTransaction } from '../shared/contracts/interest-transaction.ts';
+import { simpleInterest } from '../shared/kernel/money.ts';
+import type { ScaledRate } from '../shared/kernel/money.ts';
 import type { Rejection } from './rejection.ts';
 import type { Slice } from './slice.ts';
 

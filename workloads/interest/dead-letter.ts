@@ -1,4 +1,4 @@
-import type { KafkaProducer, OutgoingRecord } from '../src/kernel/kafka/producer.ts';
+import type { KafkaProducer, OutgoingRecord } from '../shared/kernel/kafka/producer.ts';
 import type { Entry, Range, Slice } from './slice.ts';
 
 /** Writes rejected records, byte for byte, to the dead-letter topic, with where they came from and why they are there. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { ConsumedRecord } from '../src/kernel/kafka/consumer.ts';
+import type { ConsumedRecord } from '../shared/kernel/kafka/consumer.ts';
 import { decode } from './decode.ts';
 import type { RejectionCode } from './rejection.ts';
 

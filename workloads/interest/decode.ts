@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
-import { interestTransaction } from '../src/events/interest-transaction.ts';
-import type { ConsumedRecord } from '../src/kernel/kafka/consumer.ts';
-import { asError } from '../src/kernel/postgres.ts';
+import { interestTransaction } from '../shared/contracts/interest-transaction.ts';
+import type { ConsumedRecord } from '../shared/kernel/kafka/consumer.ts';
+import { asError } from '../shared/kernel/postgres.ts';
 import type { Rejection, RejectionCode } from './rejection.ts';
 import type { Entry, Slice } from './slice.ts';
 

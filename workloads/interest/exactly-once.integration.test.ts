@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { TestPlatform } from '../src/testing/platform.ts';
-import { Traffic } from '../src/testing/traffic.ts';
-import { waitFor } from '../src/testing/wait.ts';
-import type { Workload } from '../src/testing/workload.ts';
+import { TestPlatform } from '../shared/testing/platform.ts';
+import { Traffic } from '../shared/testing/traffic.ts';
+import { waitFor } from '../shared/testing/wait.ts';
+import type { Workload } from '../shared/testing/workload.ts';
 
 /** Small batches: many of them, so that a fault always hits one. */
 const SMALL_BATCHES = { INTEREST_BATCH_MAX_RECORDS: '250', INTEREST_FETCH_MIN_BYTES: '1' };

@@ -1,10 +1,10 @@
-import { count, databaseEnv, kafkaEnv, topicName } from '../src/kernel/config.ts';
-import { KafkaAdmin } from '../src/kernel/kafka/admin.ts';
-import { BatchConsumer } from '../src/kernel/kafka/consumer.ts';
-import { isFatal } from '../src/kernel/kafka/failures.ts';
-import { KafkaProducer } from '../src/kernel/kafka/producer.ts';
-import { isDataError, Postgres, retrying } from '../src/kernel/postgres.ts';
-import { runService } from '../src/kernel/service.ts';
+import { count, databaseEnv, kafkaEnv, topicName } from '../shared/kernel/config.ts';
+import { KafkaAdmin } from '../shared/kernel/kafka/admin.ts';
+import { BatchConsumer } from '../shared/kernel/kafka/consumer.ts';
+import { isFatal } from '../shared/kernel/kafka/failures.ts';
+import { KafkaProducer } from '../shared/kernel/kafka/producer.ts';
+import { isDataError, Postgres, retrying } from '../shared/kernel/postgres.ts';
+import { runService } from '../shared/kernel/service.ts';
 import { resumeFrom } from './assignment.ts';
 import { DeadLetters } from './dead-letter.ts';
 import { interestMetrics } from './metrics.ts';

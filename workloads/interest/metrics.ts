@@ -1,4 +1,4 @@
-import type { Metrics } from '../src/kernel/metrics.ts';
+import type { Metrics } from '../shared/kernel/metrics.ts';
 import { rejectionCodes } from './rejection.ts';
 
 /** The metrics of the interest consumer. Units are in the names. */

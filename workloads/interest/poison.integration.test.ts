@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
-import type { OutgoingRecord } from '../src/kernel/kafka/producer.ts';
-import { readTopic } from '../src/testing/read-topic.ts';
-import { DLQ_TOPIC, recordOf, TestPlatform, TOPIC } from '../src/testing/platform.ts';
+import type { OutgoingRecord } from '../shared/kernel/kafka/producer.ts';
+import { readTopic } from '../shared/testing/read-topic.ts';
+import { DLQ_TOPIC, recordOf, TestPlatform, TOPIC } from '../shared/testing/platform.ts';
 
 // Records that cannot be applied go to the dead-letter topic, as they are and with the reason; their neighbours are applied once.
 

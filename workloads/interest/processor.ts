@@ -1,8 +1,8 @@
-import { isFatal } from '../src/kernel/kafka/failures.ts';
-import type { Lease, PartitionBatch, Position } from '../src/kernel/kafka/consumer.ts';
-import type { Logger } from '../src/kernel/log.ts';
-import { asError, isDataError, isTransient } from '../src/kernel/postgres.ts';
-import type { Postgres } from '../src/kernel/postgres.ts';
+import { isFatal } from '../shared/kernel/kafka/failures.ts';
+import type { Lease, PartitionBatch, Position } from '../shared/kernel/kafka/consumer.ts';
+import type { Logger } from '../shared/kernel/log.ts';
+import { asError, isDataError, isTransient } from '../shared/kernel/postgres.ts';
+import type { Postgres } from '../shared/kernel/postgres.ts';
 import { untilHeld } from './attempts.ts';
 import type { Calculation } from './calculate.ts';
 import type { DeadLetters } from './dead-letter.ts';

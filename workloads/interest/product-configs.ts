@@ -1,6 +1,6 @@
-import { scaleRate } from '../src/kernel/money.ts';
-import type { ScaledRate } from '../src/kernel/money.ts';
-import type { Queryable } from '../src/kernel/postgres.ts';
+import { scaleRate } from '../shared/kernel/money.ts';
+import type { ScaledRate } from '../shared/kernel/money.ts';
+import type { Queryable } from '../shared/kernel/postgres.ts';
 import type { RateLookup } from './calculate.ts';
 
 /** Entries of the cache `product-configs` expire this long after they were written. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { PartitionBatch } from '../src/kernel/kafka/consumer.ts';
+import type { PartitionBatch } from '../shared/kernel/kafka/consumer.ts';
 import { cut, halve, sizeOf, trim } from './slice.ts';
 import type { Slice } from './slice.ts';
 

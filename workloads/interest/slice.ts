@@ -1,5 +1,5 @@
-import type { InterestTransaction } from '../src/events/interest-transaction.ts';
-import type { ConsumedRecord, PartitionBatch } from '../src/kernel/kafka/consumer.ts';
+import type { InterestTransaction } from '../shared/contracts/interest-transaction.ts';
+import type { ConsumedRecord, PartitionBatch } from '../shared/kernel/kafka/consumer.ts';
 import type { Rejection } from './rejection.ts';
 
 /** A record with what became of it so far: an event to apply, or the reason why it goes to the dead-letter topic. */

@@ -1,6 +1,6 @@
-import type { Position } from '../src/kernel/kafka/consumer.ts';
-import { isDuplicate } from '../src/kernel/postgres.ts';
-import type { Postgres, Queryable } from '../src/kernel/postgres.ts';
+import type { Position } from '../shared/kernel/kafka/consumer.ts';
+import { isDuplicate } from '../shared/kernel/postgres.ts';
+import type { Postgres, Queryable } from '../shared/kernel/postgres.ts';
 import { calculate, contraAccounts } from './calculate.ts';
 import type { AccountState, Calculation, InterestEntry, RateLookup } from './calculate.ts';
 import type { Placement } from './positions.ts';

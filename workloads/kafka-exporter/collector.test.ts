@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Metrics } from '../src/kernel/metrics.ts';
+import { Metrics } from '../shared/kernel/metrics.ts';
 import { ClusterGauges, lagOf } from './collector.ts';
 
 const rows: { low: bigint; high: bigint; committed: bigint; want: bigint; reason: string }[] = [

@@ -1,5 +1,5 @@
-import type { KafkaAdmin, PartitionExtent } from '../src/kernel/kafka/admin.ts';
-import type { Gauge, Metrics } from '../src/kernel/metrics.ts';
+import type { KafkaAdmin, PartitionExtent } from '../shared/kernel/kafka/admin.ts';
+import type { Gauge, Metrics } from '../shared/kernel/metrics.ts';
 
 /** One reading of the cluster. */
 export interface Reading {

@@ -1,6 +1,6 @@
-import { kafkaEnv } from '../src/kernel/config.ts';
-import { KafkaAdmin } from '../src/kernel/kafka/admin.ts';
-import { runService } from '../src/kernel/service.ts';
+import { kafkaEnv } from '../shared/kernel/config.ts';
+import { KafkaAdmin } from '../shared/kernel/kafka/admin.ts';
+import { runService } from '../shared/kernel/service.ts';
 import { ClusterGauges, readCluster } from './collector.ts';
 
 /** As often as Prometheus scrapes. */

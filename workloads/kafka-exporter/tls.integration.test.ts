@@ -6,8 +6,8 @@ import { startSecureKafka, type SecureKafka } from '../../local/src/services/sec
 import { parseSpec } from '../../operator/src/api/index.ts';
 import { buildPlatform, FIRST_SLOT, kafkaAccess, type PlatformInput } from '../../operator/src/platform/index.ts';
 import { kafkaClient, kafkaConnection } from '../../operator/src/reconcile/topics/kafka.ts';
-import { waitFor } from '../src/testing/wait.ts';
-import { Workload } from '../src/testing/workload.ts';
+import { waitFor } from '../shared/testing/wait.ts';
+import { Workload } from '../shared/testing/workload.ts';
 
 const LIMIT = { timeout: 300_000 };
 let kafka: SecureKafka;

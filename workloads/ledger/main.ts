@@ -1,7 +1,7 @@
-import { databaseEnv, httpEnv } from '../src/kernel/config.ts';
-import { HttpApi } from '../src/kernel/http.ts';
-import { Postgres } from '../src/kernel/postgres.ts';
-import { runService } from '../src/kernel/service.ts';
+import { databaseEnv, httpEnv } from '../shared/kernel/config.ts';
+import { HttpApi } from '../shared/kernel/http.ts';
+import { Postgres } from '../shared/kernel/postgres.ts';
+import { runService } from '../shared/kernel/service.ts';
 import { ledgerRoutes } from './api.ts';
 import { LedgerStore } from './store.ts';
 

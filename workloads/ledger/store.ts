@@ -1,4 +1,4 @@
-import type { Queryable } from '../src/kernel/postgres.ts';
+import type { Queryable } from '../shared/kernel/postgres.ts';
 
 /** An account as the API shows it; amounts are strings of integer minor units, since JSON numbers lose digits above 2^53. */
 export interface AccountView {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { adminDatabaseEnv, count } from '../src/kernel/config.ts';
-import { retrying } from '../src/kernel/postgres.ts';
-import { runService } from '../src/kernel/service.ts';
+import { adminDatabaseEnv, count } from '../shared/kernel/config.ts';
+import { retrying } from '../shared/kernel/postgres.ts';
+import { runService } from '../shared/kernel/service.ts';
 import { migrate } from './migrate.ts';
 import { loginNames, type Login } from './roles.ts';
 

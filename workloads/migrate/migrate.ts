@@ -1,7 +1,7 @@
 import { Client, DatabaseError } from 'pg';
 import { runner } from 'node-pg-migrate';
-import type { Logger } from '../src/kernel/log.ts';
-import { withPassword } from '../src/kernel/postgres.ts';
+import type { Logger } from '../shared/kernel/log.ts';
+import { withPassword } from '../shared/kernel/postgres.ts';
 import { untilPoolersKnow, type Pooler } from './poolers.ts';
 import { ensureDatabase, ensureRole, type Login } from './roles.ts';
 import { seedAccounts } from './seed-accounts.ts';
@@ -9,7 +9,7 @@ import { seedAccounts } from './seed-accounts.ts';
 const DATABASE = 'ledger';
 const OWNER = 'ledger';
 const CONSUMER = 'interest';
-const MIGRATIONS = new URL('../ledger/migrations', import.meta.url).pathname;
+const MIGRATIONS = new URL('../shared/databases/ledger', import.meta.url).pathname;
 
 export interface MigrateOptions {
   /** Direct address of the server with an administrator's user name: migrations need a session of their own, so no PgBouncer. */

@@ -1,8 +1,8 @@
 import { lookup } from 'node:dns/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client } from 'pg';
-import type { Logger } from '../src/kernel/log.ts';
-import { asError } from '../src/kernel/postgres.ts';
+import type { Logger } from '../shared/kernel/log.ts';
+import { asError } from '../shared/kernel/postgres.ts';
 import type { Login } from './roles.ts';
 
 /** Where PgBouncers listen. */

@@ -1,6 +1,6 @@
 import { DatabaseError } from 'pg';
 import type { Client } from 'pg';
-import type { Logger } from '../src/kernel/log.ts';
+import type { Logger } from '../shared/kernel/log.ts';
 
 /** A name that may log in, and its password. */
 export interface Login {

@@ -7,9 +7,9 @@ import { Client, Pool } from 'pg';
 import { startServices, type PostgresService } from '../../local/src/services/index.ts';
 import { DATABASE_ROLES, loginOf, passwordKey, type Credentials } from '../../operator/src/platform/credentials.ts';
 import { beginRotation, completeCredentials, endRotation, slotsOf } from '../../operator/src/platform/index.ts';
-import { createLogger } from '../src/kernel/log.ts';
-import { PlatformPooler } from '../src/testing/pooler.ts';
-import { waitFor } from '../src/testing/wait.ts';
+import { createLogger } from '../shared/kernel/log.ts';
+import { PlatformPooler } from '../shared/testing/pooler.ts';
+import { waitFor } from '../shared/testing/wait.ts';
 import { migrate } from './migrate.ts';
 
 /** As long as a mounted file lags behind the Secret, only shorter. */

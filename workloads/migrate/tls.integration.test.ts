@@ -12,9 +12,9 @@ import { Client } from 'pg';
 import { startServices, type ServiceSet } from '../../local/src/services/index.ts';
 import { parseSpec } from '../../operator/src/api/index.ts';
 import { buildPlatform, completeCredentials, FIRST_SLOT, type Credentials } from '../../operator/src/platform/index.ts';
-import { PlatformPooler } from '../src/testing/pooler.ts';
-import { waitFor } from '../src/testing/wait.ts';
-import { Workload } from '../src/testing/workload.ts';
+import { PlatformPooler } from '../shared/testing/pooler.ts';
+import { waitFor } from '../shared/testing/wait.ts';
+import { Workload } from '../shared/testing/workload.ts';
 
 const LIMIT = { timeout: 300_000 };
 const credentials: Credentials = completeCredentials({}, randomBytes);

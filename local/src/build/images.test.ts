@@ -29,7 +29,12 @@ test('every third-party image that the operator asks for is made locally, under 
 });
 
 test('tests and installed packages do not make an image stale, sources do', () => {
-  const inputs = ['operator/src/main.ts', 'operator/package.json', 'workloads/ledger/migrations/1-accounts.sql', 'operator/Dockerfile'];
+  const inputs = [
+    'operator/src/main.ts',
+    'operator/package.json',
+    'workloads/shared/databases/ledger/001_journal.sql',
+    'operator/Dockerfile',
+  ];
   const others = ['operator/src/api/spec.test.ts', 'workloads/node_modules/pg/index.js', 'operator/src/platform/golden/demo.yaml'];
   assert.deepEqual([...inputs, ...others].filter(isBuildInput), inputs);
 });

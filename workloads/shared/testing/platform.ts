@@ -5,7 +5,7 @@ import type { ServiceSet } from '../../../local/src/services/index.ts';
 import { LedgerStore } from '../../ledger/store.ts';
 import type { LedgerCheck } from '../../ledger/store.ts';
 import { migrate } from '../../migrate/migrate.ts';
-import type { InterestTransaction } from '../events/interest-transaction.ts';
+import type { InterestTransaction } from '../contracts/interest-transaction.ts';
 import { KafkaAdmin } from '../kernel/kafka/admin.ts';
 import { createKafka } from '../kernel/kafka/client.ts';
 import { KafkaProducer } from '../kernel/kafka/producer.ts';

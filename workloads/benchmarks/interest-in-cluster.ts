@@ -1,5 +1,5 @@
 /**
- * `node workloads/interest/benchmark-cluster.ts [events]`: events per second of one replica of the interest consumer in a cluster, beside COPY
+ * `node workloads/benchmarks/interest-in-cluster.ts [events]`: events per second of one replica of the interest consumer in a cluster, beside COPY
  * of the same rows into the same Postgres and beside one event at a time. CLUSTER and NAME pick the cluster, as for `make demo`. It works on a
  * platform of its own, which is deleted at the end. Prints the table and writes docs/results/interest-in-cluster.md.
  */
@@ -12,7 +12,7 @@ import { Progress } from '../../local/src/progress.ts';
 import { chooseTarget } from '../../local/src/target/choose.ts';
 import { installOperator } from '../../local/src/target/install.ts';
 import { bringUp, type Target } from '../../local/src/target/target.ts';
-import { table, type Row } from './benchmark-report.ts';
+import { table, type Row } from './report.ts';
 
 const EVENTS = Number(process.argv[2] ?? 200_000);
 const ONE_BY_ONE = 2_000;
@@ -146,7 +146,7 @@ async function measure(bench: Bench): Promise<string> {
   const single = await bench.drain('Kafka to database, one replica, one event at a time', ONE_BY_ONE, 1);
   return `# What one replica of the interest consumer applies per second in a cluster
 
-Written by \`node workloads/interest/benchmark-cluster.ts ${EVENTS}\` on ${new Date().toISOString().slice(0, 10)}; all rows come from one run.
+Written by \`node workloads/benchmarks/interest-in-cluster.ts ${EVENTS}\` on ${new Date().toISOString().slice(0, 10)}; all rows come from one run.
 
 ${table([copy, whole, single])}
 

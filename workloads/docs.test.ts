@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import test from 'node:test';
-import { REJECTIONS } from '../interest/rejection.ts';
-import { PROBLEMS } from './kernel/problems.ts';
+import { REJECTIONS } from './interest/rejection.ts';
+import { PROBLEMS } from './shared/kernel/problems.ts';
 
 /** Rows "| `code` | ... | meaning |" of a page, as code to the cells after it. */
 async function rows(page: string): Promise<Map<string, string[]>> {
-  const text = await readFile(new URL(`../../docs/${page}`, import.meta.url), 'utf8');
+  const text = await readFile(new URL(`../docs/${page}`, import.meta.url), 'utf8');
   const lines = text.split('\n').filter((line) => /^\| `[a-z_]+` \|/.test(line));
   return new Map(
     lines.map((line) => {

@@ -1,21 +1,21 @@
 /**
- * `node workloads/interest/benchmark.ts [events]`: events per second of the interest consumer, beside COPY of the same rows and beside one
+ * `node workloads/benchmarks/interest.ts [events]`: events per second of the interest consumer, beside COPY of the same rows and beside one
  * event at a time, in one run on real servers. Prints the table and writes docs/results/interest-benchmark.md.
  */
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg, totalmem } from 'node:os';
 import { performance } from 'node:perf_hooks';
-import { createLogger } from '../src/kernel/log.ts';
-import { Metrics } from '../src/kernel/metrics.ts';
-import { Postgres } from '../src/kernel/postgres.ts';
-import { GROUP, recordOf, TestPlatform, TOPIC } from '../src/testing/platform.ts';
-import { Traffic } from '../src/testing/traffic.ts';
-import { waitFor } from '../src/testing/wait.ts';
-import { table, type Row } from './benchmark-report.ts';
-import { decodeSlice } from './decode.ts';
-import { ProductConfigs } from './product-configs.ts';
-import { cut } from './slice.ts';
-import { InterestStore } from './store.ts';
+import { createLogger } from '../shared/kernel/log.ts';
+import { Metrics } from '../shared/kernel/metrics.ts';
+import { Postgres } from '../shared/kernel/postgres.ts';
+import { GROUP, recordOf, TestPlatform, TOPIC } from '../shared/testing/platform.ts';
+import { Traffic } from '../shared/testing/traffic.ts';
+import { waitFor } from '../shared/testing/wait.ts';
+import { table, type Row } from './report.ts';
+import { decodeSlice } from '../interest/decode.ts';
+import { ProductConfigs } from '../interest/product-configs.ts';
+import { cut } from '../interest/slice.ts';
+import { InterestStore } from '../interest/store.ts';
 
 const EVENTS = Number(process.argv[2] ?? 100_000);
 const ONE_BY_ONE = 1_000;
@@ -133,7 +133,7 @@ try {
   const text = table([copy, apply, whole, single]);
   const report = `# What the interest consumer applies per second
 
-Written by \`node workloads/interest/benchmark.ts ${EVENTS}\` on ${new Date().toISOString().slice(0, 10)}; all rows come from one run.
+Written by \`node workloads/benchmarks/interest.ts ${EVENTS}\` on ${new Date().toISOString().slice(0, 10)}; all rows come from one run.
 
 ${text}
 
