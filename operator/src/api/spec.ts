@@ -16,15 +16,15 @@ const image = (what: string) =>
 
 const images = z
   .strictObject({
-    workloads: image('the workloads and the migration Job'),
     kafka: image('Kafka'),
-    postgres: image('PostgreSQL'),
     pgbouncer: image('PgBouncer'),
-    redis: image('Redis'),
-    prometheus: image('Prometheus'),
-    postgresExporter: image('the PostgreSQL exporter'),
     pgbouncerExporter: image('the PgBouncer exporter'),
+    postgres: image('PostgreSQL'),
+    postgresExporter: image('the PostgreSQL exporter'),
+    prometheus: image('Prometheus'),
+    redis: image('Redis'),
     redisExporter: image('the Redis exporter'),
+    workloads: image('the workloads and the migration Job'),
     pullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).default('IfNotPresent').describe('When nodes pull images.'),
     pullSecrets: z
       .array(objectName('Name of a Secret of type kubernetes.io/dockerconfigjson.'))
@@ -102,12 +102,7 @@ export const specSchema = z.strictObject({
       'What happens to the volumes when the platform, or the store they belong to, is deleted. A new platform of the same name takes kept volumes over.',
     ),
   images,
-  kafka,
   topics,
-  postgres,
-  pgbouncer,
-  redis,
-  workloads,
   consumerGroups,
   seedAccounts: z
     .int()
@@ -115,9 +110,15 @@ export const specSchema = z.strictObject({
     .max(1_000_000)
     .default(0)
     .describe('Number of demonstration accounts that the ledger starts with. Accounts are added when missing, never removed.'),
-  prometheus,
   telemetry,
   networkPolicies,
+  // The components, in the order in which they are brought up.
+  kafka,
+  postgres,
+  pgbouncer,
+  redis,
+  workloads,
+  prometheus,
 });
 
 /** The spec after defaults and profile: what the builders take. Exactly one of `managed` and `external` is set for each store. */

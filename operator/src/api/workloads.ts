@@ -127,8 +127,8 @@ const kafkaExporter = z.strictObject(common('the Kafka exporter'));
 
 export const workloads = rule(
   z.strictObject({
-    gateway: gateway.prefault({}).describe('Public HTTP entry.'),
     ledger: ledger.prefault({}).describe('Accounts and the double-entry journal.'),
+    gateway: gateway.prefault({}).describe('Public HTTP entry.'),
     interest: interest.prefault({}).describe('Batch consumer that applies interest transactions to the ledger.'),
     kafkaExporter: kafkaExporter.prefault({}).describe('Metrics of topics and consumer groups.'),
   }),

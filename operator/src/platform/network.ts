@@ -42,8 +42,8 @@ function stores(spec: BssPlatformSpec) {
 /** Ports with metrics, by component. */
 const METRICS: Record<string, number[]> = {
   pgbouncer: [PORTS.pgbouncerExporter],
-  gateway: [PORTS.metrics],
   ledger: [PORTS.metrics],
+  gateway: [PORTS.metrics],
   interest: [PORTS.metrics],
   'kafka-exporter': [PORTS.kafkaExporter],
   exporters: [PORTS.postgresExporter, PORTS.redisExporter],
@@ -57,15 +57,11 @@ function flows({ spec }: PlatformInput): Flow[] {
   const store = stores(spec);
   const scraped = Object.entries(METRICS);
   return [
-    { from: 'anywhere', to: at('gateway'), ports: [PORTS.http] },
     { from: at('gateway'), to: at('ledger'), ports: [PORTS.http] },
     ...['gateway', 'interest', 'kafka-exporter'].map((name) => ({ from: at(name), ...store.kafka })),
-    ...['ledger', 'interest', 'migrate'].map((name) => ({ from: at(name), ...store.pgbouncer })),
+    ...['migrate', 'ledger', 'interest'].map((name) => ({ from: at(name), ...store.pgbouncer })),
     ...['pgbouncer', 'migrate', 'exporters'].map((name) => ({ from: at(name), ...store.postgres })),
     ...(spec.redis.enabled ? [{ from: at('exporters'), ...store.redis }] : []),
-    // The operator reads lags and makes topics; KEDA, where it scales, reads lags too.
-    ...(spec.kafka.external ? [] : [{ from: 'operator' as const, ...store.kafka }]),
-    ...(spec.workloads.interest.autoscaling.mode === 'keda' && !spec.kafka.external ? [{ from: 'keda' as const, ...store.kafka }] : []),
     ...(spec.prometheus.enabled
       ? [
           ...scraped.map(([name, ports]) => ({ from: at('prometheus'), to: at(name), ports })),
@@ -73,6 +69,10 @@ function flows({ spec }: PlatformInput): Flow[] {
         ]
       : scraped.map(([name, ports]) => ({ from: 'anywhere' as const, to: at(name), ports }))),
     ...traces(spec),
+    { from: 'anywhere', to: at('gateway'), ports: [PORTS.http] },
+    // The operator reads lags and makes topics; KEDA, where it scales, reads lags too.
+    ...(spec.kafka.external ? [] : [{ from: 'operator' as const, ...store.kafka }]),
+    ...(spec.workloads.interest.autoscaling.mode === 'keda' && !spec.kafka.external ? [{ from: 'keda' as const, ...store.kafka }] : []),
   ];
 }
 
