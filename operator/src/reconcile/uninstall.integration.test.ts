@@ -58,7 +58,7 @@ before(
     await hand.start();
     controllers = spawn(programs['kube-controller-manager'], [
       `--kubeconfig=${api.kubeconfigPath}`,
-      '--controllers=garbage-collector-controller,persistentvolumeclaim-protection-controller',
+      '--controllers=garbage-collector-controller,namespace-controller,persistentvolumeclaim-protection-controller',
       '--leader-elect=false',
       '--secure-port=0',
     ]);
@@ -145,6 +145,18 @@ void test('platforms before the operator: the data is kept, and the page removes
   assert.equal(await client.find(CRD), undefined);
 });
 
+void test('orphaned objects continue to run, and a new platform of the same name adopts them', { timeout: 300_000 }, async () => {
+  await createPlatform('delete');
+  const { uid } = (await client.get(GATEWAY)).metadata;
+  await documented('kubectl delete bss demo -n bss --cascade=orphan --timeout=5m');
+  assert.equal((await client.get(GATEWAY)).metadata.ownerReferences, undefined);
+  await createPlatform('delete');
+  const { metadata } = await client.get(GATEWAY);
+  assert.equal(metadata.uid, uid);
+  assert.equal(metadata.ownerReferences?.[0]?.uid, (await client.get(PLATFORM)).metadata.uid);
+  await documented(DELETE_PLATFORM);
+});
+
 void test('the operator before its platform: a new operator completes the deletion', { timeout: 300_000 }, async () => {
   await createPlatform('delete');
   await uninstallOperator();
@@ -183,3 +195,9 @@ for (const [way, recover] of [
     await gone(CRD);
     await gone(GATEWAY);
   });
+
+void test('the deletion of the namespace deletes the data too', { timeout: 300_000 }, async () => {
+  await createPlatform('keep');
+  await documented('kubectl delete namespace bss --timeout=5m');
+  assert.deepEqual(await kept(), []);
+});
