@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import test from 'node:test';
-import { REJECTIONS } from './interest/rejection.ts';
+import { REJECTIONS as INTEREST } from './interest/rejections.ts';
+import { REJECTIONS as COMMON } from './shared/kernel/consumer/rejections.ts';
 import { PROBLEMS } from './shared/kernel/problems.ts';
 
 /** Rows "| `code` | ... | meaning |" of a page, as code to the cells after it. */
@@ -28,6 +29,6 @@ await test('docs/http-errors.md names every problem with its status and title, a
 await test('docs/events.md names every rejection with its meaning, and no other', async () => {
   const documented = await rows('events.md');
   const codes = [...documented].filter(([code, cells]) => cells.length === 1 && !code.startsWith('dlq_'));
-  const known = Object.fromEntries(Object.entries(REJECTIONS).map(([code, meaning]) => [code, [meaning]]));
+  const known = Object.fromEntries(Object.entries({ ...COMMON, ...INTEREST }).map(([code, meaning]) => [code, [meaning]]));
   assert.deepEqual(Object.fromEntries(codes), known);
 });

@@ -1,18 +1,19 @@
 import { z } from 'zod';
 import { adminDatabaseEnv, count } from '../shared/kernel/config.ts';
-import { retrying } from '../shared/kernel/postgres.ts';
-import { runService } from '../shared/kernel/service.ts';
+import { isTransient } from '../shared/kernel/postgres.ts';
+import { retryPolicy } from '../shared/kernel/retry.ts';
+import { runJob } from '../shared/kernel/service.ts';
 import { migrate } from './migrate.ts';
 import { loginNames, type Login } from './roles.ts';
 
-/** About two minutes of waiting for a server that is still starting. */
+/** Retries for about two minutes while the server starts. */
 const ATTEMPTS = 30;
 const password = z.string({ error: 'set it from the Secret of the platform' }).min(1);
 
 const env = {
   ...adminDatabaseEnv,
   PGPASSWORD_FORMER: password.optional(),
-  // Of each role one is enough: the other login is locked.
+  // Each role needs at least one login; a login without a password is locked.
   LEDGER_PASSWORD: password.optional(),
   LEDGER_B_PASSWORD: password.optional(),
   INTEREST_PASSWORD: password.optional(),
@@ -29,7 +30,7 @@ function logins(role: string, ...passwords: (string | undefined)[]): Login[] {
   });
 }
 
-await runService('migrate', env, async ({ config, log }) => {
+await runJob('migrate', env, async ({ config, log }) => {
   const options = {
     adminUrl: config.DATABASE_ADMIN_URL,
     adminPassword: config.PGPASSWORD,
@@ -41,6 +42,6 @@ await runService('migrate', env, async ({ config, log }) => {
     poolers: { host: config.POOLERS.split(':')[0] ?? '', port: Number(config.POOLERS.split(':')[1]) },
     seedAccounts: config.SEED_ACCOUNTS,
   };
-  await retrying(log, ATTEMPTS).execute(() => migrate(options, log));
-  return 'done';
+  const policy = retryPolicy({ log, what: 'migrate', retryable: isTransient, attempts: ATTEMPTS });
+  await policy.execute(() => migrate(options, log));
 });

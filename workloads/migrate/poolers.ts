@@ -2,7 +2,7 @@ import { lookup } from 'node:dns/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client } from 'pg';
 import type { Logger } from '../shared/kernel/log.ts';
-import { asError } from '../shared/kernel/postgres.ts';
+import { asError } from '../shared/kernel/errors.ts';
 import type { Login } from './roles.ts';
 
 /** Where PgBouncers listen. */
