@@ -1,7 +1,7 @@
 /** Transactions against a real Postgres: what they promise when a statement, a rollback or the connection fails. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { startServices, type PostgresService } from '../../../local/src/services.ts';
+import { startServices, type PostgresService } from '../../../local/src/services/index.ts';
 import { withDeadline } from './deadline.ts';
 import { createLogger } from './log.ts';
 import { Metrics } from './metrics.ts';

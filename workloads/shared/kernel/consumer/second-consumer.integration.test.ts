@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { Client } from 'pg';
-import { startServices } from '../../../../local/src/services.ts';
+import { startServices } from '../../../../local/src/services/index.ts';
 import { cloudEventHeaders, interestTransaction, type InterestTransaction } from '../../contracts/interest-transaction.ts';
 import { readTopic } from '../../testing/read-topic.ts';
 import { waitFor } from '../../testing/wait.ts';
