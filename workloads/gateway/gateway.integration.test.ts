@@ -138,6 +138,20 @@ const refused: { name: string; path: string; init?: RequestInit; port?: number; 
     code: 'validation_failed',
     detail: /path.id: must be an account id/,
   },
+  {
+    name: 'a page that begins at a NUL character',
+    path: '/api/v1/accounts?after=%00',
+    status: 400,
+    code: 'validation_failed',
+    detail: /NUL/,
+  },
+  {
+    name: 'a page that begins at something else than an id',
+    path: '/api/v1/accounts?after=a%20b',
+    status: 400,
+    code: 'validation_failed',
+    detail: /query.after: must be an account id/,
+  },
   { name: 'unknown path', path: '/nothing', status: 404, code: 'not_found', detail: /undefined/ },
   {
     name: 'seed without a token',
@@ -185,6 +199,22 @@ for (const { name, path, init, port, status, code, detail } of refused) {
   });
 }
 
+await test('client errors, and callers without patience, do not open the circuit', LIMIT, async () => {
+  for (let round = 0; round < 6; round++) {
+    await call('/api/v1/accounts/nobody');
+    await call('/api/v1/accounts?after=%00');
+    const hurried = await call('/api/v1/accounts?limit=10000', { headers: { 'x-request-timeout-ms': '1' } });
+    assert.equal(hurried.status, 503);
+  }
+  assert.equal(await gateway.metric('circuit_breaker_state', 'ledger'), 0);
+  assert.equal((await call('/api/v1/accounts/acc-0000001')).status, 200);
+  assert.equal(
+    (await call('/api/v1/accounts?after=%00', {}, ledgerPort)).status,
+    400,
+    'the ledger itself refuses the NUL character as well',
+  );
+});
+
 await test('the API describes itself', LIMIT, async () => {
   const { body } = await call('/openapi.json');
   const { paths } = body;
@@ -208,6 +238,39 @@ await test('the exporter shows lag by partition, brokers and members', LIMIT, as
   assert.equal(await exporter.metric('kafka_consumergroup_lag', 'interest-batch'), 0);
   assert.equal(await exporter.metric('kafka_consumergroup_members', 'interest-batch'), 1);
   assert.equal(await exporter.metric('kafka_topic_partitions', TOPIC), 13, 'twelve, and one of the dead-letter topic');
+});
+
+await test('a frozen ledger costs the caller no more than the deadline, and less once the circuit is open', LIMIT, async () => {
+  ledger.signal('SIGSTOP');
+  try {
+    const startedAt = performance.now();
+    const first = await call('/api/v1/accounts/acc-0000001');
+    const seconds = (performance.now() - startedAt) / 1000;
+    assert.equal(first.status, 503);
+    assert.ok(seconds < 5.5, `answered after ${seconds.toFixed(1)} s; the deadline is 5 s`);
+    const short = performance.now();
+    const impatient = await call('/api/v1/accounts/acc-0000001', { headers: { 'x-request-timeout-ms': '300' } });
+    assert.equal(impatient.status, 503);
+    assert.ok(performance.now() - short < 600, "the caller's own deadline holds");
+    await waitFor('the circuit to open', async () => {
+      await call('/api/v1/accounts/acc-0000001');
+      return (await gateway.metric('circuit_breaker_state', 'ledger')) === 1;
+    });
+    const open = performance.now();
+    assert.equal((await call('/api/v1/accounts/acc-0000001')).body['code'], 'ledger_unavailable');
+    assert.ok(performance.now() - open < 200, 'answered at once');
+  } finally {
+    ledger.signal('SIGCONT');
+  }
+  await waitFor('the gateway to answer again', async () => (await call('/api/v1/accounts/acc-0000001')).status === 200);
+});
+
+await test('the check of the ledger runs once at a time', LIMIT, async () => {
+  const before = await ledger.metric('db_calls_total', 'operation="check ledger"');
+  const checks = await Promise.all(Array.from({ length: 20 }, () => call('/api/v1/ledger/check')));
+  assert.ok(checks.every(({ body }) => body['ok'] === true));
+  const runs = (await ledger.metric('db_calls_total', 'operation="check ledger"')) - before;
+  assert.ok(runs < 10, `20 requests at once caused ${runs} scans`);
 });
 
 await test('without the ledger the gateway answers 503 at once, and recovers with it', LIMIT, async () => {
