@@ -126,7 +126,7 @@ async function settings(platform: TestPlatform): Promise<string> {
   return names.map((name, index) => `${name} ${shown[index]?.[0]?.[name]}`).join(', ');
 }
 
-const platform = await TestPlatform.start(ACCOUNTS);
+const platform = await TestPlatform.start(ACCOUNTS, { own: true });
 try {
   const loadBefore = loadavg();
   const apply = await applyPath(platform, `apply path, batches of ${BATCH}: JSON, interest, two calls through PgBouncer`, EVENTS, BATCH);

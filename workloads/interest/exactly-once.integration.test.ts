@@ -12,7 +12,7 @@ const LIMIT = { timeout: 400_000 };
 
 // Whatever is killed, stopped or frozen in the middle: every accepted event is applied exactly once, and the ledger adds up.
 
-const platform = await TestPlatform.start();
+const platform = await TestPlatform.start(1_000, { own: true });
 const traffic = new Traffic(platform);
 const consumers = new Set<Workload>();
 

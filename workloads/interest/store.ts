@@ -126,7 +126,7 @@ function sortRows(rows: ReadRow[]): { positions: Map<number, bigint>; accounts: 
   return { positions, accounts, applied };
 }
 
-/** A Postgres array literal. The values are UUIDs, integers, dates and identifiers that were checked: none needs quotes. */
-function arrayText(values: Iterable<string>): string {
-  return `{${[...values].join(',')}}`;
+/** A Postgres array literal. The values are UUIDs, integers, dates and checked identifiers; only "null" needs quotes, to be text. */
+export function arrayText(values: Iterable<string>): string {
+  return `{${[...values].map((value) => (/^null$/i.test(value) ? `"${value}"` : value)).join(',')}}`;
 }

@@ -59,6 +59,14 @@ export class Workload {
     this.#child.kill(signal);
   }
 
+  /** Drains the process, and kills it when the drain takes longer than 10 s. */
+  async stop(): Promise<void> {
+    this.#child.kill('SIGCONT');
+    const kill = setTimeout(() => this.#child.kill('SIGKILL'), 10_000);
+    await this.end('SIGTERM');
+    clearTimeout(kill);
+  }
+
   /** Sends a signal and waits for the end. Resolves to exit code or signal. */
   async end(signal: NodeJS.Signals): Promise<number | string> {
     const before = this.#child.exitCode ?? this.#child.signalCode;

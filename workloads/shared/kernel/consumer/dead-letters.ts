@@ -30,7 +30,7 @@ export class DeadLetters {
    * the dead-letter topic is written without its value, which the header `dlq_value_omitted` says.
    * @returns the entries that were produced
    */
-  async send(slice: Slice): Promise<Entry[]> {
+  async send<E>(slice: Slice<E>): Promise<Entry<E>[]> {
     const letters = slice.flatMap((range) =>
       range.entries.filter(isWaiting).map((entry) => ({ entry, record: toLetter(range, entry, this.#group) })),
     );

@@ -11,7 +11,7 @@ import type { Apply, Outcome } from './effects.ts';
 import type { ConsumerMetrics } from './metrics.ts';
 import type { Rejection } from './rejections.ts';
 import { cut, halve, sizeOf, trim } from './slice.ts';
-import type { Slice } from './slice.ts';
+import type { Entry, Slice } from './slice.ts';
 import { inBatchSpan } from './trace.ts';
 
 /** Attempts for a record that the database rejects alone, before it is dead-lettered. */
@@ -109,15 +109,20 @@ export class Processor<E> {
     const { deadLetters, log } = this.#parts;
     const retried = { log, what: 'write dead letters', retryable: (error: unknown) => !isFatal(error) };
     const sent = await whileHeld(lease, retried, () => deadLetters.send(slice));
-    for (const { record, rejection } of sent ?? []) if (rejection) this.#reportRejected(rejection, record.offset);
+    if (sent) this.#reportRejected(sent);
     return sent !== undefined;
   }
 
-  #reportRejected(rejection: Rejection, offset: bigint): void {
+  /** One log record for each reason: a burst of rejected records must not become a burst of logs. */
+  #reportRejected(entries: Entry<E>[]): void {
     const { metrics, log, onRejected } = this.#parts;
-    metrics.deadLetters.inc({ reason: rejection.code });
-    onRejected?.(rejection);
-    log.warn({ reason: rejection.code, detail: rejection.detail, offset: offset.toString() }, 'record sent to the dead-letter topic');
+    for (const [reason, group = []] of Object.entries(Object.groupBy(entries, ({ rejection }) => rejection?.code ?? ''))) {
+      metrics.deadLetters.inc({ reason }, group.length);
+      for (const { rejection } of group) if (rejection) onRejected?.(rejection);
+      const [first] = group;
+      const example = { detail: first?.rejection?.detail, offset: first?.record.offset.toString() };
+      log.warn({ reason, records: group.length, first: example }, 'records sent to the dead-letter topic');
+    }
   }
 
   #applied(slice: Slice<E>, { events, duplicates }: Outcome & { kind: 'applied' }, lease: Lease): void {
