@@ -11,7 +11,7 @@ import { PROBLEMS } from './problems.ts';
 
 /** Time limit of one attempt, unless the request's deadline comes first. */
 const ATTEMPT_MS = 2_000;
-/** An attempt with less time than this says nothing about the ledger when it fails: the caller gave it too little. */
+/** A failed attempt with less time than this does not count against the ledger: the caller allowed too little. */
 const FAIR_ATTEMPT_MS = 1_000;
 const RETRIES = 2;
 const MAX_RETRY_DELAY_MS = 500;

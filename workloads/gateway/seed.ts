@@ -9,7 +9,7 @@ import { PROBLEMS } from './problems.ts';
 
 /** Records per produce request: bounds the memory, whatever the count. */
 const CHUNK = 2_000;
-/** Produce requests under way at a time: the next chunk is built while Kafka writes this one. */
+/** Produce requests in progress: the next chunk is built while Kafka writes this one. */
 const IN_FLIGHT = 2;
 const PROGRESS_EVERY = 100_000;
 

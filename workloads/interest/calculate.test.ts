@@ -57,7 +57,7 @@ await test('an event applied before, or twice in the slice, counts once and chan
 });
 
 const rejected: Record<string, { event: InterestTransaction; code: string }> = {
-  'an account that is not there': { event: event('nobody'), code: 'unknown_account' },
+  'a missing account': { event: event('nobody'), code: 'unknown_account' },
   'an internal account': { event: event('internal'), code: 'unknown_account' },
   'another currency': { event: event('a', { currency: 'USD' }), code: 'wrong_currency' },
   'a product without a rate': { event: event('shares'), code: 'no_active_rate' },
@@ -73,7 +73,7 @@ for (const [name, { event: bad, code }] of Object.entries(rejected)) {
   });
 }
 
-await test('a slice in one piece comes to the same as in halves, or one by one', () => {
+await test('gives the same result for a slice, its halves, and its single entries', () => {
   const seed = Number(process.env['SEED'] ?? randomInt(2 ** 31));
   let state = seed;
   const next = (bound: number): number => {

@@ -24,13 +24,13 @@ export interface MigrateOptions {
 }
 
 /**
- * Brings the server to the state that the workloads need: roles, databases, schemas, demo accounts. It can run repeatedly, and twice at a time
- * (it takes a lock).
+ * Brings the server to the state that the workloads need: roles, databases, schemas, demo accounts. It can run repeatedly, and two runs at once
+ * wait for each other.
  */
 export async function migrate(options: MigrateOptions, log: Logger): Promise<void> {
   await changeAdminPassword(options, log);
   await withClient(options.adminUrl, options.adminPassword, async (admin) => {
-    // Two jobs at a time would both find a role missing.
+    // Two jobs at once would both find a role missing.
     await admin.query('SELECT pg_advisory_lock(727367)');
     for (const role of ROLES) await ensureRole(admin, role, options.logins[role] ?? [], log);
     for (const { name, owner, users } of DATABASES) await ensureDatabase(admin, name, owner, users);

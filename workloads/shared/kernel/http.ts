@@ -40,7 +40,7 @@ export const TIMEOUT_HEADER = 'x-request-timeout-ms';
 export type HttpApp = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
 
 export interface HttpOptions {
-  /** Most requests in progress at a time; more are answered with 503. */
+  /** Most requests in progress; further ones are answered with 503. */
   maxInFlight?: number;
   /** Most requests of one client address in a second; unlimited by default. */
   requestsPerSecond?: number;

@@ -13,16 +13,20 @@ export interface RetryOptions {
   attempts?: number;
   /** Longest delay in milliseconds; default 5 s. */
   maxDelayMs?: number;
+  /** A pending delay does not keep the process alive. */
+  unref?: boolean;
 }
 
 const INITIAL_DELAY_MS = 100;
 
 /** The one retry of all workloads: exponential backoff with decorrelated jitter, from 0.1 s up to the longest delay. Each retry is logged. */
-export function retryPolicy({ log, what, retryable, attempts = Infinity, maxDelayMs = 5_000 }: RetryOptions): RetryPolicy {
-  const policy = retry(handleWhen(retryable), {
+export function retryPolicy({ log, what, retryable, attempts = Infinity, maxDelayMs = 5_000, unref = false }: RetryOptions): RetryPolicy {
+  const created = retry(handleWhen(retryable), {
     maxAttempts: attempts,
     backoff: new ExponentialBackoff({ initialDelay: INITIAL_DELAY_MS, maxDelay: maxDelayMs }),
   });
+  // A listener belongs to one policy object, and dangerouslyUnref() returns another one.
+  const policy = unref ? created.dangerouslyUnref() : created;
   policy.onRetry((event) => {
     const error = 'error' in event ? asError(event.error) : undefined;
     log.warn({ error, delay_ms: Math.round(event.delay), attempt: event.attempt }, `failed to ${what}; retrying`);

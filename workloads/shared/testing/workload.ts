@@ -38,7 +38,7 @@ export class Workload {
     return this.#child.exitCode;
   }
 
-  /** Waits until `/readyz` says yes. */
+  /** Waits until `/readyz` answers 200. */
   async ready(): Promise<this> {
     await waitFor(`${this.name} to be ready`, async () => {
       if (this.exitCode !== null) throw new Error(`${this.name} ended with ${this.exitCode}:\n${this.#log.slice(-4000)}`);

@@ -9,7 +9,7 @@ export interface Placement {
 }
 
 /**
- * Compares the database's positions with what the topic holds.
+ * Compares the positions in the database with the offsets that the topic holds.
  * A new partition starts at its first record. A position below `low` has lost records to retention. A position above `high` belongs to a
  * topic that was deleted and recreated. Both continue at `low`: an event that is already applied is recognized by its id.
  * @param positions must be read before `extents`: otherwise progress in between looks like a position above `high`

@@ -60,7 +60,6 @@ export function startConsumer<E>(service: ServiceParts, definition: ConsumerDefi
     statements: () => database.calls,
   });
   const assignment = retryPolicy({ log, what: 'read the positions', retryable: (error) => !isDataError(error) && !isFatal(error) });
-  const stopping = new AbortController();
   const consumer = new BatchConsumer(
     {
       connection,
@@ -70,7 +69,7 @@ export function startConsumer<E>(service: ServiceParts, definition: ConsumerDefi
       minBytes: settings.minBytes,
       maxWaitMs: settings.maxWaitMs,
       maxBytes: MAX_FETCH_BYTES,
-      onAssigned: (partitions) => assignment.execute(() => resume(partitions), stopping.signal),
+      onAssigned: (partitions, signal) => assignment.execute(() => resume(partitions), signal),
       onBatches: (batches, lease) => processor.onBatches(batches, lease),
       onFatal: (error) => fail('the consumer cannot continue', error),
     },
@@ -79,9 +78,6 @@ export function startConsumer<E>(service: ServiceParts, definition: ConsumerDefi
   );
   health.addReadiness('consumer', () => consumer.notReady());
   health.addLiveness('consumer', () => consumer.notLive());
-  onStop('consumer', () => {
-    stopping.abort();
-    return consumer.stop();
-  });
+  onStop('consumer', () => consumer.stop());
   consumer.start();
 }

@@ -49,8 +49,11 @@ export interface BatchConsumerOptions {
   maxWaitMs: number;
   /** Most bytes of one fetch over all partitions; bounds the memory and the time until a member can leave. */
   maxBytes: number;
-  /** Where to continue, by partition; partitions that it leaves out continue where the group committed. */
-  onAssigned(partitions: number[]): Promise<Map<number, bigint>>;
+  /**
+   * Where to continue, by partition; partitions that it leaves out continue at the group's committed offset. It may retry until `signal` is
+   * aborted, which happens at the next assignment and at the stop.
+   */
+  onAssigned(partitions: number[], signal: AbortSignal): Promise<Map<number, bigint>>;
   /** Handles the batches of one fetch, all partitions at once. Throws only for defects: the process then ends. */
   onBatches(batches: PartitionBatch[], lease: Lease): Promise<void>;
   /** Called when the consumer cannot continue. */
@@ -95,6 +98,8 @@ export class BatchConsumer {
   readonly #restart: RetryPolicy;
   #lastActivity = Date.now();
   #assignment: Promise<void> = Promise.resolve();
+  /** Aborted when another assignment takes the place of the current one, and when the consumer stops. */
+  #assigned = new AbortController();
   #pending: PendingBatch[] = [];
 
   constructor(options: BatchConsumerOptions, log: Logger, metrics: Metrics) {
@@ -104,13 +109,14 @@ export class BatchConsumer {
       log: this.#log,
       what: 'run the Kafka client',
       retryable: (error) => !this.#stopping && !isFatal(error),
-    }).dangerouslyUnref();
+      unref: true,
+    });
     this.#kafka = createKafka(options.connection, options.clientId, log);
     this.#consumed = messageCounter(metrics);
     this.#rebalances = metrics.counter('kafka_consumer_group_joins_total', 'Times this member joined its group', [], [{}]);
     this.#pauses = metrics.histogram(
       'kafka_consumer_rebalance_pause_seconds',
-      'Time from the last batch before a rebalance to where the member can go on',
+      'Time from the last batch before a rebalance until the member consumes again',
       PAUSE_BUCKETS,
     );
   }
@@ -134,6 +140,7 @@ export class BatchConsumer {
   /** Ends the lease, finishes the write in progress, commits, and leaves the group, so that other members take over at once. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#assigned.abort();
     this.#endSession();
     await this.#session;
     this.#state = 'stopped';
@@ -150,7 +157,7 @@ export class BatchConsumer {
     }
   }
 
-  /** @throws what ended the client; a client that ran for a while ends without an error, so that the next backoff begins small again */
+  /** @throws what ended the client; a client that ran for a while ends without an error, so that the next backoff starts small */
   async #runClient(): Promise<void> {
     if (this.#stopping) return;
     const startedAt = Date.now();
@@ -173,7 +180,7 @@ export class BatchConsumer {
     });
     this.#observe(consumer);
     try {
-      // A drain must not wait for a join that is under way.
+      // A drain must not wait for a join in progress.
       return await Promise.race([this.#begin(consumer).then(() => ended), ended]);
     } catch (error) {
       return error;
@@ -214,7 +221,7 @@ export class BatchConsumer {
     consumer.on(consumer.events.FETCH, alive);
     consumer.on(consumer.events.HEARTBEAT, alive);
     let pausedAt: number | undefined;
-    // The client reports it when the batches in hand have ended.
+    // The client reports it when the current batches have ended.
     consumer.on(consumer.events.REBALANCING, () => void (pausedAt ??= performance.now()));
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       alive();
@@ -231,14 +238,18 @@ export class BatchConsumer {
 
   /** @param pausedAt when the last batch before the rebalance ended, by the performance clock */
   async #resume(consumer: Consumer, partitions: number[], pausedAt: number | undefined): Promise<void> {
+    this.#assigned.abort();
+    this.#assigned = new AbortController();
+    const { signal } = this.#assigned;
     try {
-      const positions = await this.#options.onAssigned(partitions);
+      const positions = await this.#options.onAssigned(partitions, signal);
+      if (signal.aborted) return;
       for (const [partition, offset] of positions) consumer.seek({ topic: this.#options.topic, partition, offset: offset.toString() });
       await this.#commit(consumer, positions);
       this.#state = 'joined';
       if (pausedAt !== undefined) this.#pauses.observe((performance.now() - pausedAt) / 1000);
     } catch (error) {
-      if (!this.#stopping) this.#options.onFatal(error);
+      if (!signal.aborted) this.#options.onFatal(error);
     }
   }
 
@@ -333,7 +344,7 @@ class GroupLease implements Lease {
     this.#lost ??= error;
   }
 
-  /** Waits for the commits under way; resolves to the error that ended the lease, or to undefined. */
+  /** Waits for the commits in progress; resolves to the error that ended the lease, or to undefined. */
   async end(consumer: Consumer | undefined): Promise<unknown> {
     clearInterval(this.#timer);
     await this.#commits;
