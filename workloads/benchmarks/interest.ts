@@ -5,6 +5,11 @@
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg, totalmem } from 'node:os';
 import { performance } from 'node:perf_hooks';
+import { interestTransaction } from '../shared/contracts/interest-transaction.ts';
+import type { InterestTransaction } from '../shared/contracts/interest-transaction.ts';
+import { decodeSlice, jsonDecoder } from '../shared/kernel/consumer/decode.ts';
+import { Positions } from '../shared/kernel/consumer/positions.ts';
+import { cut } from '../shared/kernel/consumer/slice.ts';
 import { createLogger } from '../shared/kernel/log.ts';
 import { Metrics } from '../shared/kernel/metrics.ts';
 import { Postgres } from '../shared/kernel/postgres.ts';
@@ -12,9 +17,7 @@ import { GROUP, recordOf, TestPlatform, TOPIC } from '../shared/testing/platform
 import { Traffic } from '../shared/testing/traffic.ts';
 import { waitFor } from '../shared/testing/wait.ts';
 import { table, type Row } from './report.ts';
-import { decodeSlice } from '../interest/decode.ts';
 import { ProductConfigs } from '../interest/product-configs.ts';
-import { cut } from '../interest/slice.ts';
 import { InterestStore } from '../interest/store.ts';
 
 const EVENTS = Number(process.argv[2] ?? 100_000);
@@ -37,13 +40,16 @@ async function applyPath(platform: TestPlatform, name: string, events: number, b
   const database = new Postgres({ url, password, max: 2, applicationName: 'benchmark' }, log, new Metrics({}));
   const store = new InterestStore(database, GROUP, topic);
   const configs = new ProductConfigs(database);
-  const slices = cut(fetched(platform, topic, events), batch);
-  await store.place(Array.from({ length: 12 }, (_value, partition) => ({ partition, from: undefined, to: 0n, reason: 'new' as const })));
+  const decode = jsonDecoder(interestTransaction, ({ accountId }) => accountId);
+  const slices = cut<InterestTransaction>(fetched(platform, topic, events), batch);
+  await new Positions(database, GROUP, topic).place(
+    Array.from({ length: 12 }, (_value, partition) => ({ partition, from: undefined, to: 0n, reason: 'new' as const })),
+  );
   const row = await timed(name, events, async () => {
-    let decoded = decodeSlice(slices[0] ?? []);
+    let decoded = decodeSlice(slices[0] ?? [], decode);
     for (const [index, slice] of slices.entries()) {
       await decoded;
-      decoded = decodeSlice(slices[index + 1] ?? []);
+      decoded = decodeSlice(slices[index + 1] ?? [], decode);
       const outcome = await store.apply(slice, await configs.lookup(), () => undefined);
       if (outcome.kind !== 'applied') throw new Error(`a batch was ${outcome.kind}`);
     }
@@ -120,7 +126,7 @@ async function settings(platform: TestPlatform): Promise<string> {
   return names.map((name, index) => `${name} ${shown[index]?.[0]?.[name]}`).join(', ');
 }
 
-const platform = await TestPlatform.start(ACCOUNTS);
+const platform = await TestPlatform.start(ACCOUNTS, { own: true });
 try {
   const loadBefore = loadavg();
   const apply = await applyPath(platform, `apply path, batches of ${BATCH}: JSON, interest, two calls through PgBouncer`, EVENTS, BATCH);

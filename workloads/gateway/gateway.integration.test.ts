@@ -6,7 +6,7 @@ import { freePort } from '../shared/testing/workload.ts';
 import { TestPlatform, TOPIC } from '../shared/testing/platform.ts';
 import { waitFor } from '../shared/testing/wait.ts';
 
-// The way of an event through all services, over HTTP, Kafka and Postgres, with its trace.
+// The path of an event through all services, over HTTP, Kafka and Postgres, with its trace.
 
 const LIMIT = { timeout: 300_000 };
 const TOKEN = 'a-token-for-the-test';
@@ -77,7 +77,7 @@ function post(body: string, token = TOKEN, headers: Record<string, string> = {})
   return { method: 'POST', body, headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, ...headers } };
 }
 
-await test('a seed of 10,000 events goes through Kafka into the ledger, two database calls a batch', LIMIT, async () => {
+await test('applies a seed of 10,000 events with two database calls a batch', LIMIT, async () => {
   const seeded = await call('/debug/seed', post('{"count":10000}'));
   assert.equal(seeded.status, 202);
   assert.equal(seeded.body['accepted'], 10_000);
@@ -96,7 +96,7 @@ await test('a seed of 10,000 events goes through Kafka into the ledger, two data
   assert.ok(beyondTwo <= 1, `only the batch that loads the product configs takes a third call, not ${beyondTwo} batches`);
 });
 
-await test('the trace of the request goes on in the ledger, in Kafka, and in the batch that applied its events', LIMIT, async () => {
+await test('the trace of a request continues in the ledger, in Kafka, and in the batch that applies its events', LIMIT, async () => {
   const traceId = '0af7651916cd43dd8448eb211c80319c';
   const seeded = await call('/debug/seed', post('{"count":50}', TOKEN, { traceparent: `00-${traceId}-b7ad6b7169203331-01` }));
   assert.equal(seeded.status, 202);
@@ -115,7 +115,7 @@ await test('the trace of the request goes on in the ledger, in Kafka, and in the
   assert.equal(continued.links?.[0]?.spanId, batch.spanId, 'and links to the batch');
 });
 
-await test('reads of an account', LIMIT, async () => {
+await test('serves account, balance and statement', LIMIT, async () => {
   const account = await call('/api/v1/accounts/acc-0000001');
   assert.equal(account.status, 200);
   assert.equal(account.body['kind'], 'customer');
@@ -137,6 +137,20 @@ const refused: { name: string; path: string; init?: RequestInit; port?: number; 
     status: 400,
     code: 'validation_failed',
     detail: /path.id: must be an account id/,
+  },
+  {
+    name: 'a page that begins at a NUL character',
+    path: '/api/v1/accounts?after=%00',
+    status: 400,
+    code: 'validation_failed',
+    detail: /NUL/,
+  },
+  {
+    name: 'a page that begins at something else than an id',
+    path: '/api/v1/accounts?after=a%20b',
+    status: 400,
+    code: 'validation_failed',
+    detail: /query.after: must be an account id/,
   },
   { name: 'unknown path', path: '/nothing', status: 404, code: 'not_found', detail: /undefined/ },
   {
@@ -185,7 +199,23 @@ for (const { name, path, init, port, status, code, detail } of refused) {
   });
 }
 
-await test('the API describes itself', LIMIT, async () => {
+await test('client errors and short client deadlines do not open the circuit', LIMIT, async () => {
+  for (let round = 0; round < 6; round++) {
+    await call('/api/v1/accounts/nobody');
+    await call('/api/v1/accounts?after=%00');
+    const hurried = await call('/api/v1/accounts?limit=10000', { headers: { 'x-request-timeout-ms': '1' } });
+    assert.equal(hurried.status, 503);
+  }
+  assert.equal(await gateway.metric('circuit_breaker_state', 'ledger'), 0);
+  assert.equal((await call('/api/v1/accounts/acc-0000001')).status, 200);
+  assert.equal(
+    (await call('/api/v1/accounts?after=%00', {}, ledgerPort)).status,
+    400,
+    'the ledger itself refuses the NUL character as well',
+  );
+});
+
+await test('serves an OpenAPI description of its paths', LIMIT, async () => {
   const { body } = await call('/openapi.json');
   const { paths } = body;
   assert.ok(typeof paths === 'object' && paths !== null);
@@ -199,7 +229,7 @@ await test('the API describes itself', LIMIT, async () => {
   ]);
 });
 
-await test('the exporter shows lag by partition, brokers and members', LIMIT, async () => {
+await test('the exporter reports lag by partition, brokers and members', LIMIT, async () => {
   await waitFor(
     'a reading after the drain',
     async () => (await exporter.metric('kafka_consumergroup_current_offset', 'interest-batch')) === 10_050,
@@ -210,7 +240,40 @@ await test('the exporter shows lag by partition, brokers and members', LIMIT, as
   assert.equal(await exporter.metric('kafka_topic_partitions', TOPIC), 13, 'twelve, and one of the dead-letter topic');
 });
 
-await test('without the ledger the gateway answers 503 at once, and recovers with it', LIMIT, async () => {
+await test('answers within the deadline while the ledger is frozen, and at once when the circuit is open', LIMIT, async () => {
+  ledger.signal('SIGSTOP');
+  try {
+    const startedAt = performance.now();
+    const first = await call('/api/v1/accounts/acc-0000001');
+    const seconds = (performance.now() - startedAt) / 1000;
+    assert.equal(first.status, 503);
+    assert.ok(seconds < 5.5, `answered after ${seconds.toFixed(1)} s; the deadline is 5 s`);
+    const short = performance.now();
+    const impatient = await call('/api/v1/accounts/acc-0000001', { headers: { 'x-request-timeout-ms': '300' } });
+    assert.equal(impatient.status, 503);
+    assert.ok(performance.now() - short < 600, "the caller's own deadline holds");
+    await waitFor('the circuit to open', async () => {
+      await call('/api/v1/accounts/acc-0000001');
+      return (await gateway.metric('circuit_breaker_state', 'ledger')) === 1;
+    });
+    const open = performance.now();
+    assert.equal((await call('/api/v1/accounts/acc-0000001')).body['code'], 'ledger_unavailable');
+    assert.ok(performance.now() - open < 200, 'answered at once');
+  } finally {
+    ledger.signal('SIGCONT');
+  }
+  await waitFor('the gateway to answer again', async () => (await call('/api/v1/accounts/acc-0000001')).status === 200);
+});
+
+await test('runs one check of the ledger at a time', LIMIT, async () => {
+  const before = await ledger.metric('db_calls_total', 'operation="check ledger"');
+  const checks = await Promise.all(Array.from({ length: 20 }, () => call('/api/v1/ledger/check')));
+  assert.ok(checks.every(({ body }) => body['ok'] === true));
+  const runs = (await ledger.metric('db_calls_total', 'operation="check ledger"')) - before;
+  assert.ok(runs < 10, `20 requests at once caused ${runs} scans`);
+});
+
+await test('answers 503 at once while the ledger is down, and recovers with it', LIMIT, async () => {
   await ledger.end('SIGTERM');
   const away = await call('/api/v1/accounts/acc-0000001');
   assert.equal(away.status, 503);
@@ -221,7 +284,7 @@ await test('without the ledger the gateway answers 503 at once, and recovers wit
   await waitFor('the gateway to answer again', async () => (await call('/api/v1/accounts/acc-0000001')).status === 200);
 });
 
-await test('a wrong configuration: exit code 78 and what to write', LIMIT, async () => {
+await test('exits with 78 for an invalid configuration and names the accepted values', LIMIT, async () => {
   const broken = await platform.run('interest', {
     ...platform.env('interest'),
     KAFKA_BROKERS: 'kafka',

@@ -1,10 +1,11 @@
 import { z } from 'zod';
-import { flag, httpEnv, kafkaEnv, topicName } from '../shared/kernel/config.ts';
-import { HttpApi } from '../shared/kernel/http.ts';
+import { count, flag, httpEnv, kafkaEnv, topicName } from '../shared/kernel/config.ts';
+import { HttpServer } from '../shared/kernel/http.ts';
 import { KafkaProducer } from '../shared/kernel/kafka/producer.ts';
 import { runService } from '../shared/kernel/service.ts';
-import { ledgerProxyRoutes, seedRoute } from './api.ts';
 import { LedgerClient } from './ledger-client.ts';
+import { ledgerRoutes } from './ledger-routes.ts';
+import { seedRoute } from './seed-route.ts';
 
 const token = z.string({ error: 'set it from the Secret of the platform' }).min(16, 'use at least 16 characters');
 
@@ -17,16 +18,18 @@ const env = {
   /** While the token is being rotated. */
   DEBUG_TOKEN_OTHER: token.optional(),
   INTEREST_TOPIC: topicName,
+  /** Requests of one client address; an address may stand for many clients behind a proxy. */
+  REQUESTS_PER_SECOND: count(1, 1_000_000, 2_000),
 };
 
 await runService('gateway', env, async ({ config, log, metrics, onStop }) => {
   const producer = new KafkaProducer(config, config.POD_NAME, log, metrics);
   onStop('producer', () => producer.close());
   const ledger = new LedgerClient(config.LEDGER_URL, log, metrics);
-  const api = new HttpApi('BSS gateway', { log, metrics });
-  ledgerProxyRoutes(api, ledger);
-  seedRoute(
-    api,
+  const http = await HttpServer.create('BSS gateway', { log, metrics }, { requestsPerSecond: config.REQUESTS_PER_SECOND });
+  ledgerRoutes(http.app, ledger);
+  await seedRoute(
+    http.app,
     {
       enabled: config.DEBUG_SEED_ENABLED,
       tokens: [config.DEBUG_TOKEN, config.DEBUG_TOKEN_OTHER].filter((one) => one !== undefined),
@@ -35,6 +38,6 @@ await runService('gateway', env, async ({ config, log, metrics, onStop }) => {
     },
     { ledger, producer, log },
   );
-  onStop('http', () => api.close());
-  await api.listen(config.PORT);
+  onStop('http', () => http.close());
+  await http.listen(config.PORT);
 });

@@ -5,10 +5,11 @@ import type { KafkaProducer, OutgoingRecord } from '../shared/kernel/kafka/produ
 import type { Logger } from '../shared/kernel/log.ts';
 import { Problem } from '../shared/kernel/problems.ts';
 import { traceHeaders } from '../shared/kernel/telemetry.ts';
+import { PROBLEMS } from './problems.ts';
 
 /** Records per produce request: bounds the memory, whatever the count. */
 const CHUNK = 2_000;
-/** Produce requests under way at a time: the next chunk is built while Kafka writes this one. */
+/** Produce requests in progress: the next chunk is built while Kafka writes this one. */
 const IN_FLIGHT = 2;
 const PROGRESS_EVERY = 100_000;
 
@@ -29,7 +30,7 @@ export interface SeedRequest {
 /** A random event for a random account; `now` gives its value date. */
 export function randomEvent(accounts: SeedAccount[], now: Date): InterestTransaction {
   const account = accounts[randomInt(accounts.length)];
-  if (!account) throw new Problem('no_accounts');
+  if (!account) throw new Problem(PROBLEMS.no_accounts);
   return {
     id: randomUUIDv7(),
     accountId: account.id,

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import test from 'node:test';
 import type { InterestTransaction } from '../shared/contracts/interest-transaction.ts';
+import { halve } from '../shared/kernel/consumer/slice.ts';
+import type { Slice } from '../shared/kernel/consumer/slice.ts';
 import { simpleInterest } from '../shared/kernel/money.ts';
 import { calculate, contraAccounts } from './calculate.ts';
 import type { AccountState, RateLookup } from './calculate.ts';
-import { halve } from './slice.ts';
-import type { Slice } from './slice.ts';
 
 const RATE = 21_500n;
 const rate: RateLookup = (product, date) => (product === 'savings' && date >= '2020-01-01' ? RATE : undefined);
@@ -17,7 +17,7 @@ function event(accountId: string, change: Partial<InterestTransaction> = {}): In
   return { id: `event-${serial}`, accountId, currency: 'EUR', days: 30, valueDate: '2026-01-31', ...change };
 }
 
-function sliceOf(events: InterestTransaction[], partition = 0): Slice {
+function sliceOf(events: InterestTransaction[], partition = 0): Slice<InterestTransaction> {
   const entries = events.map((each, index) => ({
     record: { offset: BigInt(index), key: null, value: null, headers: {}, timestamp: '0' },
     event: each,
@@ -57,7 +57,7 @@ await test('an event applied before, or twice in the slice, counts once and chan
 });
 
 const rejected: Record<string, { event: InterestTransaction; code: string }> = {
-  'an account that is not there': { event: event('nobody'), code: 'unknown_account' },
+  'a missing account': { event: event('nobody'), code: 'unknown_account' },
   'an internal account': { event: event('internal'), code: 'unknown_account' },
   'another currency': { event: event('a', { currency: 'USD' }), code: 'wrong_currency' },
   'a product without a rate': { event: event('shares'), code: 'no_active_rate' },
@@ -73,7 +73,7 @@ for (const [name, { event: bad, code }] of Object.entries(rejected)) {
   });
 }
 
-await test('a slice in one piece comes to the same as in halves, or one by one', () => {
+await test('gives the same result for a slice, its halves, and its single entries', () => {
   const seed = Number(process.env['SEED'] ?? randomInt(2 ** 31));
   let state = seed;
   const next = (bound: number): number => {

@@ -1,9 +1,10 @@
 import { performance } from 'node:perf_hooks';
 import type { InterestTransaction } from '../shared/contracts/interest-transaction.ts';
+import type { Rejection } from '../shared/kernel/consumer/rejections.ts';
+import type { Slice } from '../shared/kernel/consumer/slice.ts';
 import { simpleInterest } from '../shared/kernel/money.ts';
 import type { ScaledRate } from '../shared/kernel/money.ts';
-import type { Rejection } from './rejection.ts';
-import type { Slice } from './slice.ts';
+import type { InterestRejection } from './rejections.ts';
 
 /** Contra accounts per currency, see migration 002. */
 const EXPENSE_SHARDS = 16;
@@ -22,10 +23,10 @@ export interface InterestEntry {
   amountMinor: bigint;
 }
 
-/** What a slice comes to. */
+/** Result of a slice. */
 export interface Calculation {
   entries: InterestEntry[];
-  /** Entries that had been applied before, or stood twice in the slice. */
+  /** Entries that were applied before, or that the slice holds twice. */
   duplicates: number;
   rejected: number;
 }
@@ -53,10 +54,10 @@ export function contraAccounts(partition: number): (currency: string) => string 
  * Applies the events of a slice, in order, to the balances. Pure but for two marks: a rejected entry gets its reason,
  * and `accounts` holds the balances afterwards.
  * @param applied ids of events that the journal already has
- * @param observe told the seconds that each calculation took
+ * @param observe called with the seconds of each calculation
  */
 export function calculate(
-  slice: Slice,
+  slice: Slice<InterestTransaction>,
   accounts: Map<string, AccountState>,
   applied: Set<string>,
   rate: RateLookup,
@@ -90,7 +91,7 @@ function interestOn(
   accounts: Map<string, AccountState>,
   rate: RateLookup,
   observe: (seconds: number) => void,
-): bigint | Rejection {
+): bigint | Rejection<InterestRejection> {
   const account = accounts.get(event.accountId);
   if (!account || account.productCode === null) return { code: 'unknown_account', detail: event.accountId };
   if (account.currency !== event.currency) {

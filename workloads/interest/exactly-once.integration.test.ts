@@ -10,9 +10,9 @@ const SMALL_BATCHES = { INTEREST_BATCH_MAX_RECORDS: '250', INTEREST_FETCH_MIN_BY
 const RATE = 2_000;
 const LIMIT = { timeout: 400_000 };
 
-// Whatever is killed, stopped or frozen in the middle: every accepted event is applied exactly once, and the ledger adds up.
+// Whatever process is killed, stopped or frozen: every accepted event is applied exactly once, and the ledger balances.
 
-const platform = await TestPlatform.start();
+const platform = await TestPlatform.start(1_000, { own: true });
 const traffic = new Traffic(platform);
 const consumers = new Set<Workload>();
 
@@ -38,7 +38,7 @@ async function progress(more: number): Promise<void> {
   await waitFor(`${target} events to be applied`, async () => (await applied()) >= target);
 }
 
-/** Runs a fault under traffic, then lets the topic drain and checks the books. */
+/** Causes a fault under traffic, waits for the topic to drain, and checks the ledger. */
 async function survives(fault: () => Promise<void>): Promise<void> {
   if (consumers.size === 0) await (await join()).ready();
   traffic.start(RATE);
@@ -64,7 +64,7 @@ async function settled(): Promise<void> {
   for (const consumer of consumers) assert.equal(consumer.exitCode, null, consumer.log.slice(-2000));
 }
 
-await test('kill -9 of the consumer, three times in the middle of batches', LIMIT, () =>
+await test('survives three kills of the consumer in the middle of batches', LIMIT, () =>
   survives(async () => {
     for (let round = 0; round < 3; round++) {
       await progress(300);
@@ -74,7 +74,7 @@ await test('kill -9 of the consumer, three times in the middle of batches', LIMI
   }),
 );
 
-await test('members join and leave under load', LIMIT, () =>
+await test('survives members that join and leave under load', LIMIT, () =>
   survives(async () => {
     const second = await (await join()).ready();
     await progress(500);
@@ -86,7 +86,7 @@ await test('members join and leave under load', LIMIT, () =>
   }),
 );
 
-await test('a member that freezes past its session, and thaws when another owns its partitions', LIMIT, () =>
+await test('survives a member that freezes past its session and thaws when another member owns its partitions', LIMIT, () =>
   survives(async () => {
     const [frozen] = consumers;
     frozen?.signal('SIGSTOP');
@@ -98,7 +98,7 @@ await test('a member that freezes past its session, and thaws when another owns 
   }),
 );
 
-await test('SIGTERM drains: the batch under way is committed, the group is left at once, exit code 0', LIMIT, async () => {
+await test('drains on SIGTERM: commits the current batch, leaves the group at once, exits with 0', LIMIT, async () => {
   for (const consumer of consumers) await leave(consumer, 'SIGKILL');
   const first = await (await join()).ready();
   await survives(async () => {
@@ -107,32 +107,32 @@ await test('SIGTERM drains: the batch under way is committed, the group is left 
     assert.ok(Date.now() - startedAt < 5_000, `drained within ${Date.now() - startedAt} ms`);
     const rejoinedAt = Date.now();
     await (await join()).ready();
-    assert.ok(Date.now() - rejoinedAt < 8_000, 'a member that left keeps nobody waiting for its session to end');
+    assert.ok(Date.now() - rejoinedAt < 8_000, 'nobody waits for the session of a member that left');
   });
 });
 
-await test('PgBouncer is killed and comes back', LIMIT, () =>
+await test('survives a kill of PgBouncer', LIMIT, () =>
   survives(async () => {
     await platform.services.pgbouncer.kill();
     await platform.services.pgbouncer.start();
   }),
 );
 
-await test('Postgres is killed and comes back', LIMIT, () =>
+await test('survives a kill of Postgres', LIMIT, () =>
   survives(async () => {
     await platform.services.postgres.kill();
     await platform.services.postgres.start();
   }),
 );
 
-await test('Kafka is killed and comes back', LIMIT, () =>
+await test('survives a kill of Kafka', LIMIT, () =>
   survives(async () => {
     await platform.services.kafka.kill();
     await platform.services.kafka.start();
   }),
 );
 
-await test('positions that Kafka has not heard of are told to it, with no event to come', LIMIT, async () => {
+await test('commits positions that Kafka does not have, without further events', LIMIT, async () => {
   if (consumers.size === 0) await (await join()).ready();
   await traffic.burst(1_000);
   await platform.drained();

@@ -5,7 +5,7 @@ import type { OutgoingRecord } from '../shared/kernel/kafka/producer.ts';
 import { readTopic } from '../shared/testing/read-topic.ts';
 import { DLQ_TOPIC, recordOf, TestPlatform, TOPIC } from '../shared/testing/platform.ts';
 
-// Records that cannot be applied go to the dead-letter topic, as they are and with the reason; their neighbours are applied once.
+// Records that cannot be applied go to the dead-letter topic, unchanged and with the reason; their neighbours are applied once.
 
 const LIMIT = { timeout: 300_000 };
 const NEIGHBOURS = 300;
@@ -26,7 +26,7 @@ const consumer = await (await platform.consumer()).ready();
 const posting = (...lines: string[]) =>
   `INSERT INTO posting (transaction_id, line, account_id, currency, amount_minor) VALUES ${lines.join(',')}`;
 
-/** Poison between neighbours, all in one batch of each partition. */
+/** Poison records between valid neighbours, all in one batch of each partition. */
 function amid(poison: OutgoingRecord[]): { records: OutgoingRecord[]; good: string[] } {
   const events = Array.from({ length: NEIGHBOURS }, (_value, index) => platform.event(index));
   const records = events.map((event) => recordOf(event));
@@ -46,7 +46,7 @@ const bad: { reason: string; record: OutgoingRecord }[] = [
   { reason: 'refused_by_database', record: recordOf(platform.event(0, { accountId: 'overflow', currency: 'EUR' })) },
 ];
 
-await test('each kind of poison stands alone in the dead-letter topic, its neighbours are applied once', LIMIT, async () => {
+await test('dead-letters each kind of poison record alone, and applies its neighbours once', LIMIT, async () => {
   for (const [index, { reason, record }] of bad.entries()) {
     const { records, good } = amid([record]);
     await platform.produce(records);
@@ -72,10 +72,10 @@ await test('each kind of poison stands alone in the dead-letter topic, its neigh
   assert.equal((await platform.check()).ok, true);
   assert.equal(await consumer.metric('interest_calculation_total', 'status="failure"'), bad.length);
   assert.equal(await consumer.metric('interest_dead_letters_total', 'reason="not_json"'), 1);
-  assert.ok((await consumer.metric('interest_batch_fallback_total')) >= 1, 'the database refused one batch, which was halved');
+  assert.ok((await consumer.metric('interest_batch_fallback_total')) >= 1, 'the database rejected one batch, which was halved');
 });
 
-await test('several poison records in one batch: all of them found, none of the others lost', LIMIT, async () => {
+await test('finds several poison records in one batch and loses none of the others', LIMIT, async () => {
   const before = await platform.appliedIds();
   const letters = (await readTopic(platform.services.kafka.brokers, DLQ_TOPIC)).length;
   const { records, good } = amid([
@@ -93,7 +93,7 @@ await test('several poison records in one batch: all of them found, none of the 
   assert.equal((await readTopic(platform.services.kafka.brokers, DLQ_TOPIC)).length, letters + 7);
 });
 
-await test('an event that is delivered twice, at once or later, is applied once', LIMIT, async () => {
+await test('applies an event once that is delivered twice, in one batch or later', LIMIT, async () => {
   const before = await platform.appliedIds();
   const event = platform.event(17);
   await platform.produce([recordOf(event), recordOf(event), recordOf(platform.event(17))]);
@@ -105,7 +105,7 @@ await test('an event that is delivered twice, at once or later, is applied once'
   assert.equal((await platform.check()).ok, true);
 });
 
-await test('the database refuses what would break the books, whoever asks', LIMIT, async () => {
+await test('the database rejects every statement that would break an invariant of the ledger', LIMIT, async () => {
   const id = '00000000-0000-7000-8000-00000000bbbb';
   const journal = `INSERT INTO journal_transaction (id, kind, currency, value_date) VALUES ('${id}', 'opening', 'EUR', '2026-01-01');`;
   const line = (number: number, account: string, currency: string, amount: number) =>
@@ -121,11 +121,11 @@ await test('the database refuses what would break the books, whoever asks', LIMI
       journal + posting(line(1, euro, 'EUR', 5), line(2, 'opening-equity.USD', 'EUR', -5)),
       /do not exist/,
     ],
-    ['an account that is not there', journal + posting(line(1, euro, 'EUR', 5), line(2, 'nobody', 'EUR', -5)), /do not exist/],
+    ['a missing account', journal + posting(line(1, euro, 'EUR', 5), line(2, 'nobody', 'EUR', -5)), /do not exist/],
     ['a change of a posting', 'UPDATE posting SET amount_minor = 1', /append-only/],
     ['a deletion', 'DELETE FROM posting', /append-only/],
     ['a truncation', 'TRUNCATE journal_transaction', /append-only/],
-    ['a balance set by hand', 'UPDATE account SET balance_minor = 0', /postings alone/],
+    ['a direct update of a balance', 'UPDATE account SET balance_minor = 0', /postings alone/],
     [
       'an account that opens with a balance',
       `INSERT INTO account (id, kind, currency, balance_minor) VALUES ('x', 'internal', 'EUR', 1)`,

@@ -3,7 +3,7 @@ import type { ScaledRate } from '../shared/kernel/money.ts';
 import type { Queryable } from '../shared/kernel/postgres.ts';
 import type { RateLookup } from './calculate.ts';
 
-/** Entries of the cache `product-configs` expire this long after they were written. */
+/** Entries of the cache `product-configs` expire after this time. */
 const TTL_MS = 10 * 60_000;
 
 /** A rate and the dates (ISO, end exclusive) between which it is in force. */
@@ -25,12 +25,18 @@ export class ProductConfigs {
     this.#now = now;
   }
 
-  /** The lookup `findActiveConfig`, fresh enough to use for one batch. */
+  /** The lookup `findActiveConfig` for one batch, at most ten minutes old. */
   async lookup(): Promise<RateLookup> {
     if (this.#now() >= this.#expiresAt) await this.#load();
     const configs = this.#configs;
     return (productCode, date) =>
       configs.get(productCode)?.find(({ validFrom, validTo }) => validFrom <= date && (validTo === null || date < validTo))?.rate;
+  }
+
+  /** As {@link lookup}, but read from the database now. */
+  async reload(): Promise<RateLookup> {
+    await this.#load();
+    return this.lookup();
   }
 
   async #load(): Promise<void> {

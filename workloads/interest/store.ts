@@ -1,12 +1,15 @@
-import type { Position } from '../shared/kernel/kafka/consumer.ts';
+import type { InterestTransaction } from '../shared/contracts/interest-transaction.ts';
+import { comparePositions, Rollback, transactionOutcome } from '../shared/kernel/consumer/effects.ts';
+import type { Outcome } from '../shared/kernel/consumer/effects.ts';
+import type { Slice } from '../shared/kernel/consumer/slice.ts';
 import { isDuplicate } from '../shared/kernel/postgres.ts';
 import type { Postgres, Queryable } from '../shared/kernel/postgres.ts';
 import { calculate, contraAccounts } from './calculate.ts';
-import type { AccountState, Calculation, InterestEntry, RateLookup } from './calculate.ts';
-import type { Placement } from './positions.ts';
-import type { Slice } from './slice.ts';
+import type { AccountState, InterestEntry, RateLookup } from './calculate.ts';
 
-/** Call 1 of 2: locks the positions first (a second owner of a partition waits here), then the accounts in order of id, so that writers cannot deadlock. */
+type InterestSlice = Slice<InterestTransaction>;
+
+/** Call 1 of 2: locks the positions, where a second owner of a partition waits, then the accounts in order of id, so that writers cannot deadlock. */
 const READ = `
 WITH position AS (
   SELECT partition, next_offset FROM consumer_offset
@@ -35,31 +38,14 @@ UPDATE consumer_offset o SET next_offset = p.next_offset, updated_at = now()
  WHERE o.consumer_group = $9 AND o.topic = $10 AND o.partition = p.partition
 RETURNING o.partition`;
 
-/** What an attempt to apply a slice came to. */
-export type Outcome =
-  | ({ kind: 'applied'; /** Events of the slice that the journal had before. */ applied: number } & Calculation)
-  /** Entries were found that cannot be applied; nothing was written. */
-  | { kind: 'rejected' }
-  /** The database's position of some partitions is not where their ranges start; nothing was written. */
-  | { kind: 'moved'; positions: Position[] };
-
 type ReadRow = { kind: 'position' | 'account' | 'applied'; id: string; value: string; currency: string; product_code: string | null };
-
-/** Thrown inside the transaction to roll it back with an outcome. */
-class Rollback extends Error {
-  readonly outcome: Outcome;
-  constructor(outcome: Outcome) {
-    super(outcome.kind);
-    this.outcome = outcome;
-  }
-}
 
 /** The interest consumer's side of the ledger database. */
 export class InterestStore {
   readonly #database: Postgres;
   readonly #group: string;
   readonly #topic: string;
-  #lookForApplied = false;
+  #searchJournal = false;
 
   constructor(database: Postgres, group: string, topic: string) {
     this.#database = database;
@@ -68,44 +54,36 @@ export class InterestStore {
   }
 
   /**
-   * Applies a slice in one transaction with two statements. Exactly once: the positions are compared and moved in the transaction of the
-   * effects, under lock, and an event id can enter the journal only once. Safe to repeat after any failure.
+   * Applies a slice in one transaction of two statements. Exactly once: the positions are locked, compared and moved in the transaction of the
+   * effects, and the journal holds an event id once. Safe to repeat after any failure.
    *
-   * Events that were applied before are rare, so the journal is searched for them only once it has refused a slice for one; from then on
+   * Events that were applied before are rare. The journal is therefore searched for them only after it has refused a slice because of one, and
    * until a slice has none.
    */
-  async apply(slice: Slice, rate: RateLookup, observe: (seconds: number) => void): Promise<Outcome> {
+  async apply(slice: InterestSlice, rate: RateLookup, observe: (seconds: number) => void): Promise<Outcome> {
     try {
-      const outcome = await this.#database.transaction((tx) => this.#applyIn(tx, slice, rate, observe));
-      if (outcome.kind === 'applied' && outcome.applied === 0) this.#lookForApplied = false;
+      const outcome = await transactionOutcome(this.#database, (tx) => this.#applyIn(tx, slice, rate, observe));
+      if (outcome.kind === 'applied' && outcome.duplicates === 0) this.#searchJournal = false;
       return outcome;
     } catch (error) {
-      if (error instanceof Rollback) return error.outcome;
-      if (this.#lookForApplied || !isDuplicate(error)) throw error;
-      this.#lookForApplied = true;
+      if (this.#searchJournal || !isDuplicate(error)) throw error;
+      this.#searchJournal = true;
       return this.apply(slice, rate, observe);
     }
   }
 
-  async #applyIn(tx: Queryable, slice: Slice, rate: RateLookup, observe: (seconds: number) => void): Promise<Outcome> {
-    const rows = await tx.query<ReadRow>('read balances', READ, this.#readValues(slice, this.#lookForApplied));
+  async #applyIn(tx: Queryable, slice: InterestSlice, rate: RateLookup, observe: (seconds: number) => void): Promise<Outcome> {
+    const rows = await tx.query<ReadRow>('read balances', READ, this.#readValues(slice, this.#searchJournal));
     const { positions, accounts, applied } = sortRows(rows);
-    const moved = slice.filter(({ partition, start }) => positions.get(partition) !== start);
-    if (positions.size < slice.length) throw new Error('a partition has no position: it was removed while the consumer ran');
-    if (moved.length > 0) {
-      throw new Rollback({
-        kind: 'moved',
-        positions: moved.map(({ topic, partition, start }) => ({ topic, partition, next: positions.get(partition) ?? start })),
-      });
-    }
-    const calculation = calculate(slice, accounts, applied, rate, observe);
-    if (calculation.rejected > 0) throw new Rollback({ kind: 'rejected' });
-    const written = await tx.query('write journal', WRITE, this.#writeValues(slice, calculation.entries));
+    comparePositions(slice, positions);
+    const { entries, duplicates, rejected } = calculate(slice, accounts, applied, rate, observe);
+    if (rejected > 0) throw new Rollback({ kind: 'rejected' });
+    const written = await tx.query('write journal', WRITE, this.#writeValues(slice, entries));
     if (written.length !== slice.length) throw new Error(`moved ${written.length} of ${slice.length} positions`);
-    return { kind: 'applied', applied: applied.size, ...calculation };
+    return { kind: 'applied', events: entries.length, duplicates };
   }
 
-  #readValues(slice: Slice, lookForApplied: boolean): unknown[] {
+  #readValues(slice: InterestSlice, searchJournal: boolean): unknown[] {
     const accounts = new Set<string>();
     const ids: string[] = [];
     for (const { partition, entries } of slice) {
@@ -114,13 +92,13 @@ export class InterestStore {
         if (!event || rejection) continue;
         accounts.add(event.accountId);
         accounts.add(contraIds(event.currency));
-        if (lookForApplied) ids.push(event.id);
+        if (searchJournal) ids.push(event.id);
       }
     }
     return [this.#group, this.#topic, slice.map(({ partition }) => partition), arrayText(accounts), arrayText(ids)];
   }
 
-  #writeValues(slice: Slice, entries: InterestEntry[]): unknown[] {
+  #writeValues(slice: InterestSlice, entries: InterestEntry[]): unknown[] {
     return [
       arrayText(entries.map(({ event }) => event.id)),
       arrayText(entries.map(({ event }) => event.accountId)),
@@ -133,35 +111,6 @@ export class InterestStore {
       this.#group,
       this.#topic,
     ];
-  }
-
-  /** Positions of the partitions that have one. */
-  async positions(partitions: number[]): Promise<Map<number, bigint>> {
-    const rows = await this.#database.query<{ partition: number; next_offset: string }>(
-      'read positions',
-      'SELECT partition, next_offset::text FROM consumer_offset WHERE consumer_group = $1 AND topic = $2 AND partition = ANY ($3::int[])',
-      [this.#group, this.#topic, partitions],
-    );
-    return new Map(rows.map(({ partition, next_offset }) => [partition, BigInt(next_offset)]));
-  }
-
-  /** Puts partitions where the placements say, unless their position is no longer `from` (undefined: they have none). */
-  async place(placements: Placement[]): Promise<void> {
-    if (placements.length === 0) return;
-    await this.#database.query(
-      'place positions',
-      `INSERT INTO consumer_offset AS o (consumer_group, topic, partition, next_offset)
-       SELECT $1, $2, partition, target FROM unnest($3::int[], $4::bigint[]) AS p (partition, target) ORDER BY partition
-       ON CONFLICT (consumer_group, topic, partition) DO UPDATE SET next_offset = excluded.next_offset, updated_at = now()
-       WHERE o.next_offset = (SELECT p.previous FROM unnest($3::int[], $5::bigint[]) AS p (partition, previous) WHERE p.partition = o.partition)`,
-      [
-        this.#group,
-        this.#topic,
-        placements.map(({ partition }) => partition),
-        placements.map(({ to }) => to),
-        placements.map(({ from }) => from ?? null),
-      ],
-    );
   }
 }
 
@@ -177,7 +126,7 @@ function sortRows(rows: ReadRow[]): { positions: Map<number, bigint>; accounts: 
   return { positions, accounts, applied };
 }
 
-/** A Postgres array literal. The values are UUIDs, integers, dates and identifiers that were checked: none needs quotes. */
-function arrayText(values: Iterable<string>): string {
-  return `{${[...values].join(',')}}`;
+/** A Postgres array literal. The values are UUIDs, integers, dates and checked identifiers; only "null" needs quotes, to be text. */
+export function arrayText(values: Iterable<string>): string {
+  return `{${[...values].map((value) => (/^null$/i.test(value) ? `"${value}"` : value)).join(',')}}`;
 }

@@ -13,7 +13,7 @@ for (const { low, high, committed, want, reason } of rows) {
   await test(`lag: ${reason}`, () => assert.equal(lagOf({ partition: 0, low, high }, committed), want));
 }
 
-await test('series of what is gone disappear, a partition without a commit counts in full', async () => {
+await test('removes the series of deleted topics and groups, and counts a partition without a commit in full', async () => {
   const metrics = new Metrics({});
   const gauges = new ClusterGauges(metrics);
   const extents = [

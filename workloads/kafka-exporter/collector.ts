@@ -24,8 +24,8 @@ export async function readCluster(admin: KafkaAdmin): Promise<Reading> {
 }
 
 /**
- * Messages that a group has yet to take from a partition: end - max(committed, first offset still there), never below 0
- * (a commit above the end belongs to a topic that was made anew).
+ * Messages of a partition that a group has yet to consume: end - max(committed, first offset still there), never below 0
+ * (a commit above the end belongs to a topic that was recreated).
  */
 export function lagOf({ low, high }: PartitionExtent, committed: bigint): bigint {
   const from = committed > low ? committed : low;
@@ -51,10 +51,10 @@ export class ClusterGauges {
     this.#end = metrics.gauge('kafka_topic_partition_current_offset', 'Offset after the last record of a partition', byPartition);
     this.#members = metrics.gauge('kafka_consumergroup_members', 'Members of a consumer group', ['consumergroup']);
     this.#committed = metrics.gauge('kafka_consumergroup_current_offset', 'Committed offset of a group', byGroup);
-    this.#lag = metrics.gauge('kafka_consumergroup_lag', 'Messages that a group has yet to take', byGroup);
+    this.#lag = metrics.gauge('kafka_consumergroup_lag', 'Messages that a group has yet to consume', byGroup);
   }
 
-  /** Shows a reading; series of topics and groups that are gone disappear. */
+  /** Sets the gauges to a reading; the series of deleted topics and groups disappear. */
   set({ brokers, topics, groups }: Reading): void {
     for (const gauge of [this.#partitions, this.#first, this.#end, this.#members, this.#committed, this.#lag]) gauge.reset();
     this.#brokers.set(brokers);
@@ -71,7 +71,7 @@ export class ClusterGauges {
     }
   }
 
-  /** A partition without a commit counts from its first record, since the group has still to take all of it. */
+  /** A partition without a commit counts from its first record, since the group has yet to consume all of it. */
   #setGroup(consumergroup: string, topic: string, extents: PartitionExtent[], offsets: Map<number, bigint>): void {
     for (const extent of extents) {
       const labels = { consumergroup, topic, partition: String(extent.partition) };

@@ -5,7 +5,7 @@ import { ClusterGauges, readCluster } from './collector.ts';
 
 /** As often as Prometheus scrapes. */
 const INTERVAL_MS = 5_000;
-/** A reading older than this is no reading: the exporter then says that it is not ready. */
+/** The exporter is not ready when its last reading is older than this. */
 const STALE_MS = 30_000;
 
 await runService('kafka-exporter', kafkaEnv, async ({ config, log, metrics, health, onStop }) => {
@@ -28,7 +28,7 @@ await runService('kafka-exporter', kafkaEnv, async ({ config, log, metrics, heal
     if (!stopped) timer = setTimeout(() => void read(), INTERVAL_MS);
   };
 
-  health.addReadiness('reading', () => (Date.now() - readAt > STALE_MS ? 'no fresh reading of the cluster' : undefined));
+  health.addReadiness('reading', () => (Date.now() - readAt > STALE_MS ? 'no recent reading of the cluster' : undefined));
   onStop('readings', async () => {
     stopped = true;
     clearTimeout(timer);

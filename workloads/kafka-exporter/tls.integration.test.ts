@@ -1,4 +1,4 @@
-/** A Kafka of the user's that takes TLS with an authority of its own and SASL alone: the operator's own client, and a workload as the operator sets it up. */
+/** An external Kafka that requires TLS with its own certificate authority and SASL: the operator's client, and a workload as the operator sets it up. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { V1PodSpec } from '@kubernetes/client-node';
@@ -29,7 +29,7 @@ function secrets(password = kafka.password): Record<string, Record<string, strin
   return { 'kafka-ca': { 'ca.crt': kafka.authority }, 'kafka-user': { username: kafka.username, password } };
 }
 
-/** Names of the topics, as the operator sees them, after it has made one. */
+/** Names of the topics, as the operator sees them, after it has created one. */
 async function topics(values: Record<string, Record<string, string>>): Promise<string[]> {
   const { connection, missing } = kafkaConnection(kafkaAccess(platform()), (name, key) => values[name]?.[key]);
   assert.deepEqual(missing, []);
@@ -44,7 +44,7 @@ async function topics(values: Record<string, Record<string, string>>): Promise<s
   }
 }
 
-test('the operator makes topics, and is refused with a wrong password or another authority', LIMIT, async () => {
+test('the operator creates topics, and is refused with a wrong password or another authority', LIMIT, async () => {
   assert.ok((await topics(secrets())).includes('made-by-the-operator'));
   await assert.rejects(topics(secrets('wrong')), /SASL|authentication/i);
   const other = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n';
@@ -68,7 +68,7 @@ function environment(values: Record<string, Record<string, string>>): Record<str
   return { ...Object.fromEntries(entries), NAMESPACE: 'bss' };
 }
 
-test('a workload reads the cluster, and does not with a wrong password', LIMIT, async () => {
+test('a workload reads the cluster, and fails with a wrong password', LIMIT, async () => {
   const [right, wrong] = [
     await Workload.start('kafka-exporter', environment(secrets())),
     await Workload.start('kafka-exporter', environment(secrets('wrong'))),

@@ -1,81 +1,92 @@
 import {
+  accountList,
   accountParams,
   accountView,
-  accountList,
-  listQuery,
   balanceView,
+  ledgerCheck,
+  listQuery,
+  PROBLEMS as LEDGER,
   statementQuery,
   statementView,
-  ledgerCheck,
 } from '../shared/contracts/ledger.ts';
-import type { HttpApi } from '../shared/kernel/http.ts';
+import { answers } from '../shared/kernel/http.ts';
+import type { HttpApp } from '../shared/kernel/http.ts';
 import type { Metrics } from '../shared/kernel/metrics.ts';
-import { Problem } from '../shared/kernel/problems.ts';
+import { oneAtATime } from '../shared/kernel/one-at-a-time.ts';
+import { Problem, PROBLEMS } from '../shared/kernel/problems.ts';
 import type { AccountView, LedgerStore } from './store.ts';
 
-/** Adds the ledger's read operations to an API. */
-export function ledgerRoutes(api: HttpApi, store: LedgerStore, metrics: Metrics): void {
+/** Deadline of the check, which reads the whole ledger. */
+const CHECK_DEADLINE_MS = 20_000;
+
+/** Adds the ledger's read operations. */
+export function ledgerRoutes(app: HttpApp, store: LedgerStore, metrics: Metrics): void {
   const balanceQueries = metrics.counter('balance_queries_total', 'Balance queries answered', [], [{}]);
   const statementQueries = metrics.counter('statement_queries_total', 'Statement queries answered', [], [{}]);
+  const unavailable = PROBLEMS.database_unavailable;
+  const check = oneAtATime(() => store.check());
   const find = async (id: string): Promise<AccountView> => {
     const account = await store.account(id);
-    if (!account) throw new Problem('account_not_found', `There is no account ${id}.`);
+    if (!account) throw new Problem(LEDGER.account_not_found, `There is no account ${id}.`);
     return account;
   };
 
-  api.route({
-    method: 'GET',
-    path: '/api/v1/accounts',
-    summary: 'Customer accounts in order of id',
-    query: listQuery,
-    response: accountList,
-    handle: async ({ query: { after, limit } }) => {
+  app.get(
+    '/api/v1/accounts',
+    { schema: { summary: 'Customer accounts in order of id', querystring: listQuery, response: answers(200, accountList, unavailable) } },
+    async ({ query: { after, limit } }) => {
       const accounts = await store.customerAccounts(after, limit);
       return { accounts, next: accounts.length === limit ? (accounts.at(-1)?.id ?? null) : null };
     },
-  });
-  api.route({
-    method: 'GET',
-    path: '/api/v1/accounts/{id}',
-    summary: 'One account',
-    params: accountParams,
-    response: accountView,
-    problems: ['account_not_found', 'database_unavailable'],
-    handle: ({ params }) => find(params.id),
-  });
-  api.route({
-    method: 'GET',
-    path: '/api/v1/accounts/{id}/balance',
-    summary: 'Balance of an account in minor units',
-    params: accountParams,
-    response: balanceView,
-    problems: ['account_not_found', 'database_unavailable'],
-    handle: async ({ params }) => {
+  );
+  app.get(
+    '/api/v1/accounts/:id',
+    {
+      schema: {
+        summary: 'One account',
+        params: accountParams,
+        response: answers(200, accountView, LEDGER.account_not_found, unavailable),
+      },
+    },
+    ({ params }) => find(params.id),
+  );
+  app.get(
+    '/api/v1/accounts/:id/balance',
+    {
+      schema: {
+        summary: 'Balance of an account in minor units',
+        params: accountParams,
+        response: answers(200, balanceView, LEDGER.account_not_found, unavailable),
+      },
+    },
+    async ({ params }) => {
       const { id, currency, balanceMinor } = await find(params.id);
       balanceQueries.inc();
       return { accountId: id, currency, balanceMinor };
     },
-  });
-  api.route({
-    method: 'GET',
-    path: '/api/v1/accounts/{id}/statement',
-    summary: 'Newest postings of an account',
-    params: accountParams,
-    query: statementQuery,
-    response: statementView,
-    problems: ['account_not_found', 'database_unavailable'],
-    handle: async ({ params, query }) => {
+  );
+  app.get(
+    '/api/v1/accounts/:id/statement',
+    {
+      schema: {
+        summary: 'Newest postings of an account',
+        params: accountParams,
+        querystring: statementQuery,
+        response: answers(200, statementView, LEDGER.account_not_found, unavailable),
+      },
+    },
+    async ({ params, query }) => {
       const { id } = await find(params.id);
       statementQueries.inc();
       return { accountId: id, lines: await store.statement(id, query.limit) };
     },
-  });
-  api.route({
-    method: 'GET',
-    path: '/api/v1/ledger/check',
-    summary: 'Adds up the whole ledger',
-    response: ledgerCheck,
-    problems: ['database_unavailable'],
-    handle: () => store.check(),
-  });
+  );
+  app.get(
+    '/api/v1/ledger/check',
+    {
+      handlerTimeout: CHECK_DEADLINE_MS,
+      schema: { summary: 'Adds up the whole ledger', response: answers(200, ledgerCheck, unavailable) },
+    },
+    () => check(),
+  );
 }

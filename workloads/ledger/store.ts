@@ -20,7 +20,7 @@ export interface StatementLine {
   postedAt: string;
 }
 
-/** The ledger's books, added up in one statement and so in one snapshot. */
+/** Sums over the whole ledger, from one statement and therefore one snapshot. */
 export interface LedgerCheck {
   ok: boolean;
   accounts: number;

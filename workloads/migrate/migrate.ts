@@ -1,65 +1,76 @@
 import { Client, DatabaseError } from 'pg';
 import { runner } from 'node-pg-migrate';
+import { DATABASES, migrationsOf, ROLES, type Database } from '../shared/databases/index.ts';
 import type { Logger } from '../shared/kernel/log.ts';
 import { withPassword } from '../shared/kernel/postgres.ts';
-import { untilPoolersKnow, type Pooler } from './poolers.ts';
+import { waitForPoolers, type Pooler } from './poolers.ts';
 import { ensureDatabase, ensureRole, type Login } from './roles.ts';
 import { seedAccounts } from './seed-accounts.ts';
 
-const DATABASE = 'ledger';
-const OWNER = 'ledger';
-const CONSUMER = 'interest';
-const MIGRATIONS = new URL('../shared/databases/ledger', import.meta.url).pathname;
+/** The database with the demo accounts. */
+const SEEDED = 'ledger';
 
 export interface MigrateOptions {
   /** Direct address of the server with an administrator's user name: migrations need a session of their own, so no PgBouncer. */
   adminUrl: string;
   adminPassword: string;
-  /** The one that the server may still have: with it the administrator is given the other one. */
+  /** The password that the server may still have: the administrator then gets the new one. */
   formerAdminPassword?: string | undefined;
-  /** Logins of each role that are to be good, at least one; all others are locked. */
-  logins: Record<typeof OWNER | typeof CONSUMER, Login[]>;
-  /** They must let every login through before this is done. */
+  /** Valid logins by role; all other logins are locked. An owner of tables needs at least one. */
+  logins: Record<string, Login[]>;
+  /** They must accept every login before the migration is done. */
   poolers?: Pooler;
   seedAccounts: number;
 }
 
 /**
- * Brings the server to where the workloads need it: roles, database, schema, demo accounts. Safe to repeat, and to run twice at a time
- * (the migrations take a lock).
+ * Brings the server to the state that the workloads need: roles, databases, schemas, demo accounts. It can run repeatedly, and two runs at once
+ * wait for each other.
  */
 export async function migrate(options: MigrateOptions, log: Logger): Promise<void> {
-  const { logins } = options;
   await changeAdminPassword(options, log);
   await withClient(options.adminUrl, options.adminPassword, async (admin) => {
-    // Two jobs at a time would both find a role missing.
+    // Two jobs at once would both find a role missing.
     await admin.query('SELECT pg_advisory_lock(727367)');
-    for (const role of [OWNER, CONSUMER] as const) await ensureRole(admin, role, logins[role], log);
-    await ensureDatabase(admin, DATABASE, OWNER, [CONSUMER]);
+    for (const role of ROLES) await ensureRole(admin, role, options.logins[role] ?? [], log);
+    for (const { name, owner, users } of DATABASES) await ensureDatabase(admin, name, owner, users);
   });
-  const [login] = logins[OWNER];
-  if (login === undefined) throw new Error('the owner of the tables has no login');
-  await withClient(ownerUrl(options.adminUrl, login.name), login.password, async (owner) => {
-    // The owner's limits are for requests; a migration may take its time.
-    await owner.query('SET statement_timeout = 0; SET lock_timeout = 0');
+  for (const database of DATABASES) await migrateDatabase(database, options, log);
+  if (options.poolers)
+    for (const { name, owner, users } of DATABASES) await waitForPoolers(options.poolers, name, loginsOf([owner, ...users], options), log);
+}
+
+async function migrateDatabase({ name, owner }: Database, options: MigrateOptions, log: Logger): Promise<void> {
+  const [login] = loginsOf([owner], options);
+  if (login === undefined) throw new Error(`role ${owner}, which owns the tables of database ${name}, has no login`);
+  await withClient(databaseUrl(options.adminUrl, login.name, name), login.password, async (client) => {
+    // The owner's limits are for requests; a migration may take longer.
+    await client.query('SET statement_timeout = 0; SET lock_timeout = 0');
     const applied = await runner({
-      dbClient: owner,
-      dir: MIGRATIONS,
+      dbClient: client,
+      dir: migrationsOf(name),
       direction: 'up',
       migrationsTable: 'schema_migration',
       singleTransaction: true,
       advisoryLockMode: 'wait',
       logger: { debug: () => undefined, info: () => undefined, warn: (line) => log.warn(line), error: (line) => log.error(line) },
     });
-    log.info({ applied: applied.map(({ name }) => name) }, 'schema is up to date');
-    const created = await seedAccounts(owner, options.seedAccounts);
-    log.info({ created, wanted: options.seedAccounts }, 'demo accounts are there');
-    if (created > 0) await owner.query('ANALYZE');
+    log.info({ database: name, applied: applied.map((migration) => migration.name) }, 'schema is up to date');
+    if (name === SEEDED) await seed(client, options.seedAccounts, log);
   });
-  if (options.poolers) await untilPoolersKnow(options.poolers, DATABASE, Object.values(logins).flat(), log);
 }
 
-/** Brings the administrator to the new password by the former one, where that is still what the server has. */
+async function seed(client: Client, wanted: number, log: Logger): Promise<void> {
+  const created = await seedAccounts(client, wanted);
+  log.info({ created, wanted }, 'demo accounts exist');
+  if (created > 0) await client.query('ANALYZE');
+}
+
+function loginsOf(roles: readonly string[], { logins }: MigrateOptions): Login[] {
+  return roles.flatMap((role) => logins[role] ?? []);
+}
+
+/** Gives the administrator the new password, where the server still has the former one. */
 async function changeAdminPassword({ adminUrl, adminPassword, formerAdminPassword }: MigrateOptions, log: Logger): Promise<void> {
   if (formerAdminPassword === undefined || (await isAccepted(adminUrl, adminPassword))) return;
   await withClient(adminUrl, formerAdminPassword, async (admin) => {
@@ -81,10 +92,10 @@ async function isAccepted(url: string, password: string): Promise<boolean> {
   }
 }
 
-function ownerUrl(adminUrl: string, login: string): string {
+function databaseUrl(adminUrl: string, login: string, database: string): string {
   const url = new URL(adminUrl);
   url.username = login;
-  url.pathname = `/${DATABASE}`;
+  url.pathname = `/${database}`;
   return url.href;
 }
 

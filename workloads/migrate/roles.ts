@@ -2,7 +2,7 @@ import { DatabaseError } from 'pg';
 import type { Client } from 'pg';
 import type { Logger } from '../shared/kernel/log.ts';
 
-/** A name that may log in, and its password. */
+/** A role with LOGIN, and its password. */
 export interface Login {
   name: string;
   password: string;
@@ -12,15 +12,15 @@ export interface Login {
 const LIMITS = { statement_timeout: '60s', idle_in_transaction_session_timeout: '15s', lock_timeout: '20s' };
 
 /**
- * Names under which a role logs in: its own, and a second one that acts as it, so that one can get a new password while clients use the other.
+ * Logins of a role: its own name, and a second login that acts as the role, so that one can get a new password while clients use the other.
  */
 export function loginNames(role: string): [string, string] {
   return [role, `${role}_b`];
 }
 
 /**
- * Creates the role when missing. Those of its logins that are named get their passwords and limits, the others are locked, and their sessions
- * ended.
+ * Creates the role if it is missing. The given logins get their passwords and limits; the role's other logins are locked, and their sessions
+ * terminated.
  */
 export async function ensureRole(client: Client, role: string, logins: Login[], log: Logger): Promise<void> {
   await ensureExists(client, role);
@@ -46,7 +46,7 @@ async function open(client: Client, role: string, { name, password }: Login): Pr
   for (const [setting, value] of Object.entries(LIMITS)) await client.query(`ALTER ROLE ${login} SET ${setting} = '${value}'`);
   if (name === role) return;
   await client.query(`GRANT ${client.escapeIdentifier(role)} TO ${login}`);
-  // What it makes belongs to the role, whichever login made it.
+  // The role owns what either login creates.
   await client.query(`ALTER ROLE ${login} SET role = ${client.escapeLiteral(role)}`);
 }
 
@@ -56,18 +56,18 @@ async function lock(client: Client, name: string, log: Logger): Promise<void> {
   try {
     await client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1', [name]);
   } catch (error) {
-    // An administrator by another's grace may not end sessions: they go with the poolers' own limits.
+    // An administrator without superuser rights may not terminate sessions of others: they end with the poolers' own limits.
     if (!(error instanceof DatabaseError) || error.code !== '42501') throw error;
-    log.warn({ login: name }, 'the sessions of a locked login may not be ended');
+    log.warn({ login: name }, 'the administrator may not terminate the sessions of a locked login');
   }
 }
 
-/** Creates the database when missing; only its owner and the named roles may connect. */
-export async function ensureDatabase(client: Client, name: string, owner: string, users: string[]): Promise<void> {
+/** Creates the database if it is missing; only its owner and the named roles may connect. */
+export async function ensureDatabase(client: Client, name: string, owner: string, users: readonly string[]): Promise<void> {
   const database = client.escapeIdentifier(name);
   const { rowCount } = await client.query('SELECT FROM pg_database WHERE datname = $1', [name]);
   if (rowCount === 0) await client.query(`CREATE DATABASE ${database} OWNER ${client.escapeIdentifier(owner)}`);
-  // Compiling a statement takes longer than the short ones here run, and not every build of Postgres has the compiler.
+  // JIT compilation takes longer than the short statements here, and not every build of Postgres has it.
   await client.query(`ALTER DATABASE ${database} SET jit = off`);
   await client.query(`REVOKE ALL ON DATABASE ${database} FROM PUBLIC`);
   for (const user of users) await client.query(`GRANT CONNECT ON DATABASE ${database} TO ${client.escapeIdentifier(user)}`);

@@ -1,4 +1,4 @@
-/** A rotation as the operator walks through it, step by step, against a real Postgres behind a real PgBouncer, under continuous requests. */
+/** The steps of a rotation as the operator runs them, against a real Postgres behind a real PgBouncer, under continuous requests. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
@@ -12,7 +12,7 @@ import { PlatformPooler } from '../shared/testing/pooler.ts';
 import { waitFor } from '../shared/testing/wait.ts';
 import { migrate } from './migrate.ts';
 
-/** As long as a mounted file lags behind the Secret, only shorter. */
+/** Delay between the Secret and the mounted file; the kubelet's is longer. */
 const KUBELET_MS = 1_500;
 const log = createLogger(
   { service: 'migrate', platform: 'test', namespace: 'test', pod: 'test' },
@@ -55,7 +55,7 @@ function runJob(secret: Credentials): Promise<void> {
   );
 }
 
-/** A step of the operator: the Secret changes, mounted files follow by and by, and the Job runs. */
+/** A step of the operator: the Secret changes, the mounted files follow later, and the Job runs. */
 async function step(next: Credentials): Promise<void> {
   values = next;
   const renewed = pause(KUBELET_MS).then(() => pooler.renewUsers(next['pgbouncer-userlist'] ?? ''));
@@ -67,7 +67,7 @@ interface Where {
   password: string;
 }
 
-/** Login of a pod that is made now. */
+/** Login of a pod that is created now. */
 function activeLogin(role: 'ledger' | 'interest'): Where {
   const { active } = slotsOf(values);
   return { user: loginOf(role, active), password: values[passwordKey(role, active)] ?? '' };
@@ -75,7 +75,7 @@ function activeLogin(role: 'ledger' | 'interest'): Where {
 
 const through = (where: Where) => ({ ...where, host: pooler.host, port: pooler.port, database: 'ledger', connectionTimeoutMillis: 10_000 });
 
-/** None may go on when a test has failed. */
+/** All of them, so that none continues when a test has failed. */
 const running: Pod[] = [];
 
 /** A pod under load: requests over kept connections, and over new ones, as after a crash. */
@@ -137,13 +137,13 @@ async function enter(where: Where, port: number): Promise<string> {
 }
 
 describe('rotation', () => {
-  void test('twice, under load: no request fails, former passwords are refused, a Job that ran before does no harm', async () => {
+  void test('rotates twice under load: no request fails, former passwords are refused, a repeated Job changes nothing', async () => {
     let served = 0;
     let pods = DATABASE_ROLES.map((role) => new Pod(activeLogin(role)));
     for (const request of ['one', 'two']) {
       const former = { logins: DATABASE_ROLES.map(activeLogin), admin: { user: 'postgres', password: values['postgres-password'] ?? '' } };
       await step(beginRotation(values, request, randomBytes));
-      // Killed after it had done its work, or run by an operator that was: it is run again.
+      // The Job or the operator may be killed after the work is done: the Job then runs again.
       await step(values);
       const younger = DATABASE_ROLES.map((role) => new Pod(activeLogin(role)));
       await waitFor('the new pods to serve', () => younger.every((pod) => pod.served > 20));
@@ -161,7 +161,7 @@ describe('rotation', () => {
         assert.match(await enter(login, services.postgres.port), /is not permitted to log in|password authentication failed/);
         const forgotten = async () => /authentication failed|no such user/.test(await enter(login, pooler.port));
         await waitFor('PgBouncer to have forgotten it', forgotten, 20_000);
-        assert.doesNotMatch(await enter({ ...login, password: '' }, pooler.port), / as /, 'nor does it come in without a password');
+        assert.doesNotMatch(await enter({ ...login, password: '' }, pooler.port), / as /, 'it is refused without a password as well');
       }
       assert.match(await enter(former.admin, services.postgres.port), /password authentication failed/);
     }
@@ -174,10 +174,10 @@ describe('rotation', () => {
     console.log(`${served} requests, none failed`);
     const admin = { user: 'postgres', password: values['postgres-password'] ?? '' };
     assert.equal(await enter(admin, services.postgres.port), 'postgres as postgres');
-    assert.equal((await pooler.log()).match(/got SIGHUP/g)?.length, 4, 'PgBouncer reads its users once per change');
+    assert.equal((await pooler.log()).match(/got SIGHUP/g)?.length, 4, 'PgBouncer reloads its users once per change');
   });
 
-  void test('a request under a password that nobody knows is counted', async () => {
+  void test('counts a request with an unknown password as a failure', async () => {
     const pod = new Pod({ ...activeLogin('ledger'), password: 'wrong' });
     await waitFor('failures', () => pod.failures.length > 3);
     await pod.stop();
@@ -199,20 +199,20 @@ describe('rotation', () => {
       );
       assert.deepEqual(rows, [{ tableowner: 'ledger', patience: '1min' }]);
       await client.query('DROP TABLE made_by_login');
-      await assert.rejects(client.query('DELETE FROM posting'), /permission denied/, 'what the role may not do, the login may not do');
+      await assert.rejects(client.query('DELETE FROM posting'), /permission denied/, 'the login has no right that the role lacks');
     } finally {
       await client.end();
     }
   });
 
-  void test('an administrator whose password is neither the new nor the former one is said', async () => {
+  void test('reports an administrator whose password is neither the new nor the former one', async () => {
     const wrong = { ...values, 'postgres-password': 'wrong', 'postgres-password-former': 'wrong too' };
     await assert.rejects(runJob(wrong), /password authentication failed for user "postgres"/);
   });
 });
 
 describe('PgBouncer', () => {
-  void test('its exporter enters by the socket of the pod, and nobody enters as that user from elsewhere', async () => {
+  void test('accepts its exporter through the socket of the pod, and refuses that user over TCP', async () => {
     const client = new Client({ host: pooler.socketFolder, port: pooler.port, user: 'stats', database: 'pgbouncer' });
     await client.connect();
     assert.ok((await client.query('SHOW POOLS')).rows.length > 0);
@@ -221,7 +221,7 @@ describe('PgBouncer', () => {
     assert.match(await enter({ user: 'stats', password: '' }, pooler.port), /login rejected|password/);
   });
 
-  void test('SIGTERM: the transaction in hand is finished, clients that keep their connections are not waited for', async () => {
+  void test('drains on SIGTERM: finishes the current transaction and does not wait for kept connections', async () => {
     const idle = new Pool({ ...through(activeLogin('interest')), max: 1 });
     idle.on('error', () => undefined);
     await idle.query('SELECT');

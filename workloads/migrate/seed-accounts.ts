@@ -1,23 +1,23 @@
 import type { Client } from 'pg';
 
 /**
- * Creates demo accounts `acc-0000001` to `acc-<count>` that are missing, each with an opening transaction, in one transaction.
- * Ids, currency, product and opening balance follow from the number alone, so that a second run adds nothing.
- * @returns how many were created
+ * Creates the missing demo accounts of `acc-0000001` to `acc-<count>`, each with an opening transaction, in one transaction. Currency, product
+ * and opening balance follow from the number. A second run adds nothing, and accounts of customers are not touched.
+ * @returns the number of created accounts
  */
 export async function seedAccounts(client: Client, count: number): Promise<number> {
   if (count === 0) return 0;
   await client.query('BEGIN');
   try {
-    const created = await client.query(
+    const created = await client.query<{ id: string }>(
       `INSERT INTO account (id, kind, currency, product_code)
        SELECT 'acc-' || lpad(n::text, 7, '0'), 'customer',
               (ARRAY['EUR', 'EUR', 'EUR', 'USD', 'GBP'])[1 + n % 5],
               (ARRAY['current', 'savings', 'savings-plus', 'fixed-term'])[1 + n % 4]
-         FROM generate_series(1, $1::int) AS n ON CONFLICT (id) DO NOTHING`,
+         FROM generate_series(1, $1::int) AS n ON CONFLICT (id) DO NOTHING RETURNING id`,
       [count],
     );
-    await client.query(OPENING_BALANCES);
+    await client.query(OPENING_BALANCES, [created.rows.map(({ id }) => id)]);
     await client.query('COMMIT');
     return created.rowCount ?? 0;
   } catch (error) {
@@ -26,12 +26,12 @@ export async function seedAccounts(client: Client, count: number): Promise<numbe
   }
 }
 
-/** Opens every customer account that has no posting yet: between 1,000.00 and 51,000.00, against the opening equity of its currency. */
+/** Opens the accounts that this run created, and no others: between 1,000.00 and 51,000.00, against the opening equity of their currency. */
 const OPENING_BALANCES = `
 WITH fresh AS (
   SELECT md5('opening/' || a.id)::uuid AS id, a.id AS account_id, a.currency,
          100000 + ('x' || substr(md5(a.id), 1, 8))::bit(32)::bigint % 5000000 AS amount
-    FROM account a WHERE a.kind = 'customer' AND NOT EXISTS (SELECT FROM posting p WHERE p.account_id = a.id)
+    FROM account a WHERE a.id = ANY ($1::text[])
 ), journal AS (
   INSERT INTO journal_transaction (id, kind, currency, value_date) SELECT id, 'opening', currency, current_date FROM fresh
 )

@@ -1,4 +1,4 @@
-/** A PostgreSQL of the user's that takes encrypted connections alone: the migration Job and PgBouncer, set up as the operator does for `tls: require`. */
+/** An external PostgreSQL that accepts only encrypted connections: the migration Job and PgBouncer as the operator sets them up for `tls: require`. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -32,7 +32,7 @@ after(async () => {
   await services?.stop();
 });
 
-/** Gives the server a certificate of its own, and lets nobody in without TLS. Both are settings that it reads anew while it runs. */
+/** Gives the server a certificate, and refuses connections without TLS. The server reloads both settings while it runs. */
 async function requireTls(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'tls-'));
   const [key, certificate] = [join(folder, 'server.key'), join(folder, 'server.crt')];
@@ -87,7 +87,7 @@ function jobEnvironment(tls: 'disable' | 'require'): Record<string, string> {
   return { ...resolved, NAMESPACE: 'bss' };
 }
 
-test('the migration Job works over TLS, and waits for PgBouncer to let its logins through to the server', LIMIT, async () => {
+test('the migration Job connects over TLS, and waits for PgBouncer to accept its logins', LIMIT, async () => {
   const job = await Workload.start('migrate', { ...jobEnvironment('require'), POOLERS: `127.0.0.1:${pooler.port}` });
   try {
     await waitFor('the Job to end', () => Promise.resolve(job.exitCode !== null));
@@ -97,7 +97,7 @@ test('the migration Job works over TLS, and waits for PgBouncer to let its login
   }
 });
 
-test('PgBouncer speaks to the server over TLS, and gets nowhere without', LIMIT, async () => {
+test('PgBouncer connects to the server over TLS, and is refused without it', LIMIT, async () => {
   const client = new Client({ connectionString: asLedger(pooler.port) });
   await client.connect();
   const { rows } = await client.query<{ ssl: boolean }>('SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()');

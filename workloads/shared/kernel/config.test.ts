@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { asError } from './postgres.ts';
+import { asError } from './errors.ts';
 import { baseEnv, ConfigError, count, databaseEnv, flag, httpEnv, kafkaEnv, loadConfig } from './config.ts';
 
 const shape = { ...baseEnv, ...httpEnv, ...kafkaEnv, ...databaseEnv, DEBUG: flag, RECORDS: count(1, 5000, 5000) };

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 
-/** Exit code for a wrong configuration (sysexits.h EX_CONFIG): restarting will not help, changing the value will. */
+/** Exit code for an invalid configuration (sysexits.h EX_CONFIG): only a changed value helps, not a restart. */
 export const EXIT_CONFIG = 78;
 
-/** A configuration that cannot be used; the message names each variable and says what to write. */
+/** An invalid configuration; the message names each variable and the values that it accepts. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
@@ -66,7 +66,7 @@ export const kafkaEnv = {
 
 const postgresUrl = z.url({ protocol: /^postgres(ql)?$/, error: 'write postgresql://user@host:port/database' });
 
-/** How to reach Postgres; the password comes apart from the address, out of a Secret. */
+/** How to reach Postgres; the password is separate, because it comes from a Secret. */
 export const databaseEnv = {
   DATABASE_URL: postgresUrl,
   PGPASSWORD: z.string({ error: 'set it from the Secret of the platform' }),
@@ -86,7 +86,7 @@ export function loadConfig<T extends z.ZodRawShape>(shape: T, env: NodeJS.Proces
   const result = z.object(shape).safeParse(given);
   if (result.success) return result.data;
   const lines = result.error.issues.map((issue) => describe(String(issue.path[0]), issue.message, given));
-  throw new ConfigError(`The configuration cannot be used:\n${[...new Set(lines)].join('\n')}`);
+  throw new ConfigError(`The configuration is invalid:\n${[...new Set(lines)].join('\n')}`);
 }
 
 function describe(variable: string, advice: string, env: NodeJS.ProcessEnv): string {

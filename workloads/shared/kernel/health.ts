@@ -2,10 +2,10 @@ import { createServer } from 'node:http';
 import type { Server, ServerResponse } from 'node:http';
 import type { Metrics } from './metrics.ts';
 
-/** Returns what is wrong, or undefined when nothing is. */
+/** Returns the reason why the part is unhealthy, or undefined when it is healthy. */
 export type Check = () => string | undefined;
 
-/** What a process says of itself: live (else restart it), ready (else send it nothing). */
+/** Liveness and readiness of a process, from the checks of its parts. */
 export class Health {
   readonly #liveness = new Map<string, Check>();
   readonly #readiness = new Map<string, Check>();
@@ -20,12 +20,12 @@ export class Health {
     this.#readiness.set(name, check);
   }
 
-  /** What keeps the process from being live: check name to reason. */
+  /** Failing liveness checks: name to reason. */
   live(): Record<string, string> {
     return failing(this.#liveness);
   }
 
-  /** What keeps the process from being ready: check name to reason. */
+  /** Failing readiness checks: name to reason. */
   ready(): Record<string, string> {
     return failing(this.#readiness);
   }

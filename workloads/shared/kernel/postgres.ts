@@ -1,14 +1,15 @@
 import { SpanKind } from '@opentelemetry/api';
-import { ExponentialBackoff, handleWhen, retry } from 'cockatiel';
-import type { RetryPolicy } from 'cockatiel';
 import { DatabaseError, Pool } from 'pg';
 import type { PoolClient, QueryResultRow } from 'pg';
+import { remainingMs } from './deadline.ts';
+import { asError } from './errors.ts';
 import type { Logger } from './log.ts';
 import type { Counter, Metrics } from './metrics.ts';
 import { inSpan } from './telemetry.ts';
 
-/** A statement may take this long before its connection is given up: a peer that vanished must not hang a consumer. */
+/** Longest wait for a statement, after which its connection is closed: a peer that vanished must not block a consumer. */
 const QUERY_LIMIT_MS = 30_000;
+const ROLLBACK_LIMIT_MS = 5_000;
 const CONNECT_LIMIT_MS = 5_000;
 
 /** Runs one parameterised statement; `name` is the span's and the metric's, a verb and a noun. */
@@ -40,7 +41,6 @@ export class Postgres implements Queryable {
       max: options.max,
       application_name: options.applicationName,
       connectionTimeoutMillis: CONNECT_LIMIT_MS,
-      query_timeout: QUERY_LIMIT_MS,
       idleTimeoutMillis: 60_000,
       keepAlive: true,
     });
@@ -62,12 +62,14 @@ export class Postgres implements Queryable {
 
   /** One statement in a transaction of its own. */
   async query<R extends QueryResultRow>(name: string, text: string, values: unknown[] = []): Promise<R[]> {
-    return this.#traced(name, async () => (await this.#pool.query<R>(text, values)).rows);
+    return this.#traced(name, async () => (await this.#pool.query<R>(limited(text, values))).rows);
   }
 
   /**
    * Runs `work` in one transaction (READ COMMITTED): committed when it resolves, rolled back when it throws.
-   * A connection that failed is thrown away. When COMMIT itself fails, the outcome is unknown: `work` must be able to find out.
+   * When COMMIT fails because the connection is lost, the outcome is unknown: `work` must be safe to repeat.
+   * The connection goes back to the pool only when the server has confirmed the end of the transaction.
+   * @throws what `work` throws; Error when the server answers COMMIT with ROLLBACK, because `work` ignored a failed statement
    */
   async transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect();
@@ -75,28 +77,29 @@ export class Postgres implements Queryable {
     const lost = (error: Error): void => void (broken = error);
     client.on('error', lost);
     try {
-      return await this.#inTransaction(client, work);
-    } catch (error) {
-      if (!(error instanceof DatabaseError)) broken ??= asError(error);
-      throw error;
+      return await this.#inTransaction(client, work, lost);
     } finally {
       client.off('error', lost);
       client.release(broken);
     }
   }
 
-  async #inTransaction<T>(client: PoolClient, work: (tx: Queryable) => Promise<T>): Promise<T> {
+  /** @param lost receives the reason when the connection cannot be used again */
+  async #inTransaction<T>(client: PoolClient, work: (tx: Queryable) => Promise<T>, lost: (error: Error) => void): Promise<T> {
     const tx: Queryable = {
       query: <R extends QueryResultRow>(name: string, text: string, values: unknown[] = []) =>
-        this.#traced(name, async () => (await client.query<R>(text, values)).rows),
+        this.#traced(name, async () => (await client.query<R>(limited(text, values))).rows),
     };
-    await client.query('BEGIN');
     try {
+      await client.query(limited('BEGIN'));
       const result = await work(tx);
-      await client.query('COMMIT');
+      const { command } = await client.query(limited('COMMIT'));
+      if (command !== 'COMMIT') throw new Error('the transaction was rolled back at COMMIT: one of its statements had failed');
       return result;
     } catch (error) {
-      await client.query('ROLLBACK').catch(() => undefined);
+      // A statement past its limit still occupies the connection: a ROLLBACK would wait behind it.
+      if (isStatementTimeout(error)) lost(asError(error));
+      else await client.query(limited('ROLLBACK', [], ROLLBACK_LIMIT_MS)).catch((failure: unknown) => lost(asError(failure)));
       throw error;
     }
   }
@@ -121,12 +124,20 @@ export function withPassword(url: string, password: string): string {
   return complete.href;
 }
 
-/** What was thrown, as an Error. */
-export function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown));
+/** A statement that waits no longer than the deadline of the work in hand. */
+function limited(
+  text: string,
+  values: unknown[] = [],
+  limitMs = QUERY_LIMIT_MS,
+): { text: string; values: unknown[]; query_timeout: number } {
+  return { text, values, query_timeout: Math.ceil(Math.min(limitMs, Math.max(1, remainingMs()))) };
 }
 
-/** SQLSTATE classes and codes that say nothing about the statement: the same one may succeed a moment later. */
+function isStatementTimeout(error: unknown): boolean {
+  return error instanceof Error && error.message === 'Query read timeout';
+}
+
+/** SQLSTATE classes and codes whose cause is not the statement: the same statement may succeed on a retry. */
 const TRANSIENT_STATES = /^(08|40|53|57|58)|^(55P03|25P0[34]|25006|28P01|28000|3D000)$/;
 const TRANSIENT_CODES = new Set([
   'ECONNREFUSED',
@@ -150,28 +161,24 @@ export function isTransient(error: unknown): boolean {
   return TRANSIENT_CODES.has(code ?? '') || TRANSIENT_MESSAGES.test(error.message);
 }
 
-/** True when the database refused the data itself: a value out of range, a constraint, an invariant of the ledger (class LB). */
+/** True when the database rejected the data itself: a value out of range, a constraint, an invariant of the ledger (class LB). */
 export function isDataError(error: unknown): boolean {
   return error instanceof DatabaseError && /^(22|23|LB)/.test(error.code ?? '');
 }
 
-/** True when a row with the same key was there before. */
+/** True when a row with the same key already exists. */
 export function isDuplicate(error: unknown): boolean {
   return error instanceof DatabaseError && error.code === '23505';
 }
 
-/**
- * Retries with jittered exponential back-off from 50 ms to 5 s.
- * @param attempts retries before the last error is thrown
- * @param passes tells which errors may pass by themselves
- */
-export function retrying(log: Logger, attempts: number, passes: (error: unknown) => boolean = isTransient): RetryPolicy {
-  const policy = retry(handleWhen(passes), {
-    maxAttempts: attempts,
-    backoff: new ExponentialBackoff({ initialDelay: 50, maxDelay: 5_000 }),
-  });
-  policy.onRetry((event) =>
-    log.warn({ delay_ms: Math.round(event.delay), error: 'error' in event ? event.error : undefined }, 'trying again'),
-  );
-  return policy;
+/** Opens the pool of a service, by the variables of `databaseEnv`; it closes with the service. */
+export function openPostgres(
+  { log, metrics, onStop }: { log: Logger; metrics: Metrics; onStop: (name: string, step: () => Promise<unknown>) => void },
+  config: { DATABASE_URL: string; PGPASSWORD: string; DB_POOL_MAX: number },
+  applicationName: string,
+): Postgres {
+  const { DATABASE_URL: url, PGPASSWORD: password, DB_POOL_MAX: max } = config;
+  const database = new Postgres({ url, password, max, applicationName }, log, metrics);
+  onStop('database', () => database.close());
+  return database;
 }

@@ -1,60 +1,99 @@
 import { z } from 'zod';
 
-/** Every error that the HTTP APIs answer with: stable code to status and title. Documented in docs/http-errors.md, which a test compares. */
-export const PROBLEMS = {
+/** An error that an HTTP API answers with: a stable code, its status and its title. */
+export interface ProblemDefinition {
+  code: string;
+  status: number;
+  title: string;
+}
+
+/**
+ * Registers the problems of one owner: the kernel, a service, or a service's contract where callers need the codes. docs/http-errors.md
+ * documents all of them, and a test compares.
+ */
+export function defineProblems<T extends Record<string, Omit<ProblemDefinition, 'code'>>>(
+  problems: T,
+): { [K in keyof T]: ProblemDefinition } {
+  const entries = Object.entries(problems).map(([code, { status, title }]) => [code, { code, status, title }]);
+  return Object.fromEntries(entries) as { [K in keyof T]: ProblemDefinition };
+}
+
+/** Problems that any HTTP API may answer with. */
+export const PROBLEMS = defineProblems({
   validation_failed: { status: 400, title: 'The request is not valid' },
   unauthorized: { status: 401, title: 'A valid bearer token is required' },
   not_found: { status: 404, title: 'There is nothing at this address' },
-  account_not_found: { status: 404, title: 'There is no account with this id' },
-  seed_not_enabled: { status: 404, title: 'Seeding is not enabled on this platform' },
   payload_too_large: { status: 413, title: 'The request body is too large' },
-  unsupported_media_type: { status: 415, title: 'Send application/json' },
-  no_accounts: { status: 409, title: 'There are no customer accounts to seed events for' },
+  unsupported_media_type: { status: 415, title: 'The content type is not application/json' },
+  rate_limited: { status: 429, title: 'The client sends too many requests' },
   internal: { status: 500, title: 'The service failed' },
-  ledger_unavailable: { status: 503, title: 'The ledger does not answer' },
   database_unavailable: { status: 503, title: 'The database does not answer' },
-  kafka_unavailable: { status: 503, title: 'Kafka does not take events' },
-} as const;
+  deadline_exceeded: { status: 503, title: 'The request exceeded its deadline' },
+  overloaded: { status: 503, title: 'The service has too many requests in progress' },
+});
 
-export type ProblemCode = keyof typeof PROBLEMS;
+const fieldErrors = z.array(z.object({ path: z.string(), message: z.string() }));
+export type FieldErrors = z.output<typeof fieldErrors>;
 
 /** The body of an error answer, application/problem+json (RFC 9457), with the code as its stable name. */
 export const problemBody = z.object({
   type: z.string(),
   title: z.string(),
-  status: z.number(),
-  code: z.custom<ProblemCode>((code) => typeof code === 'string' && Object.hasOwn(PROBLEMS, code)),
+  status: z.int(),
+  code: z.string(),
   detail: z.string().optional(),
-  errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+  errors: fieldErrors.optional(),
 });
 export type ProblemBody = z.output<typeof problemBody>;
+
+interface ProblemOptions extends ErrorOptions {
+  errors?: FieldErrors | undefined;
+  /** Sent as Retry-After. */
+  retryAfterSeconds?: number;
+}
 
 /** An error that the HTTP layer answers as it is. */
 export class Problem extends Error {
   override readonly name = 'Problem';
-  readonly code: ProblemCode;
-  readonly errors: { path: string; message: string }[] | undefined;
+  readonly definition: ProblemDefinition;
+  readonly errors: FieldErrors | undefined;
+  readonly retryAfterSeconds: number | undefined;
 
-  /** @param detail what to do about it, for the caller */
-  constructor(code: ProblemCode, detail?: string, errors?: { path: string; message: string }[], options?: ErrorOptions) {
-    super(detail ?? PROBLEMS[code].title, options);
-    this.code = code;
+  /** @param detail what the caller can do about it */
+  constructor(definition: ProblemDefinition, detail?: string, { errors, retryAfterSeconds, ...options }: ProblemOptions = {}) {
+    super(detail ?? definition.title, options);
+    this.definition = definition;
     this.errors = errors;
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+
+  get code(): string {
+    return this.definition.code;
   }
 
   get status(): number {
-    return PROBLEMS[this.code].status;
+    return this.definition.status;
+  }
+
+  /** The problem that another service answered with. */
+  static fromBody({ code, status, title, detail, errors }: ProblemBody): Problem {
+    return new Problem({ code, status, title }, detail, { errors });
   }
 
   body(): ProblemBody {
-    const { status, title } = PROBLEMS[this.code];
+    const { code, status, title } = this.definition;
     return {
-      type: `urn:bss-platform:problem:${this.code}`,
+      type: `urn:bss-platform:problem:${code}`,
       title,
       status,
-      code: this.code,
+      code,
       ...(this.message === title ? {} : { detail: this.message }),
       ...(this.errors ? { errors: this.errors } : {}),
     };
   }
+}
+
+/** The problem with a `code` of its own for each status, as OpenAPI documents it. */
+export function problemSchema(definitions: readonly ProblemDefinition[]) {
+  return problemBody.extend({ code: z.enum(definitions.map(({ code }) => code)) });
 }

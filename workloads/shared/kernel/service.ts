@@ -5,81 +5,93 @@ import { createLogger } from './log.ts';
 import type { Logger } from './log.ts';
 import { Metrics } from './metrics.ts';
 import { startTelemetry } from './telemetry.ts';
+import type { TelemetryOptions } from './telemetry.ts';
 
-/** Exit code when a part failed that the process cannot go on without (sysexits.h EX_SOFTWARE). */
+/** Exit code when a part failed that the process cannot do without (sysexits.h EX_SOFTWARE). */
 const EXIT_FAILED = 70;
-/** Kubernetes kills after 30 s; what has not drained by then would be cut off anyway. */
+/** Exit code of a job that SIGTERM stopped (128 + 15): Kubernetes must not count it as complete. */
+const EXIT_TERMINATED = 143;
+/** Kubernetes kills the process after 30 s. */
 const DRAIN_LIMIT_MS = 25_000;
 export const VERSION = '0.1.0';
 
 type BaseConfig = z.output<z.ZodObject<typeof baseEnv>>;
 
-/** What a service's composition root is given. */
-export interface Service<T extends z.ZodRawShape> {
-  config: z.output<z.ZodObject<T>> & BaseConfig;
+/** The parts of a running process that its components register with. */
+export interface ServiceParts {
   log: Logger;
   metrics: Metrics;
   health: Health;
   /** Registers a step of the drain; steps run in reverse order of registration. */
   onStop: (name: string, step: () => Promise<unknown>) => void;
-  /** Ends the process with a clear log and a non-zero code, so that it is restarted. */
+  /** Ends the process with a log record and a non-zero exit code, so that it is restarted. */
   fail: (message: string, error: unknown) => void;
-  /** Starts the drain, as SIGTERM does; resolves when the process is about to exit. */
-  stop: (reason: string) => Promise<void>;
+}
+
+/** What the composition root of a process gets. */
+export interface Service<T extends z.ZodRawShape> extends ServiceParts {
+  config: z.output<z.ZodObject<T>> & BaseConfig;
 }
 
 /**
- * Runs one workload: configuration, logs, metrics, tracing, health, drain on SIGTERM.
- * Exit codes: 0 after a drain (or when `start` returns "done"), 78 for a wrong configuration, 70 when a part failed for good.
- * @param name the service's name in logs, metrics and traces unless OTEL_SERVICE_NAME says otherwise
+ * Runs one service: configuration, logs, metrics, tracing, health, drain on SIGTERM.
+ * Exit codes: 0 after a drain, 78 for an invalid configuration, 70 when a part failed for good.
+ * @param name the service's name in logs, metrics and traces unless OTEL_SERVICE_NAME gives another one
  * @param shape zod fields of the service's own environment variables
- * @param start builds and starts the parts; "done" ends the process
+ * @param start builds and starts the parts
  */
-export async function runService<T extends z.ZodRawShape>(
+export function runService<T extends z.ZodRawShape>(name: string, shape: T, start: (service: Service<T>) => Promise<void>): Promise<void> {
+  return runProcess(name, shape, async (service, lifecycle) => {
+    await start(service);
+    lifecycle.started = true;
+    service.log.info({ version: VERSION }, 'started');
+  });
+}
+
+/**
+ * Runs one job, which ends when its work is done. Everything else is as for {@link runService}.
+ * Exit codes: 0 when the work is done, 143 when SIGTERM came first, 78 for an invalid configuration, 70 when the work failed.
+ */
+export function runJob<T extends z.ZodRawShape>(name: string, shape: T, work: (service: Service<T>) => Promise<void>): Promise<void> {
+  return runProcess(name, shape, async (service, lifecycle) => {
+    lifecycle.exitCode = EXIT_TERMINATED;
+    await work(service);
+    await lifecycle.stop('done', 0);
+  });
+}
+
+async function runProcess<T extends z.ZodRawShape>(
   name: string,
   shape: T,
-  start: (service: Service<T>) => Promise<'done' | void>,
+  run: (service: Service<T>, lifecycle: Lifecycle) => Promise<void>,
 ): Promise<void> {
   const config: Service<T>['config'] = { ...configOrExit(baseEnv), ...configOrExit(shape) };
-  const serviceName = config.OTEL_SERVICE_NAME ?? name;
-  const identity = { service: serviceName, platform: config.PLATFORM, namespace: config.NAMESPACE, pod: config.POD_NAME };
-  const log = createLogger(identity, config.LOG_LEVEL);
-  const metrics = new Metrics({ service: serviceName, platform: config.PLATFORM });
+  const service = config.OTEL_SERVICE_NAME ?? name;
+  const log = createLogger({ service, platform: config.PLATFORM, namespace: config.NAMESPACE, pod: config.POD_NAME }, config.LOG_LEVEL);
+  const metrics = new Metrics({ service, platform: config.PLATFORM });
   const health = new Health();
   const lifecycle = new Lifecycle(log);
   health.addReadiness('lifecycle', () => lifecycle.notReady());
-  lifecycle.onStop(
-    'traces',
-    startTelemetry(
-      {
-        serviceName,
-        version: VERSION,
-        resource: { 'k8s.namespace.name': config.NAMESPACE, 'k8s.pod.name': config.POD_NAME, 'bss.platform': config.PLATFORM },
-        ratio: config.OTEL_TRACES_SAMPLER_ARG,
-        endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
-      },
-      metrics,
-    ),
-  );
+  lifecycle.onStop('traces', startTelemetry(telemetryOf(service, config), metrics));
   lifecycle.watchProcess();
   try {
     const ops = await startOpsServer(config.METRICS_PORT, health, metrics);
     lifecycle.onStop('health server', async () => ops.close());
-    const outcome = await start({
-      config,
-      log,
-      metrics,
-      health,
-      onStop: (step, run) => lifecycle.onStop(step, run),
-      fail: (message, error) => lifecycle.fail(message, error),
-      stop: (reason) => lifecycle.stop(reason),
-    });
-    lifecycle.started = true;
-    log.info({ version: VERSION }, 'started');
-    if (outcome === 'done') await lifecycle.stop('done');
+    const onStop: ServiceParts['onStop'] = (step, stop) => lifecycle.onStop(step, stop);
+    await run({ config, log, metrics, health, onStop, fail: (message, error) => lifecycle.fail(message, error) }, lifecycle);
   } catch (error) {
-    lifecycle.fail('start failed', error);
+    lifecycle.fail(lifecycle.started ? 'failed' : 'start failed', error);
   }
+}
+
+function telemetryOf(serviceName: string, config: BaseConfig): TelemetryOptions {
+  return {
+    serviceName,
+    version: VERSION,
+    resource: { 'k8s.namespace.name': config.NAMESPACE, 'k8s.pod.name': config.POD_NAME, 'bss.platform': config.PLATFORM },
+    ratio: config.OTEL_TRACES_SAMPLER_ARG,
+    endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
+  };
 }
 
 function configOrExit<T extends z.ZodRawShape>(shape: T): z.output<z.ZodObject<T>> {
@@ -95,6 +107,8 @@ function configOrExit<T extends z.ZodRawShape>(shape: T): z.output<z.ZodObject<T
 /** Start, drain and failure of the process. */
 class Lifecycle {
   started = false;
+  /** Of a process that a signal stops. */
+  exitCode = 0;
   #stopping: Promise<void> | undefined;
   readonly #steps: { name: string; run: () => Promise<unknown> }[] = [];
   readonly #log: Logger;
@@ -115,8 +129,8 @@ class Lifecycle {
   watchProcess(): void {
     process.on('SIGTERM', () => void this.stop('SIGTERM'));
     process.on('SIGINT', () => void this.stop('SIGINT'));
-    // Node prints warnings as plain text; here they are log records. The one left out comes from the Kafka client: a computed pause
-    // below zero, which Node takes as 1 ms.
+    // Node prints warnings as plain text; here they are log records. The Kafka client causes the one that is left out: it computes a negative
+    // delay, which Node takes as 1 ms.
     process.removeAllListeners('warning');
     process.on('warning', (warning) => {
       if (warning.name !== 'TimeoutNegativeWarning') this.#log.warn({ error: warning }, 'runtime warning');
@@ -125,20 +139,20 @@ class Lifecycle {
     process.on('unhandledRejection', (error) => this.fail('unhandled rejection', error));
   }
 
-  stop(reason: string): Promise<void> {
-    this.#stopping ??= this.#drain(reason);
+  stop(reason: string, exitCode = this.exitCode): Promise<void> {
+    this.#stopping ??= this.#drain(reason, exitCode);
     return this.#stopping;
   }
 
-  async #drain(reason: string): Promise<void> {
+  async #drain(reason: string, exitCode: number): Promise<void> {
     this.#log.info({ reason }, 'draining');
-    const limit = setTimeout(() => this.fail('drain did not finish in time', new Error(`after ${DRAIN_LIMIT_MS} ms`)), DRAIN_LIMIT_MS);
+    const limit = setTimeout(() => this.fail('the drain exceeded its limit', new Error(`after ${DRAIN_LIMIT_MS} ms`)), DRAIN_LIMIT_MS);
     for (const { name, run } of this.#steps) {
       await run().catch((error: unknown) => this.#log.warn({ error, step: name }, 'drain step failed'));
     }
     clearTimeout(limit);
     this.#log.info({ reason }, 'stopped');
-    process.exit(0);
+    process.exit(exitCode);
   }
 
   fail(message: string, error: unknown): void {

@@ -24,12 +24,12 @@ export interface TelemetryOptions {
   ratio: number;
   /** Base address of an OTLP/HTTP receiver; without one, contexts still propagate and nothing is exported. */
   endpoint?: string | undefined;
-  /** Takes the place of the OTLP exporter. */
+  /** Replaces the OTLP exporter. */
   exporter?: SpanExporter;
 }
 
 /**
- * Hands spans to a batch processor and counts what is lost: spans that found the queue full, and spans whose export failed.
+ * Passes spans to a batch processor and counts lost spans: those that found the queue full, and those whose export failed.
  * The SDK drops both without a metric.
  */
 class CountingSpans implements SpanProcessor {
@@ -141,7 +141,7 @@ export function traceHeaders(): Record<string, string> {
   return carrier;
 }
 
-/** The context that `traceparent` and `tracestate` values describe, apart from whatever is active here. */
+/** The context that `traceparent` and `tracestate` values describe, independent of the active context. */
 export function contextFrom(headers: { traceparent?: string | undefined; tracestate?: string | undefined }): Context {
   return propagation.extract(ROOT_CONTEXT, headers);
 }

@@ -45,9 +45,12 @@ export class TestPlatform {
     this.#database.on('error', () => undefined);
   }
 
-  /** Starts everything up to the point where workloads can run. */
-  static async start(accounts = 1_000): Promise<TestPlatform> {
-    const services = await startServices({ kafka: true, postgres: true, pgbouncer: true }, { own: true });
+  /**
+   * Starts everything up to the point where workloads can run.
+   * @param own a Kafka of its own, for a test that kills or freezes servers, or measures; otherwise the runner's shared one is taken when free
+   */
+  static async start(accounts = 1_000, { own = false }: { own?: boolean } = {}): Promise<TestPlatform> {
+    const services = await startServices({ kafka: true, postgres: true, pgbouncer: true }, { own });
     const platform = new TestPlatform(services);
     try {
       await platform.#prepare(accounts);
@@ -174,7 +177,8 @@ export class TestPlatform {
   }
 
   async stop(): Promise<void> {
-    await Promise.allSettled(this.#workloads.map((workload) => workload.end('SIGKILL')));
+    // Consumers leave their groups: a shared Kafka can only be emptied once its groups have no members.
+    await Promise.allSettled(this.#workloads.map((workload) => workload.stop()));
     await Promise.allSettled([this.producer.close(), this.admin.close(), this.#database.end()]);
     await this.services.stop();
   }

@@ -4,7 +4,7 @@ import type { TestPlatform } from './platform.ts';
 
 const CHUNK = 200;
 
-/** Events that flow while something happens. What Kafka acknowledged is accepted; what it did not may still be there. */
+/** Events that are produced while a test causes faults. Acknowledged events are accepted; others may be in Kafka nevertheless. */
 export class Traffic {
   readonly sent = new Set<string>();
   readonly accepted = new Set<string>();
@@ -34,7 +34,7 @@ export class Traffic {
 
   async #flow(intervalMs: number): Promise<void> {
     while (this.#running) {
-      // A chunk that Kafka does not take while it is away is not accepted, and not sent again.
+      // While Kafka is unavailable, a chunk that it does not acknowledge is not accepted, and not sent again.
       await Promise.all([this.#chunk(CHUNK).catch(() => undefined), pause(intervalMs)]);
     }
   }

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 /**
  * Waits until `probe` gives a value other than undefined and false, and returns it.
- * @param what said when the time is up, with the last error of the probe
+ * @param what named in the error when the limit is reached; the last error of the probe is its cause
  */
 export async function waitFor<T>(
   what: string,

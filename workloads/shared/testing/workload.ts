@@ -38,7 +38,7 @@ export class Workload {
     return this.#child.exitCode;
   }
 
-  /** Waits until `/readyz` says yes. */
+  /** Waits until `/readyz` answers 200. */
   async ready(): Promise<this> {
     await waitFor(`${this.name} to be ready`, async () => {
       if (this.exitCode !== null) throw new Error(`${this.name} ended with ${this.exitCode}:\n${this.#log.slice(-4000)}`);
@@ -57,6 +57,14 @@ export class Workload {
   /** Sends a signal; SIGSTOP and SIGCONT freeze and thaw. */
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
+  }
+
+  /** Drains the process, and kills it when the drain takes longer than 10 s. */
+  async stop(): Promise<void> {
+    this.#child.kill('SIGCONT');
+    const kill = setTimeout(() => this.#child.kill('SIGKILL'), 10_000);
+    await this.end('SIGTERM');
+    clearTimeout(kill);
   }
 
   /** Sends a signal and waits for the end. Resolves to exit code or signal. */

@@ -78,11 +78,20 @@ export class KafkaAdmin {
     }));
   }
 
+  /** Deletes a group, which must be without members. */
+  async deleteGroup(group: string): Promise<void> {
+    await (await this.#connected()).deleteGroups([group]);
+  }
+
   /** Creates topics that are missing. */
-  async createTopics(topics: { topic: string; partitions: number }[]): Promise<void> {
+  async createTopics(topics: { topic: string; partitions: number; config?: Record<string, string> }[]): Promise<void> {
     const admin = await this.#connected();
     await admin.createTopics({
-      topics: topics.map(({ topic, partitions }) => ({ topic, numPartitions: partitions })),
+      topics: topics.map(({ topic, partitions, config = {} }) => ({
+        topic,
+        numPartitions: partitions,
+        configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
+      })),
       waitForLeaders: true,
     });
   }

@@ -35,7 +35,7 @@ function saslOptions(connection: KafkaConnection): SASLOptions | undefined {
 }
 
 /**
- * The client reports every failed attempt as an error although it goes on trying: those are warnings here. What it cannot recover
+ * The client reports every failed attempt as an error although it retries: those are warnings here. What it cannot recover
  * from reaches the service as an exception or a crash event, and is logged as an error there.
  */
 function forward(log: Logger, { level, log: { message, logger: _logger, timestamp: _timestamp, ...fields }, namespace }: LogEntry): void {

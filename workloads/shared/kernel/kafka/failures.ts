@@ -1,4 +1,4 @@
-/** Names of client errors that no later attempt can pass: the configuration or the broker's rights must change. */
+/** Names of client errors that no retry can mend: the configuration or the access rights must change. */
 const FATAL = new Set(['KafkaJSSASLAuthenticationError', 'KafkaJSUnsupportedMagicByteInMessageSet', 'KafkaJSNotImplemented']);
 const FATAL_TYPES = new Set([
   'GROUP_AUTHORIZATION_FAILED',
@@ -7,7 +7,7 @@ const FATAL_TYPES = new Set([
   'INVALID_TOPIC_EXCEPTION',
 ]);
 
-/** True when the error, or anything that caused it, can never pass by itself. */
+/** True when the error, or one of its causes, cannot go away by itself. */
 export function isFatal(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const { name, type } = cause as Error & { type?: string };
@@ -16,13 +16,15 @@ export function isFatal(error: unknown): boolean {
   return false;
 }
 
-/** Pause before attempt number `failures` (from 1) in milliseconds: 0.25 s doubling to 5 s, with up to a fifth of jitter. */
-export function backOff(failures: number): number {
-  const base = Math.min(5_000, 250 * 2 ** Math.max(0, failures - 1));
-  return Math.round(base * (0.8 + Math.random() * 0.2));
+/** True when a batch or one of its records is above the topic's `max.message.bytes`. */
+export function isTooLarge(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if ((cause as Error & { type?: string }).type === 'MESSAGE_TOO_LARGE') return true;
+  }
+  return false;
 }
 
-/** Rejects when `work` takes longer than `ms`; the work itself goes on unobserved. */
+/** Rejects when `work` takes longer than `ms`; the work itself continues unobserved. */
 export async function withLimit<T>(work: Promise<T>, ms: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_resolve, reject) => {

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { ConsumedRecord } from '../shared/kernel/kafka/consumer.ts';
-import { decode } from './decode.ts';
-import type { RejectionCode } from './rejection.ts';
+import { interestTransaction } from '../../contracts/interest-transaction.ts';
+import type { ConsumedRecord } from '../kafka/batch-consumer.ts';
+import { jsonDecoder } from './decode.ts';
+import type { REJECTIONS } from './rejections.ts';
+
+const decode = jsonDecoder(interestTransaction, ({ accountId }) => accountId);
 
 const event = { id: '01890a5d-ac96-774b-bcce-b302099a8057', accountId: 'acc-0000001', currency: 'EUR', days: 30, valueDate: '2026-01-31' };
 
@@ -16,7 +19,7 @@ function record(value: string | Buffer | null, key: string | null = event.accoun
   };
 }
 
-await test('an event is read; fields that it does not know are ignored', () => {
+await test('reads an event and ignores unknown fields', () => {
   assert.deepEqual(decode(record(JSON.stringify({ ...event, note: 'x' }))).event, event);
 });
 
@@ -24,7 +27,7 @@ await test('an id in capitals is the same id', () => {
   assert.equal(decode(record(JSON.stringify({ ...event, id: event.id.toUpperCase() }))).event?.id, event.id);
 });
 
-const bad: Record<string, { record: ConsumedRecord; code: RejectionCode; detail: RegExp }> = {
+const bad: Record<string, { record: ConsumedRecord; code: keyof typeof REJECTIONS; detail: RegExp }> = {
   'no value': { record: record(null), code: 'empty', detail: /no value/ },
   'empty value': { record: record(''), code: 'empty', detail: /no value/ },
   'not JSON': { record: record('{"id":'), code: 'not_json', detail: /JSON/ },
@@ -61,9 +64,9 @@ const bad: Record<string, { record: ConsumedRecord; code: RejectionCode; detail:
   'another key': {
     record: record(JSON.stringify(event), 'acc-0000002'),
     code: 'key_mismatch',
-    detail: /key "acc-0000002", account acc-0000001/,
+    detail: /record key "acc-0000002", key of the event "acc-0000001"/,
   },
-  'no key': { record: record(JSON.stringify(event), null), code: 'key_mismatch', detail: /key null/ },
+  'no key': { record: record(JSON.stringify(event), null), code: 'key_mismatch', detail: /record key null/ },
 };
 for (const [name, { record: input, code, detail }] of Object.entries(bad)) {
   await test(`rejected: ${name}`, () => {

@@ -1,27 +1,40 @@
-import type { InterestTransaction } from '../shared/contracts/interest-transaction.ts';
-import type { ConsumedRecord, PartitionBatch } from '../shared/kernel/kafka/consumer.ts';
-import type { Rejection } from './rejection.ts';
+import type { ConsumedRecord, PartitionBatch } from '../kafka/batch-consumer.ts';
+import type { Rejection } from './rejections.ts';
 
-/** A record with what became of it so far: an event to apply, or the reason why it goes to the dead-letter topic. */
-export interface Entry {
+/** A record and its state: an event to apply, or the reason why it goes to the dead-letter topic. */
+export interface Entry<E = unknown> {
   record: ConsumedRecord;
-  event?: InterestTransaction;
+  event?: E;
   rejection?: Rejection;
-  /** True once the dead-letter topic has acknowledged it. */
+  /** True once Kafka has acknowledged its dead letter. */
   deadLettered?: boolean;
 }
 
+/** An entry that holds an event and is not rejected. */
+export type Accepted<E> = Entry<E> & { event: E };
+
 /** Consecutive entries of one partition: offsets `start` (inclusive) to `next` (exclusive). */
-export interface Range {
+export interface Range<E = unknown> {
   topic: string;
   partition: number;
   start: bigint;
   next: bigint;
-  entries: Entry[];
+  entries: Entry<E>[];
 }
 
-/** What one database transaction takes: ranges of different partitions. */
-export type Slice = Range[];
+/** What one database transaction applies: ranges of different partitions. */
+export type Slice<E = unknown> = Range<E>[];
+
+/** The entries of a slice that can be applied, in order. */
+export function accepted<E>(slice: Slice<E>): Accepted<E>[] {
+  const isAccepted = (entry: Entry<E>): entry is Accepted<E> => entry.event !== undefined && entry.rejection === undefined;
+  return slice.flatMap(({ entries }) => entries.filter(isAccepted));
+}
+
+/** Number of rejected entries. */
+export function rejectedCount(slice: Slice): number {
+  return slice.reduce((sum, { entries }) => sum + entries.filter(({ rejection }) => rejection !== undefined).length, 0);
+}
 
 /** Number of entries of a slice. */
 export function sizeOf(slice: Slice): number {
@@ -32,11 +45,11 @@ export function sizeOf(slice: Slice): number {
  * Cuts batches into slices of at most `max` records, in order, filling each slice across partitions. Every offset from the start of a batch
  * to its end belongs to exactly one range, so positions can be compared and moved range by range.
  */
-export function cut(batches: PartitionBatch[], max: number): Slice[] {
-  const slices: Slice[] = [];
-  let open: Slice = [];
+export function cut<E>(batches: PartitionBatch[], max: number): Slice<E>[] {
+  const slices: Slice<E>[] = [];
+  let open: Slice<E> = [];
   for (const { topic, partition, start, next, records } of batches) {
-    let rest: Range = { topic, partition, start, next, entries: records.map((record) => ({ record })) };
+    let rest: Range<E> = { topic, partition, start, next, entries: records.map((record) => ({ record })) };
     while (sizeOf(open) + rest.entries.length > max) {
       const [taken, left] = splitRange(rest, max - sizeOf(open));
       if (taken) open.push(taken);
@@ -51,7 +64,7 @@ export function cut(batches: PartitionBatch[], max: number): Slice[] {
 }
 
 /** Splits a range before the entry at `index`; the first part is undefined when it would be empty. */
-function splitRange(range: Range, index: number): [Range | undefined, Range] {
+function splitRange<E>(range: Range<E>, index: number): [Range<E> | undefined, Range<E>] {
   const border = range.entries[index]?.record.offset;
   if (index === 0 || border === undefined) return [undefined, range];
   return [
@@ -61,9 +74,9 @@ function splitRange(range: Range, index: number): [Range | undefined, Range] {
 }
 
 /** Two slices of half the entries each, in order. The slice has at least two entries. */
-export function halve(slice: Slice): [Slice, Slice] {
-  const first: Slice = [];
-  const second: Slice = [];
+export function halve<E>(slice: Slice<E>): [Slice<E>, Slice<E>] {
+  const first: Slice<E> = [];
+  const second: Slice<E> = [];
   let room = Math.floor(sizeOf(slice) / 2);
   for (const range of slice) {
     if (room >= range.entries.length && (room > 0 || second.length === 0)) {
@@ -79,8 +92,8 @@ export function halve(slice: Slice): [Slice, Slice] {
   return [first, second];
 }
 
-/** Removes what lies below `position` (already applied); undefined when nothing is left. */
-export function trim(range: Range, position: bigint): Range | undefined {
+/** Removes the entries below `position`, which are already applied; undefined when nothing is left. */
+export function trim<E>(range: Range<E>, position: bigint): Range<E> | undefined {
   if (position <= range.start) return range;
   if (position >= range.next) return undefined;
   return { ...range, start: position, entries: range.entries.filter(({ record }) => record.offset >= position) };

@@ -1,6 +1,6 @@
 import type { Link } from '@opentelemetry/api';
-import { contextFrom, inSpan, linkTo, SpanKind, startSpan } from '../shared/kernel/telemetry.ts';
-import type { ConsumedRecord } from '../shared/kernel/kafka/consumer.ts';
+import { contextFrom, inSpan, linkTo, SpanKind, startSpan } from '../telemetry.ts';
+import type { ConsumedRecord } from '../kafka/batch-consumer.ts';
 import type { Slice } from './slice.ts';
 import { sizeOf } from './slice.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { PartitionBatch } from '../shared/kernel/kafka/consumer.ts';
+import type { PartitionBatch } from '../kafka/batch-consumer.ts';
 import { cut, halve, sizeOf, trim } from './slice.ts';
 import type { Slice } from './slice.ts';
 
@@ -37,7 +37,7 @@ const cuts: Record<string, { batches: PartitionBatch[]; max: number; want: strin
     want: [['0:3-9[4,8]'], ['0:9-12[9]']],
     reason: 'where the log was compacted, or holds control records, the positions still cover every offset',
   },
-  'a batch without records': { batches: [batch(0, 3, [], 6)], max: 2, want: [['0:3-6[]']], reason: 'the position moves all the same' },
+  'a batch without records': { batches: [batch(0, 3, [], 6)], max: 2, want: [['0:3-6[]']], reason: 'the position moves nevertheless' },
 };
 for (const [name, { batches, max, want, reason }] of Object.entries(cuts)) {
   await test(`cut: ${name}`, () => assert.deepEqual(cut(batches, max).map(show), want, reason));
@@ -106,7 +106,7 @@ await test('halving ends with single entries and loses none', () => {
 
 const trims: { position: number; want: string[]; reason: string }[] = [
   { position: 5, want: ['0:5-8[5,6,7]'], reason: 'nothing below the position' },
-  { position: 6, want: ['0:6-8[6,7]'], reason: 'what is applied is dropped' },
+  { position: 6, want: ['0:6-8[6,7]'], reason: 'applied entries are dropped' },
   { position: 8, want: [], reason: 'all of it is applied' },
   { position: 20, want: [], reason: 'and more' },
 ];

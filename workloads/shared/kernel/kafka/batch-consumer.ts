@@ -1,10 +1,13 @@
 import type { Consumer, ConsumerConfig, EachBatchPayload, IHeaders, Kafka, KafkaMessage } from 'kafkajs';
+import type { RetryPolicy } from 'cockatiel';
+import { asError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Counter, Histogram, Metrics } from '../metrics.ts';
 import { createKafka } from './client.ts';
 import type { KafkaConnection } from './client.ts';
-import { backOff, isFatal, withLimit } from './failures.ts';
+import { isFatal, withLimit } from './failures.ts';
 import { messageCounter } from './metrics.ts';
+import { retryPolicy } from '../retry.ts';
 
 /** A record as it was consumed. */
 export interface ConsumedRecord {
@@ -29,9 +32,9 @@ export type Position = Pick<PartitionBatch, 'topic' | 'partition' | 'next'>;
 
 /** What a handler may do while it holds its partitions. */
 export interface Lease {
-  /** False once the partitions may belong to another member, or the process drains: stop, write nothing more. */
+  /** False once the partitions may belong to another member, or the process drains: the handler must write nothing more. */
   readonly held: boolean;
-  /** Tells Kafka that partitions are done up to (exclusive) `next`; the write of the effects came before. */
+  /** Commits partitions up to `next` (exclusive) to Kafka; the effects are already written. */
   done(positions: Position[]): void;
   /** Continues a partition from another offset; the rest of its batch is dropped. */
   seek(topic: string, partition: number, offset: bigint): void;
@@ -46,34 +49,39 @@ export interface BatchConsumerOptions {
   maxWaitMs: number;
   /** Most bytes of one fetch over all partitions; bounds the memory and the time until a member can leave. */
   maxBytes: number;
-  /** Where to continue, by partition; partitions that it leaves out continue where the group committed. */
-  onAssigned(partitions: number[]): Promise<Map<number, bigint>>;
-  /** Handles what one fetch brought, all partitions at once. Throws only for defects: the process then ends. */
+  /**
+   * Where to continue, by partition; partitions that it leaves out continue at the group's committed offset. It may retry until `signal` is
+   * aborted, which happens at the next assignment and at the stop.
+   */
+  onAssigned(partitions: number[], signal: AbortSignal): Promise<Map<number, bigint>>;
+  /** Handles the batches of one fetch, all partitions at once. Throws only for defects: the process then ends. */
   onBatches(batches: PartitionBatch[], lease: Lease): Promise<void>;
-  /** Called when the consumer cannot go on. */
+  /** Called when the consumer cannot continue. */
   onFatal(error: unknown): void;
 }
 
 const SESSION_TIMEOUT_MS = 10_000;
 const REBALANCE_TIMEOUT_MS = 30_000;
-/** Short, because a member learns of a rebalance by its heartbeat, and all others wait for the last one to come. */
+/** Short: a member learns of a rebalance from its heartbeat, and all members wait for the last one to join. */
 const HEARTBEAT_MS = 500;
 const PAUSE_BUCKETS = [0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30];
-/** Every partition's batch is handed over at once, so that one transaction can take the records of many. */
+/** The batches of all partitions arrive at once, so that one transaction can take the records of many. */
 const CONCURRENT_PARTITIONS = 256;
-/** A client that has neither fetched nor heartbeaten for so long hangs: its process must be restarted. */
+/** A client without a fetch or heartbeat for this long hangs: its process must be restarted. */
 const STALL_MS = 90_000;
 const LEAVE_LIMIT_MS = 8_000;
+/** A client that ran this long did not fail at its start: the backoff starts over. */
+const STABLE_MS = 60_000;
 
 type State = 'starting' | 'joined' | 'away' | 'stopped';
-type Inbox = { payload: EachBatchPayload; resolve: () => void; reject: (error: unknown) => void };
+type PendingBatch = { payload: EachBatchPayload; resolve: () => void; reject: (error: unknown) => void };
 
 /**
- * A batch consumer that cannot die silently and writes nothing for partitions that it has lost.
+ * A batch consumer that never stops silently and writes nothing for partitions that it has lost.
  *
- * kafkajs goes on handing out records while a rebalance is under way, and stops for good on some errors. Hence: a heartbeat runs all
- * through the handling, and its failure ends the lease at once; the error is handed back so that the client rejoins; offsets resolve only
- * for what is done; a crashed client is replaced by a new one, with back-off, unless the error can never pass.
+ * kafkajs keeps delivering records during a rebalance, and stops for good on some errors. Therefore heartbeats continue while batches are
+ * handled, and a failed heartbeat ends the lease at once; its error is returned to the client, which then rejoins; only offsets whose effects
+ * are written are resolved; a crashed client is replaced with backoff, unless the error is fatal.
  */
 export class BatchConsumer {
   readonly #options: BatchConsumerOptions;
@@ -85,31 +93,40 @@ export class BatchConsumer {
   #consumer: Consumer | undefined;
   #state: State = 'starting';
   #stopping = false;
-  #wake: () => void = () => undefined;
-  #loop: Promise<void> | undefined;
+  #endSession: () => void = () => undefined;
+  #session: Promise<unknown> = Promise.resolve();
+  readonly #restart: RetryPolicy;
   #lastActivity = Date.now();
   #assignment: Promise<void> = Promise.resolve();
-  #inbox: Inbox[] = [];
+  /** Aborted when another assignment takes the place of the current one, and when the consumer stops. */
+  #assigned = new AbortController();
+  #pending: PendingBatch[] = [];
 
   constructor(options: BatchConsumerOptions, log: Logger, metrics: Metrics) {
     this.#options = options;
     this.#log = log.child({ group: options.group, topic: options.topic });
+    this.#restart = retryPolicy({
+      log: this.#log,
+      what: 'run the Kafka client',
+      retryable: (error) => !this.#stopping && !isFatal(error),
+      unref: true,
+    });
     this.#kafka = createKafka(options.connection, options.clientId, log);
     this.#consumed = messageCounter(metrics);
     this.#rebalances = metrics.counter('kafka_consumer_group_joins_total', 'Times this member joined its group', [], [{}]);
     this.#pauses = metrics.histogram(
       'kafka_consumer_rebalance_pause_seconds',
-      'Time from the last batch before a rebalance to where the member can go on',
+      'Time from the last batch before a rebalance until the member consumes again',
       PAUSE_BUCKETS,
     );
   }
 
   /** Starts consuming; returns at once. */
   start(): void {
-    this.#loop = this.#supervise();
+    void this.#supervise();
   }
 
-  /** Why the member takes no records, or undefined when it does. */
+  /** Why the member consumes no records, or undefined when it does. */
   notReady(): string | undefined {
     return this.#state === 'joined' ? undefined : `consumer is ${this.#state}`;
   }
@@ -120,39 +137,50 @@ export class BatchConsumer {
     return idle > STALL_MS ? `no fetch and no heartbeat for ${Math.round(idle / 1000)} s` : undefined;
   }
 
-  /** Ends the lease, finishes the write under way, commits, and leaves the group, so that others take over at once. */
+  /** Ends the lease, finishes the write in progress, commits, and leaves the group, so that other members take over at once. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    this.#wake();
-    await this.#loop;
+    this.#assigned.abort();
+    this.#endSession();
+    await this.#session;
     this.#state = 'stopped';
   }
 
+  /** Runs one client after another until {@link stop}. */
   async #supervise(): Promise<void> {
-    for (let failures = 0; !this.#stopping;) {
-      const startedAt = Date.now();
-      const error = await this.#session();
-      if (this.#stopping) return;
-      if (isFatal(error)) return this.#options.onFatal(error);
-      this.#state = 'away';
-      failures = Date.now() - startedAt > 60_000 ? 0 : failures + 1;
-      const delay = backOff(failures);
-      this.#log.warn({ error, delay_ms: delay }, 'the Kafka client stopped; a new one starts after a pause');
-      await this.#pause(delay);
+    while (!this.#stopping) {
+      try {
+        await this.#restart.execute(() => this.#runClient());
+      } catch (error) {
+        return this.#options.onFatal(error);
+      }
     }
   }
 
+  /** @throws what ended the client; a client that ran for a while ends without an error, so that the next backoff starts small */
+  async #runClient(): Promise<void> {
+    if (this.#stopping) return;
+    const startedAt = Date.now();
+    this.#session = this.#runSession();
+    const error = await this.#session;
+    if (this.#stopping) return;
+    this.#state = 'away';
+    this.#lastActivity = Date.now();
+    if (isFatal(error) || Date.now() - startedAt < STABLE_MS) throw error;
+    this.#log.warn({ error }, 'the Kafka client stopped; starting a new one');
+  }
+
   /** One client from connect to crash; resolves to what ended it, or to undefined when the process drains. */
-  async #session(): Promise<unknown> {
+  async #runSession(): Promise<unknown> {
     const consumer = this.#kafka.consumer(this.#clientConfig());
     this.#consumer = consumer;
     const ended = new Promise<unknown>((resolve) => {
       consumer.on(consumer.events.CRASH, ({ payload }) => resolve(payload.error));
-      this.#wake = () => resolve(undefined);
+      this.#endSession = () => resolve(undefined);
     });
     this.#observe(consumer);
     try {
-      // A drain must not wait for a join that is under way.
+      // A drain must not wait for a join in progress.
       return await Promise.race([this.#begin(consumer).then(() => ended), ended]);
     } catch (error) {
       return error;
@@ -193,7 +221,7 @@ export class BatchConsumer {
     consumer.on(consumer.events.FETCH, alive);
     consumer.on(consumer.events.HEARTBEAT, alive);
     let pausedAt: number | undefined;
-    // Said when the batches in hand have ended.
+    // The client reports it when the current batches have ended.
     consumer.on(consumer.events.REBALANCING, () => void (pausedAt ??= performance.now()));
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       alive();
@@ -203,60 +231,60 @@ export class BatchConsumer {
         { partitions, member_id: payload.memberId, leader: payload.isLeader, duration_ms: payload.duration },
         'joined the group',
       );
-      this.#assignment = this.#goOn(consumer, partitions, pausedAt);
+      this.#assignment = this.#resume(consumer, partitions, pausedAt);
       pausedAt = undefined;
     });
   }
 
-  /** @param pausedAt when the last batch before the rebalance ended, of the performance clock */
-  async #goOn(consumer: Consumer, partitions: number[], pausedAt: number | undefined): Promise<void> {
-    await this.#continueWhereLeft(consumer, partitions);
-    if (pausedAt !== undefined) this.#pauses.observe((performance.now() - pausedAt) / 1000);
-  }
-
-  async #continueWhereLeft(consumer: Consumer, partitions: number[]): Promise<void> {
+  /** @param pausedAt when the last batch before the rebalance ended, by the performance clock */
+  async #resume(consumer: Consumer, partitions: number[], pausedAt: number | undefined): Promise<void> {
+    this.#assigned.abort();
+    this.#assigned = new AbortController();
+    const { signal } = this.#assigned;
     try {
-      const positions = await this.#options.onAssigned(partitions);
+      const positions = await this.#options.onAssigned(partitions, signal);
+      if (signal.aborted) return;
       for (const [partition, offset] of positions) consumer.seek({ topic: this.#options.topic, partition, offset: offset.toString() });
-      await this.#tell(consumer, positions);
+      await this.#commit(consumer, positions);
       this.#state = 'joined';
+      if (pausedAt !== undefined) this.#pauses.observe((performance.now() - pausedAt) / 1000);
     } catch (error) {
-      this.#options.onFatal(error);
+      if (!signal.aborted) this.#options.onFatal(error);
     }
   }
 
   /**
-   * Commits the positions that are continued from. Kafka's copy of them stays behind when Kafka goes away between a write and its commit:
-   * with no event to come it would show a lag for ever.
+   * Commits the positions from which the partitions continue. The committed offset stays behind when Kafka is lost between a write and its
+   * commit: without further events the lag would never reach zero.
    */
-  async #tell(consumer: Consumer, positions: Map<number, bigint>): Promise<void> {
+  async #commit(consumer: Consumer, positions: Map<number, bigint>): Promise<void> {
     const { topic } = this.#options;
     const offsets = [...positions].map(([partition, offset]) => ({ topic, partition, offset: offset.toString() }));
     if (offsets.length === 0) return;
     try {
       await consumer.commitOffsets(offsets);
     } catch (error) {
-      this.#log.warn({ error }, 'Kafka did not take the positions; it is told again with the next batch or assignment');
+      this.#log.warn({ error: asError(error) }, 'Kafka did not accept the offset commit; the next batch or assignment commits again');
     }
   }
 
-  /** Gathers the batches that one fetch hands over, partition by partition, and handles them together. */
+  /** Collects the batches of one fetch, which arrive partition by partition, and handles them together. */
   #collect(payload: EachBatchPayload): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#inbox.push({ payload, resolve, reject });
-      if (this.#inbox.length === 1) setImmediate(() => void this.#handle(this.#inbox.splice(0)));
+      this.#pending.push({ payload, resolve, reject });
+      if (this.#pending.length === 1) setImmediate(() => void this.#handle(this.#pending.splice(0)));
     });
   }
 
-  async #handle(inbox: Inbox[]): Promise<void> {
+  async #handle(pending: PendingBatch[]): Promise<void> {
     const lease = new GroupLease(
-      inbox.map(({ payload }) => payload),
+      pending.map(({ payload }) => payload),
       () => this.#stopping,
       () => void (this.#lastActivity = Date.now()),
     );
     try {
       await this.#assignment;
-      const batches = inbox.filter(({ payload }) => !payload.isStale()).map(({ payload }) => toBatch(payload));
+      const batches = pending.filter(({ payload }) => !payload.isStale()).map(({ payload }) => toBatch(payload));
       this.#consumed.inc(
         { direction: 'consumed', topic: this.#options.topic },
         batches.reduce((sum, { records }) => sum + records.length, 0),
@@ -266,25 +294,14 @@ export class BatchConsumer {
       if (!this.#stopping) this.#options.onFatal(error);
     }
     const lost = await lease.end(this.#consumer);
-    for (const { resolve, reject } of inbox) {
+    for (const { resolve, reject } of pending) {
       if (lost === undefined) resolve();
       else reject(lost);
     }
   }
-
-  #pause(ms: number): Promise<void> {
-    this.#lastActivity = Date.now();
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-  }
 }
 
-/** The right to write for the partitions of one fetch; it ends with the first heartbeat or commit that fails. */
+/** The right to write for the partitions of one fetch. It ends with the first heartbeat or commit that fails. */
 class GroupLease implements Lease {
   readonly #payloads: Map<number, EachBatchPayload>;
   readonly #stopping: () => boolean;
@@ -327,7 +344,7 @@ class GroupLease implements Lease {
     this.#lost ??= error;
   }
 
-  /** Waits for the commits under way; resolves to the error that ended the lease, or to undefined. */
+  /** Waits for the commits in progress; resolves to the error that ended the lease, or to undefined. */
   async end(consumer: Consumer | undefined): Promise<unknown> {
     clearInterval(this.#timer);
     await this.#commits;
@@ -338,7 +355,7 @@ class GroupLease implements Lease {
 
 function toBatch({ batch }: EachBatchPayload): PartitionBatch {
   // `fetchedOffset` is the offset that the fetch asked for; the first record may come later where the log was compacted.
-  if (!('fetchedOffset' in batch)) throw new Error('the Kafka client no longer says which offset a fetch began with');
+  if (!('fetchedOffset' in batch)) throw new Error('the Kafka client no longer reports the offset at which a fetch began');
   return {
     topic: batch.topic,
     partition: batch.partition,

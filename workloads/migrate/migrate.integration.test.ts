@@ -1,0 +1,79 @@
+/** The migration run again, beside accounts of real customers, and stopped in the middle. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Client } from 'pg';
+import { startServices, type PostgresService } from '../../local/src/services/index.ts';
+import { createLogger } from '../shared/kernel/log.ts';
+import { waitFor } from '../shared/testing/wait.ts';
+import { Workload } from '../shared/testing/workload.ts';
+import { migrate } from './migrate.ts';
+
+const LIMIT = { timeout: 120_000 };
+const log = createLogger({ service: 'migrate', platform: 'test', namespace: 'test', pod: 'test' }, 'silent');
+let services: { postgres: PostgresService; stop(): Promise<void> };
+
+before(async () => {
+  services = await startServices({ postgres: true });
+}, LIMIT);
+after(() => services?.stop(), LIMIT);
+
+function run(seedAccounts: number): Promise<void> {
+  const { postgres } = services;
+  const login = (name: string) => [{ name, password: 'test-password' }];
+  const logins = { ledger: login('ledger'), interest: login('interest') };
+  return migrate({ adminUrl: postgres.url(), adminPassword: postgres.password, logins, seedAccounts }, log);
+}
+
+async function sql<R extends object>(text: string, database = 'ledger'): Promise<R[]> {
+  const client = new Client({ connectionString: services.postgres.url(database) });
+  await client.connect();
+  try {
+    return (await client.query<R>(text)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+test('a second run adds the missing demo accounts and credits no account of a customer', LIMIT, async () => {
+  await run(10);
+  await sql(
+    `INSERT INTO account (id, kind, currency, product_code) VALUES ('customer-1', 'customer', 'EUR', 'savings'), ('acc-0000012', 'customer', 'EUR', 'savings')`,
+  );
+  await run(20);
+  const accounts = await sql<{ id: string; balance: number }>(
+    `SELECT id, balance_minor::int AS balance FROM account WHERE kind = 'customer' ORDER BY id`,
+  );
+  assert.equal(accounts.length, 21);
+  const empty = accounts.filter(({ balance }) => balance === 0).map(({ id }) => id);
+  assert.deepEqual(empty, ['acc-0000012', 'customer-1'], 'also an account that a customer has under the id of a demo account');
+  const first = JSON.stringify(accounts);
+  await run(20);
+  assert.equal(
+    JSON.stringify(await sql(`SELECT id, balance_minor::int AS balance FROM account WHERE kind = 'customer' ORDER BY id`)),
+    first,
+  );
+});
+
+test('a Job that SIGTERM stops in the middle has not succeeded', LIMIT, async () => {
+  const { postgres } = services;
+  const blocker = new Client({ connectionString: postgres.url() });
+  await blocker.connect();
+  await blocker.query('SELECT pg_advisory_lock(727367)');
+  const job = await Workload.start('migrate', {
+    DATABASE_ADMIN_URL: postgres.url().replace(/:[^:@]*@/, '@'),
+    PGPASSWORD: postgres.password,
+    LEDGER_PASSWORD: 'test-password',
+    INTEREST_PASSWORD: 'test-password',
+    POOLERS: 'localhost:1',
+  });
+  try {
+    await waitFor('the Job to wait for the lock', async () => {
+      const waiting = await sql(`SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 727367 AND NOT granted`, 'postgres');
+      return waiting.length > 0;
+    });
+    assert.equal(await job.end('SIGTERM'), 143, job.log);
+  } finally {
+    await job.end('SIGKILL');
+    await blocker.end();
+  }
+});

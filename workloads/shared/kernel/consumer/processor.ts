@@ -1,0 +1,166 @@
+import { asError } from '../errors.ts';
+import { isFatal } from '../kafka/failures.ts';
+import type { Lease, PartitionBatch, Position } from '../kafka/batch-consumer.ts';
+import type { Logger } from '../log.ts';
+import { isDataError, isTransient } from '../postgres.ts';
+import { whileHeld } from '../retry.ts';
+import type { DeadLetters } from './dead-letters.ts';
+import { decodeSlice } from './decode.ts';
+import type { Decode } from './decode.ts';
+import type { Apply, Outcome } from './effects.ts';
+import type { ConsumerMetrics } from './metrics.ts';
+import type { Rejection } from './rejections.ts';
+import { cut, halve, sizeOf, trim } from './slice.ts';
+import type { Entry, Slice } from './slice.ts';
+import { inBatchSpan } from './trace.ts';
+
+/** Attempts for a record that the database rejects alone, before it is dead-lettered. */
+const ATTEMPTS_ALONE = 3;
+
+export interface ProcessorParts<E> {
+  decode: Decode<E>;
+  apply: Apply<E>;
+  deadLetters: DeadLetters;
+  /** Where partitions continue, once their positions are compared with what the topic holds. */
+  resumeFrom: (partitions: number[]) => Promise<Map<number, bigint>>;
+  metrics: ConsumerMetrics;
+  log: Logger;
+  group: string;
+  /** Most records of one transaction. */
+  maxRecords: number;
+  /** Statements sent to the database so far. */
+  statements: () => number;
+  onRejected?: ((rejection: Rejection) => void) | undefined;
+}
+
+/** Takes the batches of a fetch through decoding, database and dead-letter topic, each record exactly once. */
+export class Processor<E> {
+  readonly #parts: ProcessorParts<E>;
+
+  constructor(parts: ProcessorParts<E>) {
+    this.#parts = parts;
+  }
+
+  /** Applies batches slice by slice while the lease is held; the next owner of the partitions fetches the rest again. */
+  async onBatches(batches: PartitionBatch[], lease: Lease): Promise<void> {
+    const { decode, maxRecords } = this.#parts;
+    const dropped = new Set<number>();
+    const slices = cut<E>(batches, maxRecords);
+    let decoded = decodeSlice(slices[0] ?? [], decode);
+    for (const [index, slice] of slices.entries()) {
+      await decoded;
+      if (!lease.held) return;
+      // The next slice is decoded while the database works on this one.
+      decoded = decodeSlice(slices[index + 1] ?? [], decode);
+      const wanted = slice.filter(({ partition }) => !dropped.has(partition));
+      if (wanted.length > 0) await this.#measured(wanted, lease, dropped);
+    }
+  }
+
+  async #measured(slice: Slice<E>, lease: Lease, dropped: Set<number>): Promise<void> {
+    const { statements, metrics, group } = this.#parts;
+    const before = statements();
+    const stop = metrics.batchSeconds.startTimer();
+    metrics.batchSize.observe(sizeOf(slice));
+    await inBatchSpan(slice, group, () => this.#process(slice, lease, dropped));
+    stop();
+    metrics.dbCalls.observe(statements() - before);
+  }
+
+  /** Applies a slice, or its halves when the database rejects its data. */
+  async #process(slice: Slice<E>, lease: Lease, dropped: Set<number>, attempt = 1): Promise<void> {
+    try {
+      await this.#apply(slice, lease, dropped);
+    } catch (error) {
+      if (!isDataError(error)) throw error;
+      if (sizeOf(slice) > 1) return this.#processHalves(slice, lease, dropped, error);
+      if (attempt >= ATTEMPTS_ALONE) reject(slice, asError(error));
+      await this.#process(slice, lease, dropped, attempt + 1);
+    }
+  }
+
+  async #processHalves(slice: Slice<E>, lease: Lease, dropped: Set<number>, error: unknown): Promise<void> {
+    this.#parts.metrics.fallbacks.inc();
+    this.#parts.log.warn({ error, records: sizeOf(slice) }, 'the database rejected a batch; halving it');
+    for (const half of halve(slice)) {
+      const wanted = half.filter(({ partition }) => !dropped.has(partition));
+      if (lease.held && wanted.length > 0) await this.#process(wanted, lease, dropped);
+    }
+  }
+
+  /** Writes one slice; rejected records are in the dead-letter topic before the position passes them. */
+  async #apply(slice: Slice<E>, lease: Lease, dropped: Set<number>): Promise<void> {
+    for (let open = slice; open.length > 0;) {
+      if (!(await this.#deadLetter(open, lease))) return;
+      const outcome = await this.#write(open, lease);
+      if (outcome === undefined) return;
+      if (outcome.kind === 'applied') return this.#applied(open, outcome, lease);
+      if (outcome.kind === 'moved') open = await this.#follow(open, outcome.positions, lease, dropped);
+    }
+  }
+
+  #write(slice: Slice<E>, lease: Lease): Promise<Outcome | undefined> {
+    const { apply, log } = this.#parts;
+    return whileHeld(lease, { log, what: 'apply a batch', retryable: isTransient }, () => apply(slice));
+  }
+
+  /** False when the lease ended first. */
+  async #deadLetter(slice: Slice<E>, lease: Lease): Promise<boolean> {
+    const { deadLetters, log } = this.#parts;
+    const retried = { log, what: 'write dead letters', retryable: (error: unknown) => !isFatal(error) };
+    const sent = await whileHeld(lease, retried, () => deadLetters.send(slice));
+    if (sent) this.#reportRejected(sent);
+    return sent !== undefined;
+  }
+
+  /** One log record for each reason: a burst of rejected records must not become a burst of logs. */
+  #reportRejected(entries: Entry<E>[]): void {
+    const { metrics, log, onRejected } = this.#parts;
+    for (const [reason, group = []] of Object.entries(Object.groupBy(entries, ({ rejection }) => rejection?.code ?? ''))) {
+      metrics.deadLetters.inc({ reason }, group.length);
+      for (const { rejection } of group) if (rejection) onRejected?.(rejection);
+      const [first] = group;
+      const example = { detail: first?.rejection?.detail, offset: first?.record.offset.toString() };
+      log.warn({ reason, records: group.length, first: example }, 'records sent to the dead-letter topic');
+    }
+  }
+
+  #applied(slice: Slice<E>, { events, duplicates }: Outcome & { kind: 'applied' }, lease: Lease): void {
+    const { metrics, log } = this.#parts;
+    metrics.duplicates.inc(duplicates);
+    lease.done(slice);
+    log.debug({ records: sizeOf(slice), applied: events, duplicates, partitions: slice.length }, 'batch applied');
+  }
+
+  /**
+   * Another owner has moved a partition, or the Kafka client has skipped records: drops what is applied, and seeks back to what is missing.
+   * @returns the part of the slice that is still to be applied
+   */
+  async #follow(slice: Slice<E>, moved: Position[], lease: Lease, dropped: Set<number>): Promise<Slice<E>> {
+    const { log, resumeFrom } = this.#parts;
+    log.warn({ positions: moved.map(({ partition, next }) => `${partition}@${next}`) }, 'positions in the database moved; following them');
+    const positions = new Map(moved.map(({ partition, next }) => [partition, next]));
+    const behind = slice.filter(({ partition, start }) => (positions.get(partition) ?? start) < start);
+    for (const { partition } of behind) dropped.add(partition);
+    const retried = { log, what: 'read where partitions continue', retryable: (error: unknown) => isTransient(error) || !isFatal(error) };
+    // Retention may have deleted the records in between: the position is then moved past the gap, which is logged.
+    const targets = await whileHeld(lease, retried, () => resumeFrom(behind.map(({ partition }) => partition)));
+    for (const { topic, partition } of behind) {
+      const target = targets?.get(partition);
+      if (target !== undefined) lease.seek(topic, partition, target);
+    }
+    return slice.filter((range) => !behind.includes(range)).flatMap((range) => rest(range, positions.get(range.partition), lease));
+  }
+}
+
+/** What is left of a range from the position on; a range that is applied as a whole is acknowledged. */
+function rest<E>(range: Slice<E>[number], position: bigint | undefined, lease: Lease): Slice<E> {
+  if (position === undefined) return [range];
+  const left = trim(range, position);
+  if (!left) lease.done([range]);
+  return left ? [left] : [];
+}
+
+function reject(slice: Slice, error: Error): void {
+  for (const entry of slice.flatMap(({ entries }) => entries)) entry.rejection = { code: 'refused_by_database', detail: error.message };
+}
