@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { pino } from 'pino';
-import { Controller, TerminalError } from './controller.ts';
+import { Controller } from './controller.ts';
 import type { Reconcile } from './controller.ts';
 import { KubeError } from './errors.ts';
 import { Metrics } from './metrics.ts';
@@ -30,7 +30,7 @@ function build(reconcile: Reconcile, workers = 2) {
 describe('controller', () => {
   test('every result has a series before anything has happened', async () => {
     const { results } = build(async () => undefined);
-    for (const result of ['success', 'requeue_after', 'error', 'terminal_error']) assert.equal(await results(result), 0, result);
+    for (const result of ['success', 'requeue_after', 'error']) assert.equal(await results(result), 0, result);
   });
 
   test('a pass that asks for another look gets it at that time', async () => {
@@ -67,21 +67,7 @@ describe('controller', () => {
     await controller.stop();
   });
 
-  test('a terminal error is not tried again', async () => {
-    let passes = 0;
-    const { clock, queue, controller, results } = build(async () => {
-      passes += 1;
-      throw new TerminalError('the spec is wrong');
-    });
-    controller.start();
-    queue.add('a');
-    await clock.advance(3_600_000);
-    assert.equal(passes, 1);
-    assert.equal(await results('terminal_error'), 1);
-    await controller.stop();
-  });
-
-  test('a server that asks for patience gets it', async () => {
+  test('waits as long as the server asks', async () => {
     const at: number[] = [];
     const { clock, queue, controller } = build(async () => {
       at.push(clock.monotonic());
