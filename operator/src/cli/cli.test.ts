@@ -108,7 +108,7 @@ void test('a plan shows what changes, and of a Secret only that it does', () => 
       },
       { action: 'delete', kind: 'Service', name: 'a-old', restarts: [] },
       { action: 'keep', kind: 'PersistentVolumeClaim', name: 'a-data', restarts: [] },
-      { action: 'refused', kind: 'Service', name: 'a-taken', restarts: [], refusal: 'it belongs to somebody else' },
+      { action: 'refused', kind: 'Service', name: 'a-taken', restarts: [], refusal: 'it has another owner' },
     ],
     warnings: ['spec.x: unwise'],
   };
@@ -121,7 +121,7 @@ void test('a plan shows what changes, and of a Secret only that it does', () => 
     '~ 1 more object: only the label app.kubernetes.io/version',
     '- Service a-old',
     '= PersistentVolumeClaim a-data (kept with its data)',
-    '! Service a-taken: it belongs to somebody else',
+    '! Service a-taken: it has another owner',
     'Plan: 1 to create, 3 to change, 1 to delete, 1 refused.',
     '  Deployment a-gateway: ImageChanged',
     'Warning: spec.x: unwise',

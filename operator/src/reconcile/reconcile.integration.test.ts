@@ -142,7 +142,7 @@ describe('settled', () => {
       const warned = await until('the warning', LIMIT_MS, async () =>
         (await platform.status()).warnings?.find((text) => text.includes('Deployment a-gateway')),
       );
-      assert.match(warned, /is changed by somebody else as often as it is put right/);
+      assert.match(warned, /another client keeps changing it/);
     } finally {
       fighting = false;
       await rival;
@@ -408,7 +408,7 @@ describe('bad input', () => {
     const status = await platform.until('Degraded', 'True', 'ApplyFailed');
     assert.match(
       status.conditions?.find(({ type }) => type === 'Degraded')?.message ?? '',
-      /Service a-gateway exists and belongs to somebody else/,
+      /Service a-gateway exists and has another owner/,
     );
     assert.equal(at(await platform.object('Service', 'gateway'), 'spec', 'ports', 0, 'port'), 1);
     await platform.remove('Service', 'gateway');

@@ -140,7 +140,7 @@ void test('steps follow one another by health, and an operator that is killed at
   await reaches(platform, 'False', 'Rotated');
   await platform.ready();
   await platform.event('RotationBegun');
-  await platform.event('RotationDone', /request "one" is done/);
+  await platform.event('RotationDone', /rotation "one" is complete/);
 
   const end = await platform.credentials();
   assert.deepEqual(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { KubernetesObject } from '../../runtime/index.ts';
-import { unwanted } from './inventory.ts';
+import { undesired } from './inventory.ts';
 import { ownershipOf, platformKeysOf, withoutFormerSelf, type Ownership } from './ownership.ts';
 import type { PodObject } from '../health/pods.ts';
 import { stuckPods } from '../apply/unstick.ts';
@@ -45,7 +45,7 @@ void test('an object wakes the platform that controls it and the one that it is 
 void test('what is no longer wanted goes in two steps, in a fixed order', () => {
   const entry = (kind: string, name: string) => ({ apiVersion: 'v1', kind, name });
   const made = [entry('Service', 'b'), entry('Job', 'old'), entry('Service', 'a'), entry('Service', 'a'), entry('Secret', 'kept')];
-  const { first, last } = unwanted(made, [entry('Secret', 'kept')]);
+  const { first, last } = undesired(made, [entry('Secret', 'kept')]);
   assert.deepEqual(first, [entry('Job', 'old')]);
   assert.deepEqual(last, [entry('Service', 'a'), entry('Service', 'b')]);
 });

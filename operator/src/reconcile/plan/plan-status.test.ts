@@ -90,9 +90,9 @@ void test('the hash of a template is no news beside what changed in it, and a re
 });
 
 void test('what cannot be applied makes the plan a refused one, and nothing to do is said', () => {
-  const refused: PlannedChange = { action: 'refused', kind: 'Service', name: 'a-x', restarts: [], refusal: 'it belongs to somebody else' };
+  const refused: PlannedChange = { action: 'refused', kind: 'Service', name: 'a-x', restarts: [], refusal: 'it has another owner' };
   const entry = planEntry(ABOUT, { changes: [refused], warnings: [] });
-  assert.deepEqual([entry.result, entry.changes?.[0]?.message], ['Refused', 'it belongs to somebody else']);
+  assert.deepEqual([entry.result, entry.changes?.[0]?.message], ['Refused', 'it has another owner']);
   assert.deepEqual(planEntry(ABOUT, { changes: [], warnings: [] }), { ...ABOUT, result: 'NoChanges', summary: 'nothing would change' });
 });
 
@@ -127,5 +127,5 @@ void test('the size is bounded, whatever is planned', () => {
   const problems = Array.from({ length: 100 }, (_, index) => ({ path: `spec.x[${index}]`, message: 'm'.repeat(2000) }));
   const invalid = invalidPlan(ABOUT, problems);
   assert.ok(JSON.stringify(invalid).length < 20_000);
-  assert.match(invalid.summary, /^the proposal is wrong: spec\.x\[0\]: m+\.\.\., and 99 more$/);
+  assert.match(invalid.summary, /^the proposed spec is invalid: spec\.x\[0\]: m+\.\.\., and 99 more$/);
 });

@@ -157,7 +157,7 @@ void test('a paused platform is planned too', async () => {
   await platform.until('Paused', 'True');
   const plan = await propose('spec:\n  workloads:\n    gateway:\n      replicas: 3\n');
   assert.match(changeOf(plan, 'Deployment a-gateway').diff ?? '', /^\+\s+replicas: 3$/m);
-  assert.match(plan.warnings?.join() ?? '', /spec\.paused is true: nothing of this happens/);
+  assert.match(plan.warnings?.join() ?? '', /spec\.paused is true: the operator makes none of these changes/);
   await platform.patch({ spec: { paused: false } });
 });
 

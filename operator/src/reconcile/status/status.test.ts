@@ -309,18 +309,18 @@ describe('consumer groups', () => {
 
 describe('rotation', () => {
   const steps: [string, BssPlatformStatus, Partial<Record<ConditionType, [status: string, reason: string, message?: string]>>][] = [
-    ['never asked for', ready, { Rotating: ['False', 'NeverAsked'], Ready: ['True', 'Running'] }],
+    ['never asked for', ready, { Rotating: ['False', 'NotRequested'], Ready: ['True', 'Running'] }],
     ['introducing', introducing, { Rotating: ['True', 'IntroducingNew'], Ready: ['False', 'Rotating'], Degraded: ['False', 'AsExpected'] }],
     [
       'replacing',
       replacing,
       {
-        Rotating: ['True', 'ReplacingPods', 'the former passwords are good until nothing uses them; waits for gateway'],
+        Rotating: ['True', 'ReplacingPods', 'pods still use the former passwords, which stay valid; waiting for gateway'],
         Ready: ['False', 'Rotating'],
       },
     ],
     ['locking', locking, { Rotating: ['True', 'LockingFormer'], Ready: ['False', 'Rotating'] }],
-    ['done', rotated, { Rotating: ['False', 'Rotated', 'request "one" is done'], Ready: ['True', 'Running'] }],
+    ['done', rotated, { Rotating: ['False', 'Rotated', 'rotation "one" is complete'], Ready: ['True', 'Running'] }],
     [
       'fell ill later',
       after(acted({ rotation: rotation(false, 'migrate'), components: [starting('migrate')] }), rotated),

@@ -31,7 +31,7 @@ const rows: { name: string; wanted?: WantedTopic[]; existing: ExistingTopic[]; p
   {
     name: 'too many partitions',
     existing: [{ ...there, partitions: 24 }],
-    plan: { differences: ['topic a has 24 partitions, and Kafka cannot take partitions away: write 24 instead of 12'] },
+    plan: { differences: ['topic a has 24 partitions, and Kafka cannot remove partitions: set partitions to 24 instead of 12'] },
     reason: 'they cannot shrink',
   },
   {
