@@ -93,7 +93,7 @@ void test('what cannot be applied makes the plan a refused one, and nothing to d
   const refused: PlannedChange = { action: 'refused', kind: 'Service', name: 'a-x', restarts: [], refusal: 'it has another owner' };
   const entry = planEntry(ABOUT, { changes: [refused], warnings: [] });
   assert.deepEqual([entry.result, entry.changes?.[0]?.message], ['Refused', 'it has another owner']);
-  assert.deepEqual(planEntry(ABOUT, { changes: [], warnings: [] }), { ...ABOUT, result: 'NoChanges', summary: 'nothing would change' });
+  assert.deepEqual(planEntry(ABOUT, { changes: [], warnings: [] }), { ...ABOUT, result: 'NoChanges', summary: 'no changes' });
 });
 
 void test('values of a Secret do not reach status', () => {

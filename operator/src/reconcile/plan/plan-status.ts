@@ -48,7 +48,7 @@ function resultOf(changes: PlannedChange[]): PlanEntry['result'] {
 }
 
 function summaryOf(changes: PlannedChange[]): string {
-  if (resultOf(changes) === 'NoChanges') return 'nothing would change';
+  if (resultOf(changes) === 'NoChanges') return 'no changes';
   const relabelled = changes.filter((change) => isRelabelled(change)).length;
   const label = relabelled > 0 ? ` (${relabelled} of them only in the label ${VERSION_LABEL})` : '';
   const restarted = changes.filter(({ restarts }) => restarts.length > 0).map(({ kind, name }) => `${kind} ${name}`);

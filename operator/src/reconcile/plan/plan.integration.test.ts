@@ -149,7 +149,7 @@ void test('what was planned is what happens; then nothing is left to change', as
     const { plan: next } = await platform.status();
     return next?.result === 'NoChanges' && next;
   });
-  assert.deepEqual([settled.observedGeneration, settled.summary, settled.changes], [generation, 'nothing would change', undefined]);
+  assert.deepEqual([settled.observedGeneration, settled.summary, settled.changes], [generation, 'no changes', undefined]);
 });
 
 void test('a paused platform is planned too', async () => {
