@@ -56,7 +56,7 @@ async function changed(changes: Record<string, unknown>, name = 'a'): Promise<st
 
 void test('plan prints no changes, then a change with its rollout, and writes nothing', async () => {
   const same = await bss('plan', '-f', await changed({}));
-  assert.deepEqual([same.code, same.output.trim()], [0, 'BssPlatform cli/a: nothing would change'], same.errors);
+  assert.deepEqual([same.code, same.output.trim()], [0, 'BssPlatform cli/a: no changes'], same.errors);
 
   const earlier = await platform.get();
   const file = await changed({ version: '0.2.0', redis: { enabled: false }, workloads: { gateway: { replicas: 2 } } });
@@ -124,7 +124,7 @@ void test('doctor finds problems and names remedies', async () => {
   const { code, output } = await bss('doctor', 'a', '-n', 'cli');
   assert.equal(code, 1);
   assert.match(output, /✗ Secret mine is missing\n\s+create it with the keys password/);
-  assert.match(output, /✗ volume claims wait: .*\n\s+the cluster has no default StorageClass/);
+  assert.match(output, /✗ volume claims are not bound: .*\n\s+the cluster has no default StorageClass/);
   assert.match(output, /✓ the operator bss-operator-local_\w+ holds the lease/);
   assert.match((await bss('doctor', 'nobody', '-n', 'cli')).output, /✗ BssPlatform cli\/nobody not found/);
 });

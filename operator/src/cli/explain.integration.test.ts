@@ -88,7 +88,7 @@ void test('prints the decisions of the only platform in the namespace', async ()
   const { code, output, errors } = await explain(cluster.api.kubeconfigPath, '-n', 'explain');
   assert.equal(code, 0, errors);
   assert.match(output, /^explain\/a interest-batch {2}scales a-interest: maxDelay 30 s, 1 to 4 replicas, window 15 s$/m);
-  assert.match(output, /^\d+ decisions since the operator's start at \S+Z \(older ones are gone\)$/m);
+  assert.match(output, /^\d+ decisions since the operator's start at \S+Z \(earlier decisions are not kept\)$/m);
   assert.match(output, /^\d\d:\d\d:\d\d +\S+ .* (Steady|HeldRebalance|Starting|LagUnknown)/m);
 });
 

@@ -328,7 +328,7 @@ for (const row of rows) {
   });
 }
 
-void test('several objects are judged as one', () => {
+void test('combines the health of several objects', () => {
   const well = { healthy: true, failing: false, ready: 1, desired: 1, message: '' };
   const ill = { healthy: false, failing: true, ready: 0, desired: 2, message: 'broken' };
   assert.deepEqual(combine([well, ill]), { healthy: false, failing: true, ready: 1, desired: 3, message: 'broken' });
