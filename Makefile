@@ -101,7 +101,7 @@ settled: $(DEPS) ## five minutes of a settled platform: no write, hardly a pass
 	@SETTLED_SECONDS=300 exec $(NODE) --test operator/src/reconcile/settled.integration.test.ts
 
 .PHONY: faults
-faults: $(DEPS) ## strike the operator with every fault, and write down how soon all was well: docs/results/faults.md
+faults: $(DEPS) ## run the tests that inject faults into the operator, and write their recovery times to docs/results/faults.md
 	@exec $(NODE) test/faults.ts
 
 .PHONY: bench-cluster

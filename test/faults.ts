@@ -1,5 +1,5 @@
 /**
- * `node test/faults.ts [files]`: runs the tests that strike with a fault, and writes what they say about the time until all was well again to
+ * `node test/faults.ts [files]`: runs the tests that inject faults, and writes the recovery times that they report to
  * docs/results/faults.md. Without arguments: those of the operator; rows of files that were not run stay as they are.
  */
 import { readFile, writeFile } from 'node:fs/promises';
@@ -72,12 +72,12 @@ async function otherRows(files: string[]): Promise<string[]> {
 }
 
 function page(rows: string[]): string {
-  return `# Faults, and the time until all was well again
+  return `# Faults and recovery times
 
-Each line is what a test saw in its last run; a test that strikes several times has several times. Written by \`make faults\`, which runs the tests
+Each row is the result of the last run of a test; a test that injects a fault several times has several times. Written by \`make faults\`, which runs the tests
 of the operator again (\`node test/faults.ts <file>\` for others, such as \`test/e2e/platform.e2e.test.ts\`).
 
-| fault | recovered in | | test | file |
+| fault | recovery time | note | test | file |
 |---|--:|---|---|---|
 ${rows.join('\n')}
 `;

@@ -31,7 +31,7 @@ interface Suite {
 }
 
 const SUITES: Record<string, Suite> = {
-  check: { about: 'types, lint, format, generated files', run: runChecks },
+  check: { about: 'types, lint, import rules, unused code, format, generated files', run: runChecks },
   unit: { about: 'pure logic', run: () => runFiles(unitFiles(), availableParallelism()) },
   prepare: { about: 'programs, root file system and images (from the cache where it has them)', run: prepare },
   operator: { about: 'operator against a real API server', run: () => runFiles(integrationFiles('{operator,charts}'), 1) },
@@ -102,6 +102,7 @@ async function runChecks(): Promise<Counts> {
   for (const [name, command, ...args] of [
     ['types', 'tsc', '--noEmit', '-p', '.'],
     ['lint', 'oxlint', '--type-aware', '--deny-warnings'],
+    ['unused code', 'npm', 'run', '--silent', 'unused'],
     ['import rules', 'npm', 'run', '--silent', 'import-rules'],
     ['format', 'prettier', '--check', '--log-level', 'warn', '.'],
     ['generated files', 'node', 'operator/src/generate.ts', '--check'],

@@ -4,10 +4,10 @@ import { z } from 'zod';
 const schema = z.object({
   /** Identity in leader election and events. */
   POD_NAME: z.string().min(1).default('bss-operator-local'),
-  /** Where the Lease lives, and from where network policies let the operator in. */
+  /** Namespace of the Lease, and of the operator pods that network policies admit. */
   POD_NAMESPACE: z.string().min(1).default('bss-system'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
-  /** For /metrics, /livez and /readyz; 0 takes a free one. */
+  /** For /metrics, /livez and /readyz; 0 picks a free port. */
   METRICS_PORT: z.coerce.number().int().min(0).max(65535).default(8081),
 });
 
@@ -18,10 +18,10 @@ export interface OperatorConfig {
   metricsPort: number;
 }
 
-/** Exit code for a configuration that cannot work (EX_CONFIG of sysexits.h). */
+/** Exit code for an invalid configuration (EX_CONFIG of sysexits.h). */
 export const EXIT_CONFIG = 78;
 
-/** The configuration, or what is wrong with it: a line for each variable. Empty variables count as absent. */
+/** The configuration, or its problems: one line per variable. Empty variables count as unset. */
 export function readConfig(environment: NodeJS.ProcessEnv): { config: OperatorConfig } | { problems: string[] } {
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
   const result = schema.safeParse(given);

@@ -6,11 +6,11 @@ import { createLogger, loadKubeConfig, Shutdown } from './runtime/index.ts';
 
 const read = readConfig(process.env);
 if ('problems' in read) {
-  console.error(`The operator's environment is wrong:\n${read.problems.map((problem) => `  ${problem}`).join('\n')}`);
+  console.error(`The operator's environment variables are not valid:\n${read.problems.map((problem) => `  ${problem}`).join('\n')}`);
   process.exit(EXIT_CONFIG);
 }
 const logger = createLogger({ level: read.config.logLevel, name: 'bss-operator' });
-// Node's own way of warning is text among lines of JSON. kafkajs alone causes many, by timers that it sets into the past.
+// Node prints warnings as plain text between lines of JSON. kafkajs causes many of them with negative timeouts.
 process.removeAllListeners('warning');
 process.on('warning', ({ name, message }) => logger.debug({ name }, message));
 const shutdown = new Shutdown({ logger });
@@ -18,9 +18,9 @@ shutdown.listen();
 try {
   await runOperator(read.config, loadKubeConfig(), logger, shutdown);
 } catch (error) {
-  // The shutdown that was asked for while the operator was starting is no failure.
+  // A shutdown that was requested during startup is not a failure.
   if (!shutdown.started) {
-    logger.fatal({ error }, 'the operator cannot run');
-    await shutdown.begin('it cannot run', 1);
+    logger.fatal({ error }, 'the operator cannot start');
+    await shutdown.begin('the operator cannot start', 1);
   }
 }

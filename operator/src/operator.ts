@@ -1,4 +1,4 @@
-/** The operator, put together: everything between its configuration and its end. */
+/** Composition root of the operator. */
 import { randomBytes } from 'node:crypto';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { API_VERSION, FIELD_MANAGER, GROUP, KIND } from './api/index.ts';
@@ -26,23 +26,23 @@ import {
 import type { Logger, Shutdown } from './runtime/index.ts';
 
 const LEASE = 'bss-operator';
-/** A cache that has not filled by then never will. */
+/** Limit for the first lists of the caches. */
 const SYNC_TIMEOUT_MS = 120_000;
-/** How often the figures of consumer groups are compared with those in status. */
+/** Interval for comparing the figures of consumer groups with those in status. */
 const FIGURES_MS = 10_000;
-/** Platforms that are reconciled at the same time. */
+/** Platforms reconciled concurrently. */
 const WORKERS = 8;
 
 /**
- * Serves health and metrics, fills the caches, waits until this replica leads, and reconciles from then on. Resolves once it leads; what was
- * started is closed by `shutdown`.
+ * Serves health and metrics, syncs the caches, waits until this replica leads, and starts to reconcile. Resolves once it leads; `shutdown` stops
+ * what was started.
  */
 export async function runOperator(config: OperatorConfig, kubeConfig: KubeConfig, logger: Logger, shutdown: Shutdown): Promise<void> {
   const metrics = new Metrics({ processMetrics: true });
   const client = new KubeClient({ config: kubeConfig, metrics });
   const health = new HealthServer({ metrics, logger, port: config.metricsPort });
   let ready = false;
-  health.addReadiness('caches', () => (ready ? undefined : 'the caches are not filled yet'));
+  health.addReadiness('caches', () => (ready ? undefined : 'the caches have not synced'));
   health.addReadiness('shutdown', () => (shutdown.started ? 'shutting down' : undefined));
   const port = await health.start();
   shutdown.add('health server', () => health.stop());
@@ -61,9 +61,8 @@ export async function runOperator(config: OperatorConfig, kubeConfig: KubeConfig
   const elector = new LeaderElector({ client, metrics, logger, namespace: config.namespace, name: LEASE, identity });
   elector.start();
   shutdown.add('leader election', () => elector.stop());
-  elector.lost.addEventListener('abort', () => void shutdown.begin('leadership lost', 1));
+  elector.lost.addEventListener('abort', () => void shutdown.begin('lost the lease', 1));
   await elector.waitForLeadership();
-  logger.info({ identity }, 'leading');
   lead({ config, client: client.fenced(elector.fence), cache, queue, metrics, health, logger, shutdown });
 }
 
@@ -78,7 +77,7 @@ interface Leading {
   shutdown: Shutdown;
 }
 
-/** Everything that writes. */
+/** Starts everything that writes. */
 function lead({ config, client, cache, queue, metrics, health, logger, shutdown }: Leading): void {
   const clock = systemClock;
   const recorder = new EventRecorder({ client, component: `${GROUP}/operator`, instance: config.podName, metrics, logger });
@@ -93,7 +92,7 @@ function lead({ config, client, cache, queue, metrics, health, logger, shutdown 
     onEvent: (key, { type, reason, message }) => record(key, type, reason, message),
     log: (level, message, fields) => logger[level](fields, message),
   });
-  // /scaling/<namespace>/<platform>: what `bss explain-scaling` reads. Only the replica that leads has it.
+  // `bss explain-scaling` reads /scaling/<namespace>/<platform>. Only the leader has it.
   health.addPage('scaling', ([namespace = '', name = '']) => autoscaler.recording(keyOf({ namespace, name })));
   const platformMetrics = new PlatformMetrics(metrics, autoscaler, () => cache.platforms.store.keys());
   const topics = new TopicKeeper({
@@ -103,7 +102,7 @@ function lead({ config, client, cache, queue, metrics, health, logger, shutdown 
     onEvent: (key, message) => record(key, 'Normal', 'TopicsChanged', message),
   });
   const secrets = new SecretWatch({ client, metrics, logger, onChange: (key) => queue.add(key) });
-  shutdown.add('secrets of users', () => secrets.stop());
+  shutdown.add('Secret watch', () => secrets.stop());
   const reconciler = new Reconciler({
     cache,
     client,
@@ -128,8 +127,10 @@ function lead({ config, client, cache, queue, metrics, health, logger, shutdown 
   shutdown.add('controller', () => controller.stop());
 }
 
-/** A cluster without the definition is the most common mistake of an installation by hand: better one clear line than a watch that fails. */
+/** A missing CRD is the most common mistake of a manual installation: one clear message instead of a failing watch. */
 async function requireDefinition(client: KubeClient): Promise<void> {
   if (await client.serves({ apiVersion: API_VERSION, kind: KIND })) return;
-  throw new Error(`the cluster does not know ${KIND}: apply the CustomResourceDefinition (bss crd | kubectl apply -f -) and start again`);
+  throw new Error(
+    `the cluster does not serve ${API_VERSION} ${KIND}: install the CustomResourceDefinition (bss crd | kubectl apply --server-side -f -), then restart the operator`,
+  );
 }

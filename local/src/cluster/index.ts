@@ -81,11 +81,6 @@ export async function memory(name: string): Promise<{ system: number | undefined
   return { system, pods };
 }
 
-/** Path of the kubeconfig of a cluster of that name, running or not. */
-export function kubeconfigPath(name: string): string {
-  return clusterPaths(name).kubeconfig;
-}
-
 /** Environment in which kubectl, helm and any Kubernetes client find the cluster. */
 export function clusterEnvironment(name: string): NodeJS.ProcessEnv {
   const { kubeconfig, state } = clusterPaths(name);

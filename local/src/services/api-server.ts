@@ -6,20 +6,11 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { ensurePrograms } from '../build/programs.ts';
 import { serverFolder } from './folder.ts';
-import { freePorts, ServerProcess, type Service } from './process.ts';
+import { freePorts, ServerProcess } from './process.ts';
 import { sharedApiServer } from './shared.ts';
+import type { ApiServer } from './types.ts';
 
-/** What a test does to the API server; etcd keeps running. `stop` ends both and removes everything. */
-export interface ApiServer extends Omit<Service, 'start'> {
-  readonly url: string;
-  /** For a user in `system:masters`, by token. */
-  readonly kubeconfigPath: string;
-  readonly token: string;
-  /** JSON lines; empty unless asked for. */
-  readonly auditLogPath: string;
-  /** Starts it again after `kill`, with the same address and data. */
-  start(): Promise<void>;
-}
+export type { ApiServer };
 
 export interface ApiServerOptions {
   /**

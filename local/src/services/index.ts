@@ -10,16 +10,11 @@ import { copyTree, ensureFolder, ensureRootfs, NONROOT_UID, POSTGRES_UID } from 
 import { serverFolder } from './folder.ts';
 import { freePorts, insideCommand, ServerProcess, type Service, type ServerOptions } from './process.ts';
 import { leaseKafka } from './shared.ts';
+import type { KafkaService } from './types.ts';
 
 export { startApiServer, type ApiServer } from './api-server.ts';
 export type { Service } from './process.ts';
-
-export interface KafkaService extends Service {
-  /** One `host:port`. */
-  readonly brokers: string[];
-  /** Who may connect, by PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512; only with `kafkaSasl`. */
-  readonly sasl?: { readonly username: string; readonly password: string };
-}
+export type { KafkaService };
 
 export interface PostgresService extends Service {
   readonly host: string;

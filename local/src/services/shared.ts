@@ -8,8 +8,8 @@ import process from 'node:process';
 import { Kafka, logLevel } from 'kafkajs';
 import { Failure } from '../failure.ts';
 import { tryLock } from '../lock.ts';
-import type { ApiServer, KafkaService } from './index.ts';
 import type { Service } from './process.ts';
+import type { ApiServer, KafkaService } from './types.ts';
 
 export const SHARED_SERVERS = 'BSS_TEST_SERVERS';
 

@@ -7,7 +7,7 @@ export { statusSchema, type BssPlatformStatus } from './status.ts';
 export { databasePools, type DatabasePools } from './pools.ts';
 export { durationMs, quantityValue } from './rules.ts';
 export { INTEREST_DLQ_TOPIC, INTEREST_GROUP, INTEREST_TOPIC } from './topics.ts';
-export { API_VERSION, FIELD_MANAGER, FINALIZER, GROUP, KIND, PLURAL, PREFIX, ROTATE_ANNOTATION, VERSION } from './names.ts';
+export { API_VERSION, FIELD_MANAGER, FINALIZER, GROUP, KIND, PREFIX, ROTATE_ANNOTATION } from './names.ts';
 
 /** Metadata of an object as the API server sends it (times are text). */
 export interface ObjectMeta {

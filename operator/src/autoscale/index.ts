@@ -2,7 +2,7 @@ export { Autoscaler } from './autoscaler.ts';
 export type { AutoscalerDeps } from './autoscaler.ts';
 export { scaleClient } from './actuator.ts';
 export type { KubeRequest, KubeResponse } from './actuator.ts';
-export { DEFAULT_POLICY, SAMPLE_SECONDS, validatePolicy, withDefaults } from './policy.ts';
+export { validatePolicy, withDefaults } from './policy.ts';
 export { recordingSchema } from './recording.ts';
 export type { GroupRecording, Recording } from './recording.ts';
 export type { PolicyProblem, ScaleMode, ScalePolicy } from './policy.ts';

@@ -54,9 +54,9 @@ async function changed(changes: Record<string, unknown>, name = 'a'): Promise<st
   return path;
 }
 
-void test('plan: nothing, then a change with its restarts, and nothing is written by it', async () => {
+void test('plan prints no changes, then a change with its rollout, and writes nothing', async () => {
   const same = await bss('plan', '-f', await changed({}));
-  assert.deepEqual([same.code, same.output.trim()], [0, 'BssPlatform cli/a: nothing would change'], same.errors);
+  assert.deepEqual([same.code, same.output.trim()], [0, 'BssPlatform cli/a: no changes'], same.errors);
 
   const earlier = await platform.get();
   const file = await changed({ version: '0.2.0', redis: { enabled: false }, workloads: { gateway: { replicas: 2 } } });
@@ -76,7 +76,7 @@ void test('plan: nothing, then a change with its restarts, and nothing is writte
   assert.equal((await platform.get()).metadata.generation, earlier.metadata.generation);
 });
 
-void test('what is planned is what happens', async () => {
+void test('applying a change does what its plan printed', async () => {
   const { output } = await bss('plan', '-f', await changed({ workloads: { ledger: { logLevel: 'debug' } } }));
   assert.match(output, /Deployment a-ledger: EnvironmentChanged/);
   await platform.patch({ spec: { workloads: { ledger: { logLevel: 'debug' } } } });
@@ -85,7 +85,7 @@ void test('what is planned is what happens', async () => {
   assert.equal((await bss('plan', '-f', await changed({}))).code, 0);
 });
 
-void test('plan of a new platform, and of a wrong one', async () => {
+void test('plans a new platform and rejects an invalid one', async () => {
   const fresh = await bss('plan', '-f', await changed({}, 'fresh'));
   assert.equal(fresh.code, 2, fresh.errors);
   assert.match(fresh.output, /^\+ BssPlatform fresh$/m);
@@ -94,7 +94,7 @@ void test('plan of a new platform, and of a wrong one', async () => {
   assert.match(wrong.errors, /maxReplicas is below minReplicas/);
 });
 
-void test('status, once and followed', async () => {
+void test('prints status once and follows changes', async () => {
   const { output, code } = await bss('status', 'a', '-n', 'cli');
   assert.equal(code, 0);
   assert.match(output, /^cli\/a {2}Running {2}version 0\.1\.0\n├─ components\n/);
@@ -113,7 +113,7 @@ void test('status, once and followed', async () => {
   await platform.ready();
 });
 
-void test('doctor finds what is in the way, and says what to do', async () => {
+void test('doctor finds problems and names remedies', async () => {
   await platform.patch({
     spec: {
       redis: { enabled: true, external: { host: 'redis', passwordSecret: { name: 'mine', key: 'password' } } },
@@ -124,12 +124,12 @@ void test('doctor finds what is in the way, and says what to do', async () => {
   const { code, output } = await bss('doctor', 'a', '-n', 'cli');
   assert.equal(code, 1);
   assert.match(output, /✗ Secret mine is missing\n\s+create it with the keys password/);
-  assert.match(output, /✗ volume claims wait: .*\n\s+the cluster has no default StorageClass/);
-  assert.match(output, /✓ the operator bss-operator-local_\w+ leads/);
-  assert.match((await bss('doctor', 'nobody', '-n', 'cli')).output, /✗ there is no BssPlatform cli\/nobody/);
+  assert.match(output, /✗ volume claims are not bound: .*\n\s+the cluster has no default StorageClass/);
+  assert.match(output, /✓ the operator bss-operator-local_\w+ holds the lease/);
+  assert.match((await bss('doctor', 'nobody', '-n', 'cli')).output, /✗ BssPlatform cli\/nobody not found/);
 });
 
-void test('without a cluster one line says so', async () => {
+void test('prints one line when the cluster is unreachable', async () => {
   const path = join(folder, 'kubeconfig');
   await writeFile(
     path,

@@ -1,4 +1,4 @@
-/** `bss doctor`: looks for what stands between a platform and Ready, from the cluster down to the single pod. */
+/** `bss doctor`: checks why a platform is not Ready, from the cluster down to the pods. */
 import { API_VERSION, KIND, parseSpec, specSchema, type BssPlatformSpec } from '../api/index.ts';
 import { credentialsName, kafkaAccess, secretUses, slotsOf } from '../platform/index.ts';
 import { conditionOf } from '../reconcile/status/conditions.ts';
@@ -8,21 +8,21 @@ import { readStatus } from '../reconcile/status/status.ts';
 import type { KubeClient, KubernetesObject } from '../runtime/index.ts';
 import { count, type Paint } from './output.ts';
 
-/** One thing that was looked at. */
+/** Result of one check. */
 export interface Finding {
   ok: boolean;
-  /** It is not ok only because something else is not. */
+  /** Not ok only because an earlier component is not. */
   waits?: boolean;
   what: string;
-  /** What to do; only when it is not ok. */
+  /** What to do; set only when not ok. */
   remedy?: string;
 }
 
 const LEASE = 'bss-operator';
-/** A leader renews its Lease every few seconds. */
+/** A leader renews its Lease every two seconds. */
 const LEASE_AGE_MS = 30_000;
 
-/** Everything about one platform, or, without a name, about the installation alone. @param now epoch milliseconds */
+/** Checks one platform, or, without a name, only the installation. @param now epoch milliseconds */
 export async function examine(
   client: KubeClient,
   scope: { namespace: string; name?: string },
@@ -33,7 +33,7 @@ export async function examine(
   if (scope.name === undefined || !installation[0]?.ok) return installation;
   const platform = await client.find<PlatformObject>({ apiVersion: API_VERSION, kind: KIND, name: scope.name, namespace: scope.namespace });
   if (platform === undefined)
-    return [...installation, bad(`there is no ${KIND} ${scope.namespace}/${scope.name}`, 'apply one, or name the right namespace with -n')];
+    return [...installation, bad(`${KIND} ${scope.namespace}/${scope.name} not found`, 'apply it, or set its namespace with -n')];
   return [...installation, ...(await examinePlatform(client, platform))];
 }
 
@@ -43,11 +43,11 @@ export function describeFindings(findings: Finding[], paint: Paint): string {
     ...(finding.remedy === undefined ? [] : [`    ${paint('cyan', finding.remedy)}`]),
   ]);
   const wrong = findings.filter(({ ok, waits }) => !ok && !waits).length;
-  const verdict = isWell(findings) ? paint('green', 'Nothing stands in the way.') : paint('red', `${count(wrong, 'thing')} to look at.`);
+  const verdict = isHealthy(findings) ? paint('green', 'No problem found.') : paint('red', `${count(wrong, 'problem')} found.`);
   return [...lines, '', verdict].join('\n');
 }
 
-export function isWell(findings: Finding[]): boolean {
+export function isHealthy(findings: Finding[]): boolean {
   return findings.every(({ ok }) => ok);
 }
 
@@ -81,9 +81,9 @@ async function definition(client: KubeClient): Promise<Finding[]> {
   if (missing.length > 0)
     return [
       good('the CustomResourceDefinition is installed'),
-      bad(`it is older than this program: it does not know ${missing.join(', ')}`, install),
+      bad(`the CustomResourceDefinition is older than this program: it lacks ${missing.join(', ')}`, install),
     ];
-  return [good('the CustomResourceDefinition is installed and knows every field')];
+  return [good('the CustomResourceDefinition is installed and has every field')];
 }
 
 interface Lease extends KubernetesObject {
@@ -96,18 +96,18 @@ async function operator(client: KubeClient, namespace: string, now: number): Pro
   const logs = `kubectl -n ${namespace} get pods -l app.kubernetes.io/name=bss-operator; kubectl -n ${namespace} logs -l app.kubernetes.io/name=bss-operator`;
   if (lease === undefined)
     return bad(
-      `no operator has ever run in namespace ${namespace}`,
-      `helm install it, or name its namespace with --operator-namespace; ${logs}`,
+      `no operator found in namespace ${namespace}: the Lease ${LEASE} does not exist`,
+      `install it with Helm, or set its namespace with --operator-namespace; ${logs}`,
     );
   const age = now - Date.parse(renewTime ?? '');
   if (holderIdentity === '' || !(age < LEASE_AGE_MS))
-    return bad(`no operator leads: the Lease ${namespace}/${LEASE} was renewed last at ${renewTime ?? 'no time'}`, logs);
-  return good(`the operator ${holderIdentity} leads`);
+    return bad(`no operator holds the Lease ${namespace}/${LEASE}: last renewed ${renewTime ?? 'never'}`, logs);
+  return good(`the operator ${holderIdentity} holds the lease`);
 }
 
 async function examinePlatform(client: KubeClient, platform: PlatformObject): Promise<Finding[]> {
   const parsed = parseSpec(platform.spec);
-  if (!parsed.ok) return parsed.problems.map(({ path, message }) => bad(`${path} is wrong`, message));
+  if (!parsed.ok) return parsed.problems.map(({ path, message }) => bad(`${path} is not valid`, message));
   return [
     good('the spec is valid'),
     ...state(platform),
@@ -122,19 +122,20 @@ function state(platform: PlatformObject): Finding[] {
   const status = readStatus(platform.status);
   const { generation = 0 } = platform.metadata;
   const ready = conditionOf(status, 'Ready');
-  if (ready === undefined) return [bad('the operator has not looked at it yet', 'wait a moment; if this stays, read its log')];
-  const paused = conditionOf(status, 'Paused')?.status === 'True' ? [bad('it is paused', 'set spec.paused to false')] : [];
-  const asleep =
-    ready.reason === 'Hibernated' || ready.reason === 'Hibernating' ? [bad('it hibernates', 'set spec.hibernate to false')] : [];
+  if (ready === undefined)
+    return [bad('the operator has not reconciled it yet', 'wait a moment; if this persists, read the log of the operator')];
+  const paused = conditionOf(status, 'Paused')?.status === 'True' ? [bad('the platform is paused', 'set spec.paused to false')] : [];
+  const hibernating =
+    ready.reason === 'Hibernated' || ready.reason === 'Hibernating' ? [bad('the platform hibernates', 'set spec.hibernate to false')] : [];
   const behind =
     paused.length === 0 && (status?.observedGeneration ?? 0) < generation
-      ? [bad('the operator has not acted on the newest change yet', 'wait a moment; if this stays, read its log')]
+      ? [bad('the operator has not applied the newest generation yet', 'wait a moment; if this persists, read the log of the operator')]
       : [];
   const alarms = (['Degraded', 'LagUnknown', 'ScalingLimited', 'TopicsDiffer'] as const).flatMap((type) => {
     const condition = conditionOf(status, type);
     return condition?.status === 'True' ? [bad(`${type}: ${condition.reason}`, condition.message)] : [];
   });
-  return [...paused, ...asleep, ...behind, ...alarms];
+  return [...paused, ...hibernating, ...behind, ...alarms];
 }
 
 async function secrets(client: KubeClient, platform: PlatformObject, spec: BssPlatformSpec): Promise<Finding[]> {
@@ -156,17 +157,17 @@ async function secrets(client: KubeClient, platform: PlatformObject, spec: BssPl
         return [
           bad(
             `Secret ${use.name} is missing`,
-            generated ? 'the operator makes it: read its log' : `create it with the keys ${use.keys.join(', ')}`,
+            generated ? 'the operator creates it: read the log of the operator' : `create it with the keys ${use.keys.join(', ')}`,
           ),
         ];
       const missing = use.keys.filter((key) => !Object.keys(secret['data'] ?? {}).includes(key));
       return missing.length > 0
-        ? [bad(`Secret ${use.name} has no key ${missing.join(', ')}`, 'add what is missing, or name another key in the spec')]
+        ? [bad(`Secret ${use.name} has no key ${missing.join(', ')}`, 'add the key, or set another key in the spec')]
         : [];
     }),
   );
   const wrong = new Map(findings.flat().map((finding) => [finding.what, finding]));
-  return wrong.size > 0 ? [...wrong.values()] : [good('every Secret that it uses is there')];
+  return wrong.size > 0 ? [...wrong.values()] : [good('every Secret that the platform uses exists')];
 }
 
 async function volumes(client: KubeClient, { metadata: { name, namespace } }: PlatformObject): Promise<Finding[]> {
@@ -179,16 +180,19 @@ async function volumes(client: KubeClient, { metadata: { name, namespace } }: Pl
   const classless = waiting.some((claim) => (claim['spec'] as { storageClassName?: string } | undefined)?.storageClassName === undefined);
   const remedy =
     classless && !classes.items.some((one) => isDefault(one))
-      ? 'the cluster has no default StorageClass: make one the default, or set storage.storageClass in the spec'
+      ? 'the cluster has no default StorageClass: mark one as the default, or set storage.storageClass in the spec'
       : `kubectl -n ${namespace} describe pvc ${waiting[0]?.metadata.name}`;
-  return [bad(`volume claims wait: ${waiting.map(({ metadata }) => metadata.name).join(', ')}`, remedy)];
+  return [bad(`volume claims are not bound: ${waiting.map(({ metadata }) => metadata.name).join(', ')}`, remedy)];
 }
 
 async function keda(client: KubeClient, { workloads: { interest } }: BssPlatformSpec): Promise<Finding[]> {
   if (!interest.enabled || interest.autoscaling.mode !== 'keda') return [];
   if (await client.serves({ apiVersion: 'keda.sh/v1alpha1', kind: 'ScaledObject' })) return [good('KEDA is installed')];
   return [
-    bad('autoscaling.mode is keda, and KEDA is not installed', 'install KEDA, or set spec.workloads.interest.autoscaling.mode to builtin'),
+    bad(
+      'spec.workloads.interest.autoscaling.mode is keda, but KEDA is not installed',
+      'install KEDA, or set spec.workloads.interest.autoscaling.mode to builtin',
+    ),
   ];
 }
 
@@ -196,11 +200,11 @@ function components(platform: PlatformObject): Finding[] {
   const { namespace, name } = platform.metadata;
   const list = readStatus(platform.status)?.components ?? [];
   const waiting = list.filter(({ ready, desired, message = '' }) => ready < desired && message.startsWith('waits for'));
-  const looked = list.filter((component) => !waiting.includes(component));
-  const findings = looked.map(({ name: component, kind, ready, desired, message = '' }) => {
+  const checked = list.filter((component) => !waiting.includes(component));
+  const findings = checked.map(({ name: component, kind, ready, desired, message = '' }) => {
     if (ready >= desired) return good(`${component} ${ready}/${desired}`);
     const pods = `kubectl -n ${namespace} describe pods -l app.kubernetes.io/instance=${name},app.kubernetes.io/name=${component}`;
-    const brokers = `are the brokers up, and may the operator reach them? kubectl -n ${namespace} describe bss ${name}`;
+    const brokers = `check that the brokers run and that network policies admit the operator: kubectl -n ${namespace} describe bss ${name}`;
     return bad(`${component} ${ready}/${desired}: ${message}`, kind === 'KafkaTopics' ? brokers : pods);
   });
   return [

@@ -4,50 +4,50 @@ import { durationMs } from '../api/index.ts';
 import type { ScalePolicy } from '../autoscale/index.ts';
 import { UsageError } from './usage.ts';
 
-export const EXPLAIN_USAGE = `bss explain-scaling [NAME] — why a consumer group has the replicas that it has, and what another policy would have done
+export const EXPLAIN_USAGE = `bss explain-scaling [NAME] — why a consumer group has its number of replicas, and what another policy would have done
 
   bss explain-scaling [NAME] [-n NAMESPACE] [--group GROUP] [--last N]
-                                      the last decisions as a table
+                                      prints the last decisions as a table
   bss explain-scaling [NAME] --max-delay 60s --min 2
-                                      replays the recorded hour with this changed: recorded arrivals, modelled pods
+                                      replays the recorded hour with these changes: recorded arrivals, modelled pods
   bss explain-scaling [NAME] --policy FILE
-                                      the same with the fields of spec...autoscaling in FILE
+                                      replays it with the fields of spec...autoscaling in FILE
   bss explain-scaling --file recorded.json [...]
-                                      from a recording, without a cluster
+                                      reads a recording; needs no cluster
 
-      --group GROUP          where a platform has several; default: interest-batch, or the only one
+      --group GROUP          consumer group; default: interest-batch, or the only one
       --last N               rows of the table; default: 20
-      --record FILE          writes the recording, as JSON; - is standard output
-      --file FILE            reads a recording in place of asking the operator
-      --json                 the result as JSON
+      --record FILE          writes the recording as JSON; - is standard output
+      --file FILE            reads a recording instead of requesting it from the operator
+      --json                 prints the result as JSON
 
-  Policy of the replay; what is not given stays as it was:
+  Policy of the replay; other fields keep their recorded values:
       --policy FILE          YAML: the fields of spec.workloads.interest.autoscaling, or a whole BssPlatform
       --max-delay 60s, --min N, --max N, --lag-per-replica N, --window 30s
       --mode builtin|keda|fixed
 
-  -n, --namespace NAMESPACE  of the platform; default: that of the kubeconfig's context, else default
+  -n, --namespace NAMESPACE  of the platform; default: the namespace of the kubeconfig's context, else default
       --context CONTEXT      of the kubeconfig
-      --operator-namespace NAMESPACE  where the operator runs; default: bss-system
+      --operator-namespace NAMESPACE  namespace of the operator; default: bss-system
       --no-color
   -h, --help
 `;
 
 export interface ExplainArguments {
-  /** Of a platform; unset: the only one of the namespace. */
+  /** Name of the platform; unset: the only one of the namespace. */
   name?: string;
   namespace?: string;
   context?: string;
   operatorNamespace: string;
   group?: string;
   last: number;
-  /** Read this recording. */
+  /** Recording to read. */
   file?: string;
-  /** Write the recording there. */
+  /** File to write the recording to. */
   record?: string;
   json: boolean;
   policyFile?: string;
-  /** What the replay changes of the policy; empty: no change by flags. */
+  /** Policy fields set by flags. */
   changes: Partial<ScalePolicy>;
   color: boolean;
 }
@@ -72,13 +72,14 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
-/** @param argv what follows `explain-scaling` @returns undefined when help was asked for @throws UsageError */
+/** @param argv what follows `explain-scaling` @returns undefined for --help @throws UsageError */
 export function parseExplainArguments(argv: string[]): ExplainArguments | undefined {
   const { values, positionals } = parse(argv);
   if (values.help) return undefined;
   const [name, extra] = positionals;
-  if (extra !== undefined) throw new UsageError(`"${extra}" is one argument too many`);
-  if (values.file !== undefined && name !== undefined) throw new UsageError('a recording is of one platform: leave the name or --file out');
+  if (extra !== undefined) throw new UsageError(`unexpected argument "${extra}"`);
+  if (values.file !== undefined && name !== undefined)
+    throw new UsageError('NAME and --file exclude each other: a recording is of one platform');
   return {
     ...(name === undefined ? {} : { name }),
     ...(values.namespace === undefined ? {} : { namespace: values.namespace }),
@@ -120,11 +121,11 @@ function changesOf(values: Values): Partial<ScalePolicy> {
 
 function modeOf(text: string): ScalePolicy['mode'] {
   if (text === 'builtin' || text === 'keda' || text === 'fixed') return text;
-  throw new UsageError(`--mode is builtin, keda or fixed, not "${text}"`);
+  throw new UsageError(`--mode "${text}" is not valid: use builtin, keda or fixed`);
 }
 
 function whole(option: string, text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`--${option} takes a whole number, not "${text}"`);
+  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`--${option} "${text}" is not valid: use a whole number`);
   return Number(text);
 }
 
@@ -132,6 +133,6 @@ function seconds(option: string, text: string): number {
   try {
     return durationMs(text) / 1000;
   } catch {
-    throw new UsageError(`--${option} takes a duration such as 30s or 5m, not "${text}"`);
+    throw new UsageError(`--${option} "${text}" is not valid: use a duration such as 30s or 5m`);
   }
 }

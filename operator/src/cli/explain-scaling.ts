@@ -1,4 +1,4 @@
-/** `bss explain-scaling`: the last decisions of a group, and the recorded hour under another policy. */
+/** `bss explain-scaling`: the last decisions of a group, and a replay of the recorded hour under another policy. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { parse } from 'yaml';
 import { z } from 'zod';
@@ -15,10 +15,10 @@ import type { Paint } from './output.ts';
 import { UsageError } from './usage.ts';
 
 const LEASE = 'bss-operator';
-/** The container's port of that name; in the chart it is this one. */
+/** The container port of the metrics server; the number is the default of the chart. */
 const PORT = { name: 'metrics', number: 8081 };
 
-/** Prints what was asked for, and writes the recording where it was. @throws UsageError, KubeError */
+/** Prints the decisions or the replay; writes the recording with --record. @throws UsageError, KubeError */
 export async function explainScaling(
   given: ExplainArguments,
   connect: () => { client: KubeClient; namespace: string },
@@ -57,39 +57,39 @@ function checked(text: string, source: string): Recording {
   try {
     value = JSON.parse(text);
   } catch {
-    return fail(`${source} is no JSON`);
+    return fail(`${source} is not valid JSON`);
   }
   const { success, data, error } = recordingSchema.safeParse(value);
   if (success) return data;
   const { version } = z.object({ version: z.unknown() }).catch({ version: undefined }).parse(value);
   if (typeof version === 'number' && version > 1)
-    fail(`${source} is a recording of version ${version}: this program is older than the operator`);
-  return fail(`${source} is no recording of decisions: ${z.prettifyError(error)}`);
+    fail(`${source} is a recording of version ${version}, newer than this program: use the bss of the operator's version`);
+  return fail(`${source} is not a valid recording: ${z.prettifyError(error)}`);
 }
 
-/** @throws UsageError naming the groups there are */
+/** @throws UsageError with the names of the recorded groups */
 export function chooseGroup({ groups, platform }: Recording, name: string | undefined): GroupRecording {
   const names = groups.map(({ group }) => group).join(', ');
-  if (groups.length === 0) fail(`no group of ${platform} is looked after: it hibernates, is not ready yet, or has no consumers`);
+  if (groups.length === 0) fail(`no consumer group of ${platform} is scaled: it hibernates, is not ready yet, or has no consumers`);
   const only = groups.length === 1 ? groups[0] : groups.find(({ group }) => group === INTEREST_GROUP);
   const found = name === undefined ? only : groups.find(({ group }) => group === name);
-  return found ?? fail(`${name === undefined ? 'choose one' : `there is no group ${name}`}: --group ${names}`);
+  return found ?? fail(`${name === undefined ? 'choose a group' : `group ${name} not found`}: --group ${names}`);
 }
 
-/** The policy to replay with; undefined when none was asked for. @throws UsageError when it cannot work */
+/** The policy to replay with; undefined when none was given. @throws UsageError when it is invalid */
 export async function replayPolicy({ policyFile, changes }: ExplainArguments, recorded: ScalePolicy): Promise<ScalePolicy | undefined> {
   if (policyFile === undefined && Object.keys(changes).length === 0) return undefined;
   const base = policyFile === undefined ? recorded : policyIn(parsedYaml(await read(policyFile), policyFile), policyFile);
   const policy = { ...base, ...changes };
   const [problem] = validatePolicy(policy);
-  return problem === undefined ? policy : fail(`the policy cannot work: ${problem.message}`);
+  return problem === undefined ? policy : fail(`the policy is not valid: ${problem.message}`);
 }
 
 function parsedYaml(text: string, path: string): unknown {
   try {
     return parse(text);
   } catch (error) {
-    return fail(`${path} is no YAML: ${error instanceof Error ? error.message : String(error)}`);
+    return fail(`${path} is not valid YAML: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 
@@ -99,7 +99,7 @@ function policyIn(content: unknown, path: string): ScalePolicy {
   const spec = resource.success ? resource.data.spec : { workloads: { interest: { autoscaling: content } } };
   const parsed = parseSpec(spec);
   if (parsed.ok) return scalePolicy(parsed.spec.workloads.interest.autoscaling);
-  return fail(`${path} is wrong:\n${parsed.problems.map((problem) => `  ${problem.path}: ${problem.message}`).join('\n')}`);
+  return fail(`${path} is not valid:\n${parsed.problems.map((problem) => `  ${problem.path}: ${problem.message}`).join('\n')}`);
 }
 
 function replayed(group: GroupRecording, policy: ScalePolicy): Replay {
@@ -119,24 +119,24 @@ interface Pod extends KubernetesObject {
   spec?: { containers?: { ports?: { name?: string; containerPort: number }[] }[] };
 }
 
-/** From the replica that leads, through the API server: only it has the decisions, and its port is not reachable from outside the cluster. */
+/** Reads the recording from the leader through the API server: only the leader has it, and its port is not reachable from outside the cluster. */
 async function askOperator(given: ExplainArguments, { client, namespace }: { client: KubeClient; namespace: string }): Promise<Recording> {
   const place = given.operatorNamespace;
   const name = given.name ?? (await onlyPlatform(client, namespace));
   const lease = await client.find<Lease>({ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', name: LEASE, namespace: place });
   const holder = lease?.spec?.holderIdentity ?? '';
-  if (holder === '') fail(`no operator leads in namespace ${place}: try bss doctor, or --operator-namespace`);
-  // The identity is the pod's name and something that tells its restarts apart.
+  if (holder === '') fail(`no operator holds the lease in namespace ${place}: run bss doctor, or set --operator-namespace`);
+  // The identity is the pod's name and a suffix that differs after each restart.
   const podName = holder.slice(0, holder.lastIndexOf('_'));
   const pod = await client.find<Pod>({ apiVersion: 'v1', kind: 'Pod', name: podName, namespace: place });
-  if (pod === undefined) fail(`the operator that leads, ${podName}, is no pod of namespace ${place}: it does not run in this cluster`);
+  if (pod === undefined) fail(`the leader ${podName} is not a pod of namespace ${place}: it runs outside this cluster`);
   const path = `/api/v1/namespaces/${place}/pods/${podName}:${portOf(pod)}/proxy/scaling/${namespace}/${name}`;
   const { status, body } = await client.raw('GET', path);
-  if (status === 200) return checked(JSON.stringify(body), 'what the operator answered');
+  if (status === 200) return checked(JSON.stringify(body), 'the response of the operator');
   return refused(status, body, { place, podName, platform: `${namespace}/${name}` });
 }
 
-/** What a user who may not ask needs. */
+/** Names the Role that a user without permission needs. */
 function explained({ operatorNamespace }: ExplainArguments): (error: unknown) => never {
   return (error) => {
     if (error instanceof KubeError && error.reason === 'Forbidden') forbidden(error.message, operatorNamespace);
@@ -145,7 +145,7 @@ function explained({ operatorNamespace }: ExplainArguments): (error: unknown) =>
 }
 
 function forbidden(message: string, place: string): never {
-  fail(`${message}\n  Role bss-operator-explain-scaling in namespace ${place} allows to read the autoscaler's decisions`);
+  fail(`${message}\n  Role bss-operator-explain-scaling in namespace ${place} permits reading the autoscaler's decisions`);
 }
 
 function portOf({ spec }: Pod): number {
@@ -160,15 +160,17 @@ function refused(status: number, body: unknown, { place, podName, platform }: { 
     .parse(body);
   if (status === 403) forbidden(message, place);
   if (status === 404)
-    fail(`the operator looks after no groups of ${platform}: is it there and ready? An older operator does not answer at all`);
-  return fail(`the operator (pod ${place}/${podName}) did not answer: HTTP ${status} ${message}`.trimEnd());
+    fail(
+      `the operator scales no consumer groups of ${platform}: check that it exists and is ready; older operators do not serve decisions`,
+    );
+  return fail(`the operator (pod ${place}/${podName}) responded: HTTP ${status} ${message}`.trimEnd());
 }
 
 async function onlyPlatform(client: KubeClient, namespace: string): Promise<string> {
   const { items } = await client.list({ apiVersion: API_VERSION, kind: KIND }, { namespace });
   const [first, second] = items;
-  if (first === undefined) return fail(`there is no ${KIND} in ${namespace}`);
-  if (second !== undefined) return fail(`choose one: ${items.map(({ metadata }) => metadata.name).join(', ')}`);
+  if (first === undefined) return fail(`no ${KIND} found in ${namespace}`);
+  if (second !== undefined) return fail(`name one platform: ${items.map(({ metadata }) => metadata.name).join(', ')}`);
   return first.metadata.name;
 }
 

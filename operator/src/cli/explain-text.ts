@@ -1,16 +1,16 @@
-/** What `bss explain-scaling` prints: pure. Times are UTC. */
+/** Output of `bss explain-scaling`. Pure. Times are UTC. */
 import type { GroupRecording, ScalePolicy } from '../autoscale/index.ts';
 import { boundBy } from '../autoscale/bound.ts';
 import type { Replay, ReplayFigures, ReplayRow } from '../autoscale/simulator/replay.ts';
 import type { DecisionRecord } from '../autoscale/index.ts';
 import { columns, count, type Paint } from './output.ts';
 
-/** The recording holds no more than this; seconds. */
+/** Length of the recording in seconds. */
 const HOUR_SECONDS = 3600;
-/** Rows of a replay at most. */
+/** Maximum rows of a replay. */
 const REPLAY_ROWS = 24;
 
-/** Which group of which platform, since when it is watched, its policy, and the last decisions. @param since epoch milliseconds */
+/** The group, its policy, the start of the recording and the last decisions. @param since epoch milliseconds */
 export function describeDecisions(platform: string, since: number, recording: GroupRecording, last: number, paint: Paint): string {
   const { group, deployment, policy, decisions } = recording;
   const shown = decisions.slice(-last);
@@ -20,12 +20,12 @@ export function describeDecisions(platform: string, since: number, recording: Gr
   );
   return [
     `${paint('bold', `${platform} ${group}`)}  scales ${deployment}: ${policyText(policy)}`,
-    remembered(since, decisions),
+    recordedSince(since, decisions),
     ...(rows.length === 0 ? [] : ['', ...table, '', because(shown.at(-1), paint)]),
   ].join('\n');
 }
 
-const DECISION_HEAD = ['TIME (UTC)', 'LAG', 'DELAY', 'ARRIVE/S', 'DONE/S', 'ONE DOES/S', 'REPLICAS', 'REASON', 'BOUND BY'];
+const DECISION_HEAD = ['TIME (UTC)', 'LAG', 'DELAY', 'ARRIVALS/S', 'PROCESSED/S', 'PER REPLICA/S', 'REPLICAS', 'REASON', 'BOUND BY'];
 
 function decisionRow(decision: DecisionRecord, policy: ScalePolicy): string[] {
   const { at, usable, lag, delaySeconds, arrivalRate, throughput, ratePerReplica, from, to, reason } = decision;
@@ -48,16 +48,16 @@ function coloured(line: string, decision: DecisionRecord | undefined, paint: Pai
   return decision.from === decision.to ? line : paint('green', line);
 }
 
-/** Nothing is kept over a restart of the operator: say so where it shows. */
-function remembered(since: number, decisions: readonly DecisionRecord[]): string {
+/** The recording does not survive a restart of the operator. */
+function recordedSince(since: number, decisions: readonly DecisionRecord[]): string {
   const [first] = decisions;
   const start = `the operator's start at ${instant(since)}`;
   if (first === undefined) return `no decision since ${start}`;
   const full = first.at - since > (HOUR_SECONDS / 10) * 1000;
-  return `${count(decisions.length, 'decision')} since ${full ? `${instant(first.at)} (an hour is kept)` : `${start} (older ones are gone)`}`;
+  return `${count(decisions.length, 'decision')} since ${full ? `${instant(first.at)} (the recording keeps one hour)` : `${start} (earlier decisions are not kept)`}`;
 }
 
-/** The last decision in its own words. */
+/** The message of the last decision. */
 function because(last: DecisionRecord | undefined, paint: Paint): string {
   return last === undefined ? '' : `${paint('cyan', 'now')} ${last.message}`;
 }
@@ -84,12 +84,12 @@ export function describeReplay({ policy: recordedPolicy }: GroupRecording, resul
     ['replayed', ...figures(replayed)],
     ['replayed : modelled', ...ratios(replayed, modelled)],
   ]);
-  const table = columns([['TIME (UTC)', 'ARRIVE/S', 'LAG', 'REPLAYED', 'REPLICAS', 'REPLAYED'], ...thinned(rows).map(replayRow)]);
+  const table = columns([['TIME (UTC)', 'ARRIVALS/S', 'LAG', 'REPLAYED', 'REPLICAS', 'REPLAYED'], ...thinned(rows).map(replayRow)]);
   const dimmed = ([head = '', ...body]: string[]) => [paint('dim', head), ...body];
   return [
     `${paint('bold', 'replay')} of ${whole(seconds)} s under: ${policyText(policy)}`,
     `recorded under:          ${policyText(recordedPolicy)}`,
-    'The arrivals are those recorded, the pods are modelled: compare "replayed" with "modelled".',
+    'Arrivals are as recorded, pods are modelled: compare "replayed" with "modelled".',
     '',
     ...dimmed(summary),
     '',
@@ -107,7 +107,7 @@ function ratios(one: ReplayFigures, other: ReplayFigures): string[] {
   return [ratio(one.lagIntegral, other.lagIntegral), '', '', ratio(one.podSeconds, other.podSeconds), ''];
 }
 
-/** Rows at which replicas changed, and others in equal distances as far as there is room. */
+/** Rows where replicas changed, and evenly spaced others, up to REPLAY_ROWS. */
 function thinned(rows: readonly ReplayRow[]): ReplayRow[] {
   const every = Math.max(1, Math.ceil(rows.length / REPLAY_ROWS));
   const changed = (index: number) => {

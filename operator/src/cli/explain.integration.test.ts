@@ -84,15 +84,15 @@ function explain(kubeconfig: string, ...args: string[]): Promise<Answer> {
   });
 }
 
-void test('the decisions of a platform, found by its namespace', async () => {
+void test('prints the decisions of the only platform in the namespace', async () => {
   const { code, output, errors } = await explain(cluster.api.kubeconfigPath, '-n', 'explain');
   assert.equal(code, 0, errors);
   assert.match(output, /^explain\/a interest-batch {2}scales a-interest: maxDelay 30 s, 1 to 4 replicas, window 15 s$/m);
-  assert.match(output, /^\d+ decisions since the operator's start at \S+Z \(older ones are gone\)$/m);
+  assert.match(output, /^\d+ decisions since the operator's start at \S+Z \(earlier decisions are not kept\)$/m);
   assert.match(output, /^\d\d:\d\d:\d\d +\S+ .* (Steady|HeldRebalance|Starting|LagUnknown)/m);
 });
 
-void test('recorded to a file, the same decisions are there without a cluster', async () => {
+void test('reads the same decisions from a recording, without a cluster', async () => {
   const file = join(folder, 'recorded.json');
   assert.equal((await explain(cluster.api.kubeconfigPath, 'a', '-n', 'explain', '--record', file)).code, 0);
   const recording = recordingSchema.parse(JSON.parse(await readFile(file, 'utf8')));
@@ -105,7 +105,7 @@ void test('recorded to a file, the same decisions are there without a cluster', 
   assert.match(replayed.errors, /^bss: (the rate of one replica is not known yet|\d+ decisions are too few)/);
 });
 
-void test('a user needs a right of their own, and the Role that comes with the operator is enough', async () => {
+void test('requires a permission that the Role of the chart grants', async () => {
   const ask = () => explain(reader, 'a', '-n', 'explain');
   const refused = await ask();
   assert.equal(refused.code, 1);
@@ -120,13 +120,13 @@ void test('a user needs a right of their own, and the Role that comes with the o
   assert.match(allowed.output, /interest-batch/);
 });
 
-void test('what is not there is named', async () => {
+void test('names missing platforms and groups', async () => {
   const admin = cluster.api.kubeconfigPath;
-  assert.match((await explain(admin, 'nobody', '-n', 'explain')).errors, /looks after no groups of explain\/nobody/);
-  assert.match((await explain(admin, '-n', 'default')).errors, /there is no BssPlatform in default/);
-  assert.match((await explain(admin, 'a', '-n', 'explain', '--group', 'x')).errors, /there is no group x: --group interest-batch/);
+  assert.match((await explain(admin, 'nobody', '-n', 'explain')).errors, /scales no consumer groups of explain\/nobody/);
+  assert.match((await explain(admin, '-n', 'default')).errors, /no BssPlatform found in default/);
+  assert.match((await explain(admin, 'a', '-n', 'explain', '--group', 'x')).errors, /group x not found: --group interest-batch/);
   assert.match(
     (await explain(admin, 'a', '-n', 'explain', '--operator-namespace', 'default')).errors,
-    /no operator leads in namespace default/,
+    /no operator holds the lease in namespace default/,
   );
 });

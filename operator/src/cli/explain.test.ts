@@ -63,7 +63,7 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true }));
 
-void test('the table of decisions', async () => {
+void test('prints decisions as a table', async () => {
   const group = recorded('step');
   const jump = group.decisions.findIndex(({ from, to }) => to > from);
   await golden(
@@ -71,12 +71,12 @@ void test('the table of decisions', async () => {
     describeDecisions('bss/demo', START, { ...group, decisions: group.decisions.slice(0, jump + 8) }, 10, plain),
   );
   const text = describeDecisions('bss/demo', START - 7_200_000, { ...group, decisions: group.decisions.slice(-3) }, 2, plain);
-  assert.match(text, /3 decisions since 2026-01-02T08:\S+ \(an hour is kept\)/);
+  assert.match(text, /3 decisions since 2026-01-02T08:\S+ \(the recording keeps one hour\)/);
   assert.equal(text.split('\n').filter((line) => /^\d\d:/.test(line)).length, 2);
   assert.match(describeDecisions('bss/demo', START, { ...group, decisions: [] }, 5, plain), /no decision since the operator's start/);
 });
 
-void test('a lag that was not known shows as such, with what it meant', () => {
+void test('marks samples with unknown lag', () => {
   const group = recorded('broker outage');
   const blind = group.decisions.filter(({ usable }) => !usable);
   assert.ok(blind.length > 10);
@@ -84,7 +84,7 @@ void test('a lag that was not known shows as such, with what it meant', () => {
   assert.match(line, /\d\s+\?\s+\?\s+\?\s+\?\s+20\d\s+6\s+LagUnknown\s+unknown lag/);
 });
 
-void test('what bound a decision', () => {
+void test('names the limit that bounded a decision', () => {
   const bound = (change: Partial<DecisionRecord>, policy = POLICY) =>
     boundBy({ from: 4, to: 4, wanted: 0, reason: 'Steady', ...change }, policy);
   assert.equal(bound({}), undefined);
@@ -96,7 +96,7 @@ void test('what bound a decision', () => {
   assert.equal(bound({ reason: 'NotManaged' }, { ...POLICY, mode: 'fixed' }), 'mode fixed');
 });
 
-void test('a replay of the same policy comes out as it was recorded', () => {
+void test('replaying the recorded policy reproduces the recording', () => {
   for (const trace of ['step', 'ramp', 'slow database', 'broker outage']) {
     const group = recorded(trace);
     const { recorded: was, modelled, replayed } = replay(group, group.policy);
@@ -110,7 +110,7 @@ void test('a replay of the same policy comes out as it was recorded', () => {
   }
 });
 
-void test('another policy costs and gains what it should', async () => {
+void test('replaying another policy changes lag and pod-seconds', async () => {
   const group = recorded('ramp');
   const more = replay(group, { ...POLICY, minReplicas: 6 });
   assert.ok(more.replayed.podSeconds > 1.2 * more.modelled.podSeconds && more.replayed.lagIntegral < more.modelled.lagIntegral);
@@ -124,7 +124,7 @@ void test('another policy costs and gains what it should', async () => {
   await golden('explain-replay', describeReplay(group, more, plain));
 });
 
-void test('what cannot be replayed says why', () => {
+void test('reports why a recording cannot be replayed', () => {
   const group = recorded('step');
   const says = (change: Partial<GroupRecording>, message: RegExp, policy = POLICY) =>
     assert.throws(
@@ -136,13 +136,13 @@ void test('what cannot be replayed says why', () => {
   says({}, /give lagPerReplica/, { ...POLICY, mode: 'keda' });
 });
 
-void test('command lines', () => {
+void test('parses command lines', () => {
   const given = parseExplainArguments(['demo', '-n', 'bss', '--max-delay', '1m', '--min', '2', '--last', '5']);
   assert.deepEqual(given?.changes, { maxDelaySeconds: 60, minReplicas: 2, scaleToZero: false });
   assert.deepEqual([given?.name, given?.namespace, given?.last, given?.operatorNamespace], ['demo', 'bss', 5, 'bss-system']);
   assert.equal(parseExplainArguments(['--help']), undefined);
   for (const [argv, message] of [
-    [['a', 'b'], /"b" is one argument too many/],
+    [['a', 'b'], /unexpected argument "b"/],
     [['a', '--file', 'x'], /of one platform/],
     [['--max-delay', '30'], /a duration such as 30s/],
     [['--min', 'two'], /a whole number/],
@@ -156,7 +156,7 @@ void test('command lines', () => {
     );
 });
 
-void test('the policy of a replay: flags on the recorded one, a file, a whole resource', async () => {
+void test('takes the replay policy from flags, a file or a whole resource', async () => {
   const policyOf = async (...argv: string[]) => replayPolicy(parseExplainArguments(argv) ?? assert.fail(), POLICY);
   const file = async (content: string) => {
     const path = join(folder, 'policy.yaml');
@@ -174,7 +174,7 @@ void test('the policy of a replay: flags on the recorded one, a file, a whole re
   await assert.rejects(policyOf('--policy', await file('maxDelay: soon')), /write a whole number and one unit/);
 });
 
-void test('a recording goes to a file and is replayed from it, without a cluster', async () => {
+void test('writes a recording to a file and replays it, without a cluster', async () => {
   const path = join(folder, 'recorded.json');
   const recording = recordingOf(recorded('step'));
   await writeFile(path, JSON.stringify(recording));
@@ -191,18 +191,18 @@ void test('a recording goes to a file and is replayed from it, without a cluster
   const copy = join(folder, 'copy.json');
   await explain('--file', path, '--record', copy);
   assert.deepEqual(recordingSchema.parse(JSON.parse(await readFile(copy, 'utf8'))), recording);
-  await assert.rejects(explain('--file', path, '--group', 'other'), /there is no group other: --group interest-batch/);
+  await assert.rejects(explain('--file', path, '--group', 'other'), /group other not found: --group interest-batch/);
   await writeFile(copy, JSON.stringify({ ...recording, version: 2 }));
-  await assert.rejects(explain('--file', copy), /older than the operator/);
+  await assert.rejects(explain('--file', copy), /newer than this program/);
   await writeFile(copy, '{}');
-  await assert.rejects(explain('--file', copy), /is no recording of decisions/);
+  await assert.rejects(explain('--file', copy), /is not a valid recording/);
 });
 
-void test("the platform's own group is meant where none is named", () => {
+void test("defaults to the platform's own group", () => {
   const group = recorded('step');
   const other = { ...group, group: 'other' };
   assert.equal(chooseGroup(recordingOf(other, group), undefined).group, 'interest-batch');
   assert.equal(chooseGroup(recordingOf(other), undefined).group, 'other');
-  assert.throws(() => chooseGroup(recordingOf(other, { ...group, group: 'third' }), undefined), /choose one: --group other, third/);
-  assert.throws(() => chooseGroup(recordingOf(), undefined), /no group of bss\/demo is looked after/);
+  assert.throws(() => chooseGroup(recordingOf(other, { ...group, group: 'third' }), undefined), /choose a group: --group other, third/);
+  assert.throws(() => chooseGroup(recordingOf(), undefined), /no consumer group of bss\/demo is scaled/);
 });

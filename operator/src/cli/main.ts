@@ -1,10 +1,10 @@
 #!/usr/bin/env node
-/** `bss`, and as `kubectl-bss` the kubectl plugin. */
+/** `bss`; as `kubectl-bss` on the PATH, the kubectl plugin. */
 import process from 'node:process';
 import { stringify } from 'yaml';
 import { customResourceDefinition } from '../api/crd.ts';
 import { KubeClient, KubeError, loadKubeConfig, Metrics } from '../runtime/index.ts';
-import { describeFindings, examine, isWell } from './doctor.ts';
+import { describeFindings, examine, isHealthy } from './doctor.ts';
 import { EXPLAIN_USAGE, parseExplainArguments } from './explain-arguments.ts';
 import { explainScaling } from './explain-scaling.ts';
 import { painter, type Paint } from './output.ts';
@@ -15,7 +15,7 @@ import { readPlatforms } from './resource.ts';
 import { showStatus, watchStatus } from './status.ts';
 import { parseArguments, USAGE, UsageError, type Arguments } from './usage.ts';
 
-/** Nothing to do, or done; something is wrong; there are changes. */
+/** Success or no changes; an error or problem; changes planned. */
 const EXIT = { ok: 0, wrong: 1, changes: 2 } as const;
 
 try {
@@ -53,7 +53,7 @@ function paintFor(color: boolean): Paint {
   return painter(color && process.stdout.isTTY && process.env['NO_COLOR'] === undefined);
 }
 
-/** Its options are its own. */
+/** It has its own options. */
 async function runExplainScaling(argv: string[]): Promise<number> {
   const given = parseExplainArguments(argv);
   if (given === undefined) console.log(EXPLAIN_USAGE);
@@ -104,7 +104,7 @@ async function runDoctor(given: Arguments, paint: Paint): Promise<number> {
   const scope = { namespace, ...(given.name === undefined ? {} : { name: given.name }) };
   const findings = await examine(client, scope, given.operatorNamespace, Date.now());
   console.log(describeFindings(findings, paint));
-  return isWell(findings) ? EXIT.ok : EXIT.wrong;
+  return isHealthy(findings) ? EXIT.ok : EXIT.wrong;
 }
 
 /** @throws UsageError when no cluster is configured */

@@ -1,16 +1,16 @@
-/** Text for people: colours where they are wanted, tables. */
+/** Text output: colours and tables. */
 import { styleText } from 'node:util';
 
 export type Style = 'green' | 'red' | 'yellow' | 'dim' | 'bold' | 'cyan';
-/** Colours a text, or leaves it as it is. */
+/** Colours a text, or returns it unchanged. */
 export type Paint = (style: Style, text: string) => string;
 
-/** @param coloured whether the output goes to a terminal that shows colours */
+/** @param coloured whether the output is a terminal with colours */
 export function painter(coloured: boolean): Paint {
   return coloured ? (style, text) => styleText(style, text, { validateStream: false }) : (_style, text) => text;
 }
 
-/** Rows as columns of equal width, the last one ragged. */
+/** Pads all columns but the last to equal width. */
 export function columns(rows: string[][]): string[] {
   const widths = rows[0]?.map((_cell, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
   return rows.map((row) =>
@@ -21,7 +21,7 @@ export function columns(rows: string[][]): string[] {
   );
 }
 
-/** Plural by a plain s. */
+/** `1 pod`, `2 pods`. */
 export function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }

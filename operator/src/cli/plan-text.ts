@@ -1,11 +1,11 @@
-/** A plan as text: pure. */
+/** A plan as text. Pure. */
 import { countChanges, diffLines, isRelabelled, VERSION_LABEL, type PlannedChange } from '../reconcile/plan/planned.ts';
 import { count, type Paint } from './output.ts';
 
 export interface Plan {
   namespace: string;
   name: string;
-  /** The resource itself; undefined when its spec stays as it is. */
+  /** Change of the resource itself; undefined when its spec does not change. */
   spec?: PlannedChange;
   changes: PlannedChange[];
   warnings: string[];
@@ -21,12 +21,12 @@ export function hasChanges({ spec, changes }: Plan): boolean {
 /** Summary, then each change with its diff. */
 export function describePlan(plan: Plan, paint: Paint): string {
   const title = paint('bold', `BssPlatform ${plan.namespace}/${plan.name}`);
-  if (!hasChanges(plan)) return [`${title}: nothing would change`, ...warnings(plan, paint)].join('\n');
+  if (!hasChanges(plan)) return [`${title}: no changes`, ...warnings(plan, paint)].join('\n');
   const all = [...(plan.spec ? [plan.spec] : []), ...plan.changes];
-  const telling = all.filter((change) => !isRelabelled(change));
-  const relabelled = all.length - telling.length;
+  const relevant = all.filter((change) => !isRelabelled(change));
+  const relabelled = all.length - relevant.length;
   const rest = relabelled === 0 ? [] : [paint('yellow', `~ ${count(relabelled, 'more object')}: only the label ${VERSION_LABEL}`)];
-  const changes = telling.flatMap((change) => describeChange(change, paint));
+  const changes = relevant.flatMap((change) => describeChange(change, paint));
   return [title, ...changes, ...rest, '', `Plan: ${countChanges(plan.changes)}.`, ...restarts(plan, paint), ...warnings(plan, paint)].join(
     '\n',
   );
@@ -37,7 +37,7 @@ function describeChange(change: PlannedChange, paint: Paint): string[] {
   const notes = {
     keep: ' (kept with its data)',
     refused: `: ${refusal ?? ''}`,
-    replace: ' (cannot be changed in place: made anew)',
+    replace: ' (a field is immutable: the object is recreated)',
     create: '',
     change: '',
     delete: '',

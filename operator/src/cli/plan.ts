@@ -8,19 +8,19 @@ import type { Plan } from './plan-text.ts';
 import type { PlatformFile } from './resource.ts';
 import { UsageError } from './usage.ts';
 
-/** @throws UsageError when the API server or the operator would refuse the resource; KubeError when the cluster does not answer */
+/** @throws UsageError when the API server or the operator would refuse the resource; KubeError when the API server does not respond */
 export async function plan(client: KubeClient, file: PlatformFile, operatorNamespace: string): Promise<Plan> {
   const { name, namespace } = file;
   const live = await client.find<PlatformObject>({ apiVersion: API_VERSION, kind: KIND, name, namespace });
   const next = await dryRun(client, file, live);
   const parsed = parseSpec(next.spec);
   if (!parsed.ok)
-    throw new UsageError(`${name} is wrong:\n${parsed.problems.map(({ path, message }) => `  ${path}: ${message}`).join('\n')}`);
+    throw new UsageError(`${name} is not valid:\n${parsed.problems.map(({ path, message }) => `  ${path}: ${message}`).join('\n')}`);
   const planned = await planChanges(client, { live, next, spec: parsed.spec, operatorNamespace });
   return { namespace, name, ...specChange(live, next), ...planned };
 }
 
-/** The resource as the API server would store it, with defaults, after all its checks. */
+/** The resource as the API server would store it, after defaults and admission. */
 async function dryRun(client: KubeClient, file: PlatformFile, live: PlatformObject | undefined): Promise<PlatformObject> {
   const { name, namespace, labels, annotations, spec } = file;
   const metadata = { name, namespace, ...(labels ? { labels } : {}), ...(annotations ? { annotations } : {}) };

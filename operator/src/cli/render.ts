@@ -1,19 +1,21 @@
-/** `bss render`: every manifest of a platform, without a cluster. */
+/** `bss render`: prints every manifest of a platform; needs no cluster. */
 import { stringify } from 'yaml';
 import { parseSpec } from '../api/index.ts';
 import { buildPlatform, credentialsName, FIRST_SLOT } from '../platform/index.ts';
 import type { PlatformFile } from './resource.ts';
 import { UsageError } from './usage.ts';
 
-/** YAML documents in the order in which the operator applies them. @throws UsageError when the spec is wrong */
+/** YAML documents in the order in which the operator applies them. @throws UsageError when the spec is invalid */
 export function render(platform: PlatformFile, operatorNamespace: string): string {
   const parsed = parseSpec(platform.spec);
   if (!parsed.ok)
-    throw new UsageError(`${platform.name} is wrong:\n${parsed.problems.map(({ path, message }) => `  ${path}: ${message}`).join('\n')}`);
+    throw new UsageError(
+      `${platform.name} is not valid:\n${parsed.problems.map(({ path, message }) => `  ${path}: ${message}`).join('\n')}`,
+    );
   const { name, namespace } = platform;
   const components = buildPlatform({ name, namespace, spec: parsed.spec, operatorNamespace, secretHashes: {}, slots: FIRST_SLOT });
   const documents = components.flatMap(({ name: component, stage, manifests }) =>
     manifests.map((manifest) => `# ${stage}: ${component}\n${stringify(manifest, { lineWidth: 0 })}`),
   );
-  return `# The Secret ${credentialsName({ name, namespace })} with random passwords is made by the operator.\n${documents.map((text) => `---\n${text}`).join('')}`;
+  return `# The Secret ${credentialsName({ name, namespace })} with random passwords is created by the operator.\n${documents.map((text) => `---\n${text}`).join('')}`;
 }

@@ -6,10 +6,10 @@ import { parseAllDocuments } from 'yaml';
 import { API_VERSION, KIND } from '../api/index.ts';
 import { UsageError } from './usage.ts';
 
-/** A BssPlatform as a user wrote it. */
+/** A BssPlatform from a file. */
 export interface PlatformFile {
   name: string;
-  /** As in the file, or else the one given. */
+  /** Namespace of the file, else the default. */
   namespace: string;
   spec: unknown;
   labels?: Record<string, string>;
@@ -17,8 +17,8 @@ export interface PlatformFile {
 }
 
 /**
- * Every BssPlatform of a file (`-`: standard input); other objects in it are passed over.
- * @throws UsageError when there is none, or the file is no YAML
+ * Reads every BssPlatform of a file (`-`: standard input) and ignores other objects.
+ * @throws UsageError when there is none, or the file is not valid YAML
  */
 export async function readPlatforms(path: string, defaultNamespace: string): Promise<PlatformFile[]> {
   const content =
@@ -29,11 +29,11 @@ export async function readPlatforms(path: string, defaultNamespace: string): Pro
   const objects: unknown[] = [];
   for (const document of documents) {
     const error = document.errors[0];
-    if (error) fail(`${path} is no YAML: ${error.message}`);
+    if (error) fail(`${path} is not valid YAML: ${error.message}`);
     objects.push(document.toJS());
   }
   const platforms = objects.filter((object) => isPlatform(object)).map((object) => platformFile(object, defaultNamespace));
-  return platforms.length > 0 ? platforms : fail(`${path} has no ${KIND} of ${API_VERSION}`);
+  return platforms.length > 0 ? platforms : fail(`${path} contains no ${KIND} of ${API_VERSION}`);
 }
 
 interface RawPlatform {

@@ -1,4 +1,4 @@
-/** A platform as a tree that a person can read: pure. */
+/** A platform as a text tree. Pure. */
 import type { BssPlatformStatus } from '../api/index.ts';
 import { conditionOf } from '../reconcile/status/conditions.ts';
 import type { PlatformObject } from '../reconcile/ownership/ownership.ts';
@@ -12,8 +12,7 @@ interface Branch {
 
 export function describeStatus(platform: PlatformObject, paint: Paint): string {
   const status = readStatus(platform.status);
-  if (status?.conditions === undefined)
-    return `${title(platform, paint)}  ${paint('yellow', 'the operator has not looked at it yet: see bss doctor')}`;
+  if (status?.conditions === undefined) return `${title(platform, paint)}  ${paint('yellow', 'not reconciled yet: run bss doctor')}`;
   const branches = [
     components(status, paint),
     groups(status),
@@ -35,7 +34,7 @@ function title({ metadata: { namespace, name } }: PlatformObject, paint: Paint):
 function headline(platform: PlatformObject, status: BssPlatformStatus, paint: Paint): string {
   const ready = conditionOf(status, 'Ready');
   const { generation = 0 } = platform.metadata;
-  const behind = (ready?.observedGeneration ?? 0) < generation ? paint('yellow', '  (the newest change is not looked at yet)') : '';
+  const behind = (ready?.observedGeneration ?? 0) < generation ? paint('yellow', '  (the newest generation is not reconciled yet)') : '';
   const version = status.version === undefined ? '' : `  version ${status.version}`;
   const paused = conditionOf(status, 'Paused')?.status === 'True' ? paint('yellow', '  paused') : '';
   const state = ready?.status === 'True' ? paint('green', ready.reason) : paint('red', ready?.reason ?? 'Unknown');
@@ -62,9 +61,9 @@ function components({ components: list = [] }: BssPlatformStatus, paint: Paint):
   return { title: 'components', lines };
 }
 
-function mark(well: boolean, desired: number): string {
+function mark(healthy: boolean, desired: number): string {
   if (desired === 0) return '○';
-  return well ? '✓' : '✗';
+  return healthy ? '✓' : '✗';
 }
 
 function groups({ consumerGroups = [] }: BssPlatformStatus): Branch {
@@ -79,11 +78,11 @@ function groups({ consumerGroups = [] }: BssPlatformStatus): Branch {
   return { title: 'consumer groups', lines };
 }
 
-/** Conditions that say more than that all is well, each message once. */
+/** Conditions that differ from their normal status, each message once. */
 function notable(status: BssPlatformStatus, paint: Paint): Branch {
   const list = (status.conditions ?? []).filter(({ type, status: value }) => value !== (POSITIVE.has(type) ? 'True' : 'False'));
-  const told = list.filter(({ message }, index) => message === '' || list.findIndex((other) => other.message === message) === index);
-  const lines = told.map(({ type, status: value, reason, message }) => {
+  const shown = list.filter(({ message }, index) => message === '' || list.findIndex((other) => other.message === message) === index);
+  const lines = shown.map(({ type, status: value, reason, message }) => {
     const name = paint('yellow', `${type}=${value}`);
     return `${name} ${reason}${message === '' ? '' : `: ${message}`}`;
   });
@@ -96,7 +95,7 @@ function warnings({ warnings: list = [] }: BssPlatformStatus, paint: Paint): Bra
   return { title: 'warnings', lines: list.map((warning) => paint('yellow', warning)) };
 }
 
-/** What the annotation proposes: the whole of it stands in status. */
+/** Plan of the spec that the annotation proposes; status has all details. */
 function planned({ plan }: BssPlatformStatus, paint: Paint): Branch {
   const branch = (lines: string[]): Branch => ({ title: 'plan (proposed, not applied)', lines });
   if (plan === undefined) return branch([]);

@@ -1,4 +1,4 @@
-/** `bss status`: platforms as trees, once or for as long as somebody looks. */
+/** `bss status`: prints platforms as trees, once or after each change. */
 import process from 'node:process';
 import { API_VERSION, KIND } from '../api/index.ts';
 import type { PlatformObject } from '../reconcile/ownership/ownership.ts';
@@ -16,15 +16,15 @@ export interface StatusScope {
 
 const KIND_OF_PLATFORM = { apiVersion: API_VERSION, kind: KIND };
 
-/** @throws UsageError when there is no such platform */
+/** @throws UsageError when no platform matches */
 export async function showStatus(client: KubeClient, scope: StatusScope, paint: Paint): Promise<string> {
   const { items } = await client.list<PlatformObject>(KIND_OF_PLATFORM, selection(scope));
   if (items.length === 0)
-    throw new UsageError(`there is no ${KIND}${scope.name === undefined ? '' : ` ${scope.name}`} in ${scope.namespace ?? 'any namespace'}`);
+    throw new UsageError(`no ${KIND}${scope.name === undefined ? '' : ` ${scope.name}`} found in ${scope.namespace ?? 'any namespace'}`);
   return describeAll(items, paint);
 }
 
-/** Shows the platforms anew whenever one of them changes, until the signal is aborted. */
+/** Prints the platforms after each change, until the signal aborts. */
 export async function watchStatus(client: KubeClient, scope: StatusScope, paint: Paint, signal: AbortSignal): Promise<void> {
   const logger = createLogger({ level: 'error', name: 'bss' });
   const reflector = new Reflector<PlatformObject>({ client, kind: KIND_OF_PLATFORM, metrics: new Metrics(), logger, ...selection(scope) });
@@ -49,7 +49,7 @@ function describeAll(platforms: PlatformObject[], paint: Paint): string {
 
 const CLEAR = '\u001B[H\u001B[2J';
 
-/** On a terminal in place of what was there; elsewhere one after the other. */
+/** Clears a terminal first; otherwise appends. */
 function show(text: string): void {
   process.stdout.write(process.stdout.isTTY ? `${CLEAR}${text}\n` : `${text}\n\n`);
 }

@@ -1,32 +1,32 @@
-/** What the command line understands. */
+/** Arguments of the command line. */
 import { parseArgs } from 'node:util';
 
-/** The user must change something: shown without a stack. */
+/** An error that the user has to fix; printed without a stack. */
 export class UsageError extends Error {}
 
-export const USAGE = `bss — looks at and plans BssPlatform resources
+export const USAGE = `bss — plans, shows and checks BssPlatform resources
 
-  bss plan -f FILE [-n NAMESPACE]     what applying FILE would change, as a diff by dry run on the cluster, and what restarts and why;
-                                      exit code 0: nothing, 2: changes, 1: it cannot be applied
-  bss render -f FILE [-n NAMESPACE]   every manifest of the platform, without a cluster
+  bss plan -f FILE [-n NAMESPACE]     what applying FILE would change, as a diff from a server-side dry run, and which pods restart and why;
+                                      exit code 0: no changes, 2: changes, 1: cannot be applied
+  bss render -f FILE [-n NAMESPACE]   prints every manifest of the platform; needs no cluster
   bss status [NAME] [-n NAMESPACE] [-A] [--watch]
-                                      platforms as trees; --watch follows them
-  bss doctor [NAME] [-n NAMESPACE]    what stands between a platform and Ready, and what to do about it; exit code 1 when something does
+                                      prints platforms as trees; --watch follows changes
+  bss doctor [NAME] [-n NAMESPACE]    why a platform is not Ready, and what to do; exit code 1 when it finds a problem
   bss explain-scaling [NAME] [-n NAMESPACE]
-                                      why a consumer group has the replicas that it has, and what another policy would have done;
+                                      why a consumer group has its number of replicas, and what another policy would have done;
                                       bss explain-scaling --help
-  bss crd                             the CustomResourceDefinition
+  bss crd                             prints the CustomResourceDefinition
 
   -f, --filename FILE        a YAML file with BssPlatform resources; - reads standard input
-  -n, --namespace NAMESPACE  default: that of the kubeconfig's context, else default
+  -n, --namespace NAMESPACE  default: the namespace of the kubeconfig's context, else default
   -A, --all-namespaces
       --context CONTEXT      of the kubeconfig
-      --operator-namespace NAMESPACE  where the operator runs; default: bss-system
+      --operator-namespace NAMESPACE  namespace of the operator; default: bss-system
       --no-color
   -w, --watch
   -h, --help
 
-KUBECONFIG names the cluster. As kubectl-bss on the PATH it is the kubectl plugin \`kubectl bss\`.
+KUBECONFIG selects the cluster. Installed as kubectl-bss on the PATH, it is the kubectl plugin \`kubectl bss\`.
 `;
 
 export const COMMANDS = ['plan', 'render', 'status', 'doctor', 'crd'] as const;
@@ -34,7 +34,7 @@ export type Command = (typeof COMMANDS)[number];
 
 export interface Arguments {
   command: Command;
-  /** Of a platform. */
+  /** Name of a platform. */
   name?: string;
   filename?: string;
   namespace?: string;
@@ -45,7 +45,7 @@ export interface Arguments {
   color: boolean;
 }
 
-/** @returns undefined when help was asked for @throws UsageError */
+/** @returns undefined for --help @throws UsageError */
 export function parseArguments(argv: string[]): Arguments | undefined {
   const { values, positionals } = parse(argv);
   if (values.help || positionals[0] === 'help') return undefined;
@@ -53,7 +53,7 @@ export function parseArguments(argv: string[]): Arguments | undefined {
   if (command === undefined || !isCommand(command))
     throw new UsageError(`choose a command: ${[...COMMANDS, 'explain-scaling'].join(', ')}`);
   const unexpected = command === 'status' || command === 'doctor' ? rest[0] : name;
-  if (unexpected !== undefined) throw new UsageError(`"${unexpected}" is one argument too many`);
+  if (unexpected !== undefined) throw new UsageError(`unexpected argument "${unexpected}"`);
   if ((command === 'plan' || command === 'render') && values.filename === undefined) throw new UsageError(`${command} needs -f FILE`);
   const { filename, namespace, context } = values;
   return {

@@ -16,7 +16,7 @@ import { redisComponent } from './redis.ts';
 import type { Component, PlatformInput, SecretUse } from './types.ts';
 
 export { KEEP_ANNOTATION } from './component.ts';
-export { kafkaAccess, postgresAccess, redisAccess, type KafkaAccess, type PostgresAccess } from './connections.ts';
+export { kafkaAccess, type KafkaAccess, type PostgresAccess } from './connections.ts';
 export {
   beginRotation,
   completeCredentials,
@@ -32,7 +32,7 @@ export {
 export { endpoints, type Endpoint } from './endpoints.ts';
 export { HTTP_ROUTE } from './gateway.ts';
 export { hash } from './hash.ts';
-export { addressOf, credentialsName, labelsOf, nameOf, podLabelsOf, PORTS, selectorOf } from './names.ts';
+export { credentialsName, labelsOf, nameOf } from './names.ts';
 export { HASH_ANNOTATION, TEMPLATE_ANNOTATION } from './pods.ts';
 export {
   STAGES,

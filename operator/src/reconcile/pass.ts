@@ -1,4 +1,4 @@
-/** What one pass carries along: who is reconciled, and by what means. */
+/** Context of one pass: the platform, and the clients that act on it. */
 import type { Applier, KubeClient, Logger } from '../runtime/index.ts';
 import type { Cache } from './watch/cache.ts';
 import type { DriftGuard } from './apply/drift-guard.ts';
@@ -14,7 +14,7 @@ export interface Pass {
   client: KubeClient;
   applier: Applier;
   guard: DriftGuard;
-  /** Objects that somebody else changes as often as we take them back: `Kind name`. Filled by the pass. */
+  /** Objects whose drift corrections are rate limited, because another client keeps changing them: `Kind name`. Filled by the pass. */
   contested: Set<string>;
   publish: Publish;
   logger: Logger;

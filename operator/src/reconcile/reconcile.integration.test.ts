@@ -23,7 +23,7 @@ function at(object: KubernetesObject | undefined, ...path: (string | number)[]):
 const image = (object: KubernetesObject | undefined) => at(object, 'spec', 'template', 'spec', 'containers', 0, 'image');
 
 describe('order by health', () => {
-  void test('a stage is applied when the one before is healthy, and stays when an earlier one falls ill', async () => {
+  void test('applies a stage when the earlier ones are healthy, and keeps it when an earlier one becomes unhealthy', async () => {
     cluster.hand.withhold('a-postgres', 'a-ledger');
     const platform = await cluster.platform('order');
     await platform.have('StatefulSet', 'postgres');
@@ -52,7 +52,7 @@ describe('order by health', () => {
     await platform.ready();
   });
 
-  void test('an upgrade stops at the first component that does not become healthy, and the old version is the way back', async () => {
+  void test('stops an upgrade at the first component that does not become healthy, and rolls back to the old version', async () => {
     const platform = await cluster.platform('upgrade');
     await platform.ready();
     const [old, older] = [image(await platform.object('Deployment', 'gateway')), await platform.migrationJobs()];
@@ -87,7 +87,7 @@ describe('order by health', () => {
 });
 
 describe('settled', () => {
-  void test('drift is corrected: edited, removed, deleted, unlabelled', async (t) => {
+  void test('corrects drift: edited, removed, deleted, unlabelled', async (t) => {
     const platform = await cluster.platform('drift');
     await platform.ready();
     const earlier = await platform.have('Deployment', 'gateway');
@@ -99,13 +99,13 @@ describe('settled', () => {
       { type: 'strategic', fieldManager: 'kubectl-edit' },
     );
     await until('the image to be back', LIMIT_MS, async () => image(await platform.object('Deployment', 'gateway')) === image(earlier));
-    noteRecovery(t, 'Deployment edited by hand', performance.now() - begun);
+    noteRecovery(t, 'Deployment edited manually', performance.now() - begun);
     await platform.event('DriftCorrected', /kubectl-edit/);
 
     const removed = performance.now();
     await platform.remove('Service', 'gateway');
     await platform.have('Service', 'gateway');
-    noteRecovery(t, 'Service deleted by hand', performance.now() - removed);
+    noteRecovery(t, 'Service deleted manually', performance.now() - removed);
     await platform.event('Recreated', /Service a-gateway/);
     await platform.remove('ConfigMap', 'pgbouncer');
     await platform.have('ConfigMap', 'pgbouncer');
@@ -124,7 +124,7 @@ describe('settled', () => {
     );
   });
 
-  void test('a fight with another manager is slowed down, and said', async (t) => {
+  void test('rate limits and reports corrections when another manager keeps changing a field', async (t) => {
     const platform = await cluster.platform('fight');
     await platform.ready();
     const edit = (level: number) => {
@@ -142,7 +142,7 @@ describe('settled', () => {
       const warned = await until('the warning', LIMIT_MS, async () =>
         (await platform.status()).warnings?.find((text) => text.includes('Deployment a-gateway')),
       );
-      assert.match(warned, /is changed by somebody else as often as it is put right/);
+      assert.match(warned, /another client keeps changing it/);
     } finally {
       fighting = false;
       await rival;
@@ -159,7 +159,7 @@ describe('settled', () => {
     });
   });
 
-  void test('an operator that was killed takes up where it was: nothing is written but what is needed', async (t) => {
+  void test('resumes after the operator is killed, and writes only what is missing', async (t) => {
     const platform = await cluster.platform('restart');
     await platform.ready();
     const quiet = await cluster.platform('quiet', { workloads: { interest: { enabled: false } } });
@@ -174,7 +174,7 @@ describe('settled', () => {
       t,
       'the only operator killed',
       performance.now() - started,
-      'counted from the start of the next, which waits for the Lease to run out',
+      'counted from the start of the next, which waits for the Lease to expire',
     );
     assert.deepEqual(await platform.credentials(), secrets);
     await platform.ready();
@@ -193,8 +193,8 @@ describe('settled', () => {
   });
 });
 
-describe('what is no longer wanted', () => {
-  void test('is deleted, and only that', async () => {
+describe('pruning', () => {
+  void test('prunes objects that are no longer desired, and no others', async () => {
     const platform = await cluster.platform('prune', { redis: { enabled: true }, networkPolicies: { enabled: true } });
     await platform.ready();
     await platform.have('Deployment', 'redis');
@@ -212,8 +212,8 @@ describe('what is no longer wanted', () => {
   });
 });
 
-describe('pause, hibernation, end', () => {
-  void test('a paused platform is checked and judged, and nothing of it is changed', async () => {
+describe('pause, hibernation, deletion', () => {
+  void test('validates a paused platform and reports its health, but changes nothing', async () => {
     const platform = await cluster.platform('paused');
     await platform.ready();
     await platform.patch({ spec: { paused: true, workloads: { gateway: { replicas: 3 } } } });
@@ -234,7 +234,7 @@ describe('pause, hibernation, end', () => {
     await platform.event('Resumed');
   });
 
-  void test('hibernation stops workloads before stores, and waking starts stores first', async () => {
+  void test('hibernates workloads before stores, and wakes stores first', async () => {
     const platform = await cluster.platform('hibernate');
     await platform.ready();
     const replicas = async (kind: string, name: string) => at(await platform.object(kind, name), 'spec', 'replicas');
@@ -258,7 +258,7 @@ describe('pause, hibernation, end', () => {
     await platform.event('Waking');
   });
 
-  void test('a deleted platform leaves its volumes and their passwords, and a new one of its name takes them over', async () => {
+  void test('keeps volumes and passwords of a deleted platform, and a new platform of the name adopts them', async () => {
     const platform = await cluster.platform('keep');
     await platform.ready();
     const [secrets, volume] = [await platform.credentials(), await platform.have('PersistentVolumeClaim', 'postgres-data')];
@@ -272,7 +272,7 @@ describe('pause, hibernation, end', () => {
     assert.equal((await platform.have('PersistentVolumeClaim', 'postgres-data')).metadata.uid, volume.metadata.uid);
   });
 
-  void test('deletionPolicy: delete leaves nothing, also when it was set just before', async () => {
+  void test('deletes everything with deletionPolicy: delete, even if it was set just before', async () => {
     const platform = await cluster.platform('delete');
     await platform.ready();
     await platform.patch({ spec: { deletionPolicy: 'delete' } });
@@ -286,7 +286,7 @@ describe('pause, hibernation, end', () => {
     assert.equal(await platform.object('Service', 'gateway'), undefined);
   });
 
-  void test('what was orphaned is adopted by a platform of the same name', async () => {
+  void test('adopts orphaned objects when a platform of the same name is created', async () => {
     const platform = await cluster.platform('adopt');
     await platform.ready();
     const earlier = await platform.have('Deployment', 'gateway');
@@ -304,7 +304,7 @@ describe('pause, hibernation, end', () => {
 });
 
 describe('credentials and topics', () => {
-  void test("passwords are made once; what is deleted or edited comes back as it was; the administrator's can be edited", async () => {
+  void test('generates passwords once, restores deleted or edited keys, and accepts an edited administrator password', async () => {
     const platform = await cluster.platform('credentials');
     await platform.ready();
     const made = await platform.credentials();
@@ -316,7 +316,7 @@ describe('credentials and topics', () => {
     const another = Buffer.from('another-password').toString('base64');
     await platform.edit('Secret', 'credentials', { data: { 'interest-password': another } });
     await until('the edit to be put back', LIMIT_MS, async () => isDeepStrictEqual(await platform.credentials(), made));
-    await platform.event('CredentialsCompleted', /had been edited/);
+    await platform.event('CredentialsCompleted', /missing or edited keys/);
     const jobs = await platform.migrationJobs();
     await platform.edit('Secret', 'credentials', { data: { 'postgres-password': another } });
     // The migration tells the database; after that the former password is forgotten.
@@ -328,7 +328,7 @@ describe('credentials and topics', () => {
     await platform.ready();
   });
 
-  void test('topics are made, grow, follow their settings, and say that they cannot shrink', async () => {
+  void test('creates, extends and configures topics, and reports that partitions cannot shrink', async () => {
     const topic = (changes: object) => ({ spec: { topics: [{ name: 'test.topics', partitions: 2, ...changes }] } });
     const platform = await cluster.platform('topics', topic({}).spec);
     await platform.ready();
@@ -343,7 +343,7 @@ describe('credentials and topics', () => {
       await platform.ready();
       await platform.patch(topic({ partitions: 3, retention: '1h' }));
       const status = await platform.until('TopicsDiffer', 'True', 'PartitionsCannotShrink');
-      assert.match(status.conditions?.find(({ type }) => type === 'TopicsDiffer')?.message ?? '', /write 4 instead of 3/);
+      assert.match(status.conditions?.find(({ type }) => type === 'TopicsDiffer')?.message ?? '', /set partitions to 4 instead of 3/);
       await platform.ready();
     } finally {
       await admin.disconnect();
@@ -351,8 +351,8 @@ describe('credentials and topics', () => {
   });
 });
 
-describe('Secrets and kinds that others bring', () => {
-  void test('an exchanged password of an external store takes effect within seconds', async (t) => {
+describe('Secrets of users, and optional kinds', () => {
+  void test('applies a changed password of an external store within seconds', async (t) => {
     const secret = (password: string): KubernetesObject => ({
       apiVersion: 'v1',
       kind: 'Secret',
@@ -369,7 +369,7 @@ describe('Secrets and kinds that others bring', () => {
     await cluster.client.patch(reference, { stringData: { password: 'second' } });
     // The migration runs as the administrator: with another password it is another Job.
     await until('another migration', 10_000, async () => (await platform.migrationJobs()).some((name) => !jobs.includes(name)));
-    noteRecovery(t, 'password of an external store exchanged', performance.now() - begun);
+    noteRecovery(t, 'password of an external store changed', performance.now() - begun);
     await platform.ready();
     await cluster.client.patch(reference, { metadata: { labels: { touched: 'true' } } });
     await platform.ready();
@@ -377,14 +377,14 @@ describe('Secrets and kinds that others bring', () => {
     assert.equal(lists.length, 1, 'one watch for all');
   });
 
-  void test('KEDA is found when it is installed after the operator', async (t) => {
+  void test('finds KEDA when it is installed after the operator', async (t) => {
     const platform = await cluster.platform('keda', { workloads: { interest: { autoscaling: { mode: 'keda' } } } });
     const waiting = await platform.until('Degraded', 'True', 'ApplyFailed');
     assert.match(waiting.conditions?.find(({ type }) => type === 'Degraded')?.message ?? '', /ScaledObject/);
     const begun = performance.now();
     await installKeda(cluster.client);
     await platform.have('ScaledObject', 'interest');
-    noteRecovery(t, 'KEDA installed after the operator', performance.now() - begun, 'looked for every 20 s');
+    noteRecovery(t, 'KEDA installed after the operator', performance.now() - begun, 'discovery every 20 s');
     await platform.ready();
     await cluster.taken('ScaledObject');
     await platform.remove('ScaledObject', 'interest');
@@ -393,7 +393,7 @@ describe('Secrets and kinds that others bring', () => {
 });
 
 describe('bad input', () => {
-  void test('a name that is taken by somebody else is said, and left alone', async () => {
+  void test('reports a foreign object with a desired name, and does not change it', async () => {
     const taken: KubernetesObject = {
       apiVersion: 'v1',
       kind: 'Service',
@@ -408,14 +408,14 @@ describe('bad input', () => {
     const status = await platform.until('Degraded', 'True', 'ApplyFailed');
     assert.match(
       status.conditions?.find(({ type }) => type === 'Degraded')?.message ?? '',
-      /Service a-gateway exists and belongs to somebody else/,
+      /Service a-gateway exists and has another owner/,
     );
     assert.equal(at(await platform.object('Service', 'gateway'), 'spec', 'ports', 0, 'port'), 1);
     await platform.remove('Service', 'gateway');
     await platform.ready();
   });
 
-  void test('status that somebody writes over is put right', async () => {
+  void test('restores status after another client changes it', async () => {
     const platform = await cluster.platform('status');
     const earlier = await platform.ready();
     const garbage = [{ type: 'Ready', status: 'False', reason: 'Evil', message: 'x', lastTransitionTime: '2020-01-01T00:00:00Z' }];
@@ -425,7 +425,7 @@ describe('bad input', () => {
     assert.deepEqual(status.inventory, earlier.inventory);
   });
 
-  void test('a resource of any shape becomes a condition with the path of the field, and the operator goes on', async () => {
+  void test('reports an invalid resource of any shape as a condition with the path, and continues', async () => {
     const definition = { apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', name: 'bssplatforms.bss-platform.io' };
     const permissive = [
       {

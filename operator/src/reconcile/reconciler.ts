@@ -1,6 +1,6 @@
 /**
- * One pass over one platform: whatever woke it, it compares the whole of what is wanted with the whole of what is there, and takes the next step.
- * Running it again at any time does no harm; on a settled platform it writes nothing.
+ * One pass over one platform. It is level-based: whatever event triggered it, it compares the complete desired state with the complete live state and
+ * acts on the difference. It is idempotent; on a settled platform it writes nothing.
  */
 import { adviseSpec, parseSpec, type BssPlatformSpec, type Problem } from '../api/index.ts';
 import type { Autoscaler } from '../autoscale/index.ts';
@@ -24,7 +24,7 @@ import { DriftGuard, REFILL_MS } from './apply/drift-guard.ts';
 import type { EventReason } from './status/events.ts';
 import { ensureFinalizer, finalize } from './prune/finalize.ts';
 import { nextGroups } from './scaling/groups.ts';
-import { entryOf, sortedInventory, unwanted, wantedEntries, type InventoryEntry } from './ownership/inventory.ts';
+import { entryOf, sortedInventory, undesired, desiredEntries, type InventoryEntry } from './ownership/inventory.ts';
 import { kafkaConnection } from './topics/kafka.ts';
 import type { ActedOutcome, ComponentState, Outcome, RotationState } from './status/outcome.ts';
 import { servedComponents, type Served } from './watch/optional.ts';
@@ -32,14 +32,14 @@ import { ownershipOf } from './ownership/ownership.ts';
 import type { Pass } from './pass.ts';
 import type { Planner } from './plan/planner.ts';
 import { prune } from './prune/prune.ts';
-import { usersOfFormer } from './credentials/rotation.ts';
+import { usersOfFormerCredentials } from './credentials/rotation.ts';
 import { scale } from './scaling/scaling.ts';
 import type { SecretWatch } from './watch/secret-watch.ts';
 import { readSecrets, SecretValues } from './credentials/secrets.ts';
 import { StatusWriter } from './status/status-writer.ts';
 import type { TopicKeeper, TopicsState } from './topics/topics.ts';
 import { unstick } from './apply/unstick.ts';
-import { look, walk, type Task } from './apply/walk.ts';
+import { observe, walk, type Task } from './apply/walk.ts';
 
 export interface ReconcilerOptions {
   cache: Cache;
@@ -49,26 +49,26 @@ export interface ReconcilerOptions {
   recorder: EventRecorder;
   autoscaler: Autoscaler;
   topics: TopicKeeper;
-  /** Of Secrets that belong to users. */
+  /** Watches Secrets that users own. */
   secrets: SecretWatch;
   planner: Planner;
   status: StatusWriter;
   clock: Clock;
-  /** Where the operator runs: network policies let it in. */
+  /** Namespace of the operator pods, which network policies admit. */
   operatorNamespace: string;
 }
 
-/** Everything is watched; this is for what watches cannot see. */
+/** Resync of a settled platform, for changes that no watch reports. */
 const RESYNC_MS = 10 * 60_000;
-/** Time makes a fault of a start, which no watch tells. */
+/** Requeue interval while a component is unhealthy or held: a pod that exceeds its start deadline causes no watch event. */
 const PENDING_MS = 15_000;
-/** What the API server refused may be allowed later. */
+/** Retry interval after the API server refused a manifest: a policy or quota may change. */
 const REFUSED_MS = 30_000;
 const DELETING_MS = 1_000;
 
 export class Reconciler {
   readonly #options: ReconcilerOptions;
-  /** Credentials of each platform as last seen: when somebody deletes one, the stores still use it. */
+  /** Last seen credentials of each platform. When a key is deleted, it is restored from here, because the stores still use it. */
   readonly #credentials = new Map<string, Credentials>();
   readonly #guards = new Map<string, DriftGuard>();
 
@@ -88,7 +88,7 @@ export class Reconciler {
     return spec.paused ? this.#pause(pass, spec) : this.#act(pass, spec);
   };
 
-  /** True when the consumer groups of a platform have moved so far that its status should follow. */
+  /** True when the figures of consumer groups differ enough from those in status to update it. */
   figuresMoved(key: string): boolean {
     const platform = this.#options.cache.platforms.store.get(key);
     const seen = this.#options.autoscaler.snapshot(key);
@@ -124,7 +124,7 @@ export class Reconciler {
     return { requeueAfterMs: DELETING_MS };
   }
 
-  /** What runs goes on as it is: the last valid spec stays in force. */
+  /** The last applied spec stays in effect. */
   async #reject(pass: Pass, problems: Problem[]): Promise<ReconcileResult> {
     return { requeueAfterMs: await this.#conclude(pass, { type: 'invalid', generation: generationOf(pass), problems }) };
   }
@@ -139,7 +139,7 @@ export class Reconciler {
     if (!('components' in built)) return this.#reject(pass, [built]);
     const outcome = {
       ...facts(input, built.warnings),
-      components: look(pass, built.components),
+      components: observe(pass, built.components),
       rotation: rotationState(values),
       topicDifferences: undefined,
       groups: undefined,
@@ -155,36 +155,36 @@ export class Reconciler {
     const input = { ...bare, secretHashes: secrets.hashes(secretUses(bare)) };
     const built = await build(pass, input);
     if (!('components' in built)) return this.#reject(pass, [built]);
-    const outcome = await this.#bringAbout(pass, input, built, secrets);
-    const againMs = await this.#conclude(pass, outcome);
-    return { requeueAfterMs: Math.min(againMs, requeueMs(pass, outcome), this.#topicsMs(pass, outcome)) };
+    const outcome = await this.#converge(pass, input, built, secrets);
+    const requeueAfterMs = await this.#conclude(pass, outcome);
+    return { requeueAfterMs: Math.min(requeueAfterMs, requeueMs(pass, outcome), this.#topicsMs(pass, outcome)) };
   }
 
-  /** Writes status, with the plan of what is proposed. @returns milliseconds after which to look again */
+  /** Writes status, including the requested plan. @returns milliseconds after which to requeue */
   async #conclude(pass: Pass, outcome: Exclude<Outcome, { type: 'deleting' }>): Promise<number> {
-    const { plan, againMs } = await this.#options.planner.look(pass);
+    const { plan, requeueAfterMs } = await this.#options.planner.plan(pass);
     const throttledMs = await this.#options.status.write(pass, outcome, plan);
-    return Math.min(throttledMs ?? RESYNC_MS, againMs, RESYNC_MS);
+    return Math.min(throttledMs ?? RESYNC_MS, requeueAfterMs, RESYNC_MS);
   }
 
-  /** Prune what must go first, apply in order, prune the rest, scale. */
-  async #bringAbout(pass: Pass, input: PlatformInput, { components, warnings }: Served, secrets: SecretValues): Promise<ActedOutcome> {
+  /** Prunes what must go first, applies the components in order, prunes the rest, sets the scale targets. */
+  async #converge(pass: Pass, input: PlatformInput, { components, warnings }: Served, secrets: SecretValues): Promise<ActedOutcome> {
     const { spec } = input;
-    const made = [...(pass.platform.status?.inventory ?? []), ...ownObjects(pass)];
-    const wanted = wantedEntries(components);
-    const superfluous = unwanted(made, [...wanted, credentialsEntry(input)]);
-    const stubborn = await prune(pass, superfluous.first);
+    const created = [...(pass.platform.status?.inventory ?? []), ...ownObjects(pass)];
+    const wanted = desiredEntries(components);
+    const obsolete = undesired(created, [...wanted, credentialsEntry(input)]);
+    const undeleted = await prune(pass, obsolete.first);
 
     const kafka = kafkaConnection(kafkaAccess(input), (name, key) => secrets.get(name, key));
     const topics = this.#topicsTask(pass, spec, kafka);
     const { states, settled } = await walk(pass, components, spec.hibernate ? [] : [topics.task], spec.hibernate);
     await unstick(pass, components, states);
-    const remaining = settled ? await prune(pass, superfluous.last) : superfluous.last;
+    const remaining = settled ? await prune(pass, obsolete.last) : obsolete.last;
     const rotation = {
       ...rotationState(this.#credentials.get(pass.key)),
-      waitsFor: usersOfFormer(components, states, pass.cache.podsOf(pass.key)),
+      waitsFor: usersOfFormerCredentials(components, states, pass.cache.podsOf(pass.key)),
     };
-    // A Job that sleeps is well, and has told nobody of anything.
+    // A suspended migration Job counts as healthy but has not updated the database.
     if (rotation.underWay && !spec.hibernate && rotation.waitsFor.length === 0) await this.#finishRotation(pass);
 
     return {
@@ -195,11 +195,11 @@ export class Reconciler {
       rotation,
       topicDifferences: topics.state()?.differences,
       groups: scale(pass, this.#options.autoscaler, input, kafka.connection, areHeld(components, states)),
-      inventory: sortedInventory([...wanted.filter((entry) => isMade(pass, entry, made)), ...stubborn, ...remaining]),
+      inventory: sortedInventory([...wanted.filter((entry) => isCreated(pass, entry, created)), ...undeleted, ...remaining]),
     };
   }
 
-  /** Former passwords go; the change of the Secret brings about what follows from it. */
+  /** Removes the former passwords; the change of the Secret triggers the rest of the rotation. */
   async #finishRotation(pass: Pass): Promise<void> {
     const [secret, values] = [this.#credentialsSecret(pass), this.#credentials.get(pass.key)];
     if (secret === undefined || values === undefined) return;
@@ -213,7 +213,7 @@ export class Reconciler {
     return uid === undefined ? base : { ...base, uid };
   }
 
-  /** The values of all Secrets that the platform uses; a problem when its own one cannot be made. */
+  /** The values of all Secrets that the platform uses; a problem when its credentials Secret cannot be created. */
   async #secrets(pass: Pass, spec: BssPlatformSpec): Promise<SecretValues | Problem> {
     const input = this.#input(pass, spec);
     try {
@@ -232,11 +232,11 @@ export class Reconciler {
     }
   }
 
-  /** Watches the Secrets that belong to users first, so that no change of them is missed. @param values of the platform's own Secret */
+  /** Starts the watch of the users' Secrets before it reads them, so that no change is missed. @param values of the credentials Secret */
   #readSecrets(pass: Pass, input: PlatformInput, values: Credentials): Promise<SecretValues> {
     const own = credentialsName(input);
     const foreign = [...new Set(usedSecrets(input))].filter((name) => name !== own);
-    this.#options.secrets.use(
+    this.#options.secrets.track(
       pass.key,
       foreign.map((name) => `${input.namespace}/${name}`),
     );
@@ -254,26 +254,26 @@ export class Reconciler {
     kafka: ReturnType<typeof kafkaConnection>,
   ): { task: Task; state: () => TopicsState | undefined } {
     let state: TopicsState | undefined;
-    const tend = () => {
+    const ensure = () => {
       if (kafka.connection === undefined)
         return { healthy: false, failing: true, ready: 0, desired: spec.topics.length, message: kafka.missing.join('; ') };
       state = this.#options.topics.ensure(pass.key, kafka.connection, spec.topics, topicsWereSettled(pass, spec));
       return state.health;
     };
-    return { task: { name: TOPICS, kind: 'KafkaTopics', stage: 'setup', tend }, state: () => state };
+    return { task: { name: TOPICS, kind: 'KafkaTopics', stage: 'setup', ensure }, state: () => state };
   }
 
-  /** Topics that wait for their stores are not due for a look. */
+  /** Milliseconds until the next check of the topics; held topics are not checked. */
   #topicsMs(pass: Pass, { components }: ActedOutcome): number {
-    const tended = components.some(({ name, state }) => name === TOPICS && state === 'applied');
-    return tended ? Math.max(1000, this.#options.topics.nextLookMs(pass.key)) : RESYNC_MS;
+    const ensured = components.some(({ name, state }) => name === TOPICS && state === 'applied');
+    return ensured ? Math.max(1000, this.#options.topics.nextCheckMs(pass.key)) : RESYNC_MS;
   }
 }
 
 /** Name of the topics among the components in status. */
 const TOPICS = 'topics';
 
-/** Status speaks of the spec as it is, and says that the topics were as wanted. */
+/** True when status is about the current generation and reports all topics as ready. */
 function topicsWereSettled({ platform: { status, metadata } }: Pass, { topics }: BssPlatformSpec): boolean {
   const shown = status?.components?.find(({ name }) => name === TOPICS);
   return status?.observedGeneration === metadata.generation && shown?.ready === topics.length && shown.desired === topics.length;
@@ -287,13 +287,16 @@ function generationOf({ platform }: Pass): number {
   return platform.metadata.generation ?? 0;
 }
 
-/** The components, as far as the cluster can hold them; a problem when the builders cannot make sense of a spec that the schema admits. */
+/** The components without the kinds that the cluster does not serve; a problem when the builders fail on a spec that the schema admits. */
 async function build(pass: Pass, input: PlatformInput): Promise<Served | Problem> {
   try {
     return await servedComponents(buildPlatform(input), (kind) => pass.cache.serves(kind));
   } catch (error) {
-    pass.logger.error({ error }, 'the manifests cannot be built');
-    return { path: 'spec', message: `cannot be turned into manifests: ${error instanceof Error ? error.message : String(error)}` };
+    pass.logger.error({ error }, 'cannot build the manifests');
+    return {
+      path: 'spec',
+      message: `the operator cannot build manifests from it: ${error instanceof Error ? error.message : String(error)}`,
+    };
   }
 }
 
@@ -316,14 +319,16 @@ function facts(
       ...warnings,
       ...contested
         .toSorted()
-        .map((name) => `${name} is changed by somebody else as often as it is put right: see the events DriftCorrected`),
+        .map(
+          (name) => `${name}: another client keeps changing it, and the operator keeps correcting the drift: see the DriftCorrected events`,
+        ),
     ],
     endpoints: endpoints(input),
     secretName: credentialsName(input),
   };
 }
 
-/** What the platform controls beyond its inventory: made just before a crash, when the status was not written yet. */
+/** Objects that the platform owns but that may be missing in the inventory: created just before a crash, before status was written. */
 function ownObjects(pass: Pass): InventoryEntry[] {
   return pass.cache
     .ofPlatform(pass.key)
@@ -335,13 +340,13 @@ function credentialsEntry(input: PlatformInput): InventoryEntry {
   return { apiVersion: 'v1', kind: 'Secret', name: credentialsName(input) };
 }
 
-/** What waits for its turn is not in the inventory yet. */
-function isMade({ cache, platform }: Pass, entry: InventoryEntry, made: InventoryEntry[]): boolean {
-  const known = made.some(({ kind, name, apiVersion }) => kind === entry.kind && name === entry.name && apiVersion === entry.apiVersion);
+/** A held object does not exist yet and is not in the inventory. */
+function isCreated({ cache, platform }: Pass, entry: InventoryEntry, created: InventoryEntry[]): boolean {
+  const known = created.some(({ kind, name, apiVersion }) => kind === entry.kind && name === entry.name && apiVersion === entry.apiVersion);
   return known || cache.get({ ...entry, namespace: platform.metadata.namespace }) !== undefined;
 }
 
-/** Whether a workload waits for its turn. */
+/** True when a workload is held. */
 function areHeld(components: Component[], states: ComponentState[]): boolean {
   const workloads = new Set(components.filter(({ stage }) => stage === 'workloads').map(({ name }) => name));
   return states.some(({ name, state }) => workloads.has(name) && state === 'held');

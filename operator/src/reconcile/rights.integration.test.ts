@@ -50,7 +50,7 @@ describe("the operator's rights", () => {
     return (await rightsGranted()).filter((right) => !used.has(right) && !NOT_LOGGED.has(right));
   };
 
-  void test('each is used in the life of a platform, and no request is refused', async (t) => {
+  void test('uses every granted permission, and no request is forbidden', async (t) => {
     const whole = await cluster.platform('whole', {
       deletionPolicy: 'delete',
       redis: {},
@@ -79,7 +79,7 @@ describe("the operator's rights", () => {
     );
   });
 
-  void test('those that leave no trace are needed', async () => {
+  void test('needs the permissions that the audit log does not show', async () => {
     const { kubeconfigPath } = await cluster.logIn();
     const operator = new KubeClient({ config: loadKubeConfig({ path: kubeconfigPath }), metrics: new Metrics(), userAgent: 'bss-test' });
     const platform = await cluster.platform('traces');

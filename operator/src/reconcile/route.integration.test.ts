@@ -21,14 +21,14 @@ interface Route extends KubernetesObject {
 
 const route = async () => (await platform.object('HTTPRoute', 'gateway')) as Route | undefined;
 
-void test('without the Gateway API the platform is ready, and says what is missing', async () => {
+void test('becomes ready without the Gateway API, and warns about the missing kind', async () => {
   const { warnings = [], endpoints = [], inventory = [] } = await platform.ready();
   assert.match(warnings.join(), /^spec\.workloads\.gateway\.route: the cluster does not serve HTTPRoute .*: install the Gateway API/);
   assert.ok(!inventory.some(({ kind }) => kind === 'HTTPRoute'));
   assert.equal(endpoints.find(({ name }) => name === 'gateway-public')?.address, 'bss.example.com');
 });
 
-void test('the route is made once the Gateway API is there, and the warning goes', async () => {
+void test('creates the route after the Gateway API is installed, and removes the warning', async () => {
   await installGatewayApi(cluster.client);
   await platform.have('HTTPRoute', 'gateway');
   const { spec } = (await route()) as Route;
@@ -43,14 +43,14 @@ void test('the route is made once the Gateway API is there, and the warning goes
   });
 });
 
-void test('it is guarded like everything else', async () => {
+void test('corrects drift of the route', async () => {
   await platform.edit('HTTPRoute', 'gateway', { spec: { hostnames: ['evil.example.com'] } });
   await until('the host name to be back', LIMIT_MS, async () => (await route())?.spec.hostnames[0] === 'bss.example.com');
   await platform.remove('HTTPRoute', 'gateway');
   await platform.have('HTTPRoute', 'gateway');
 });
 
-void test('an Ingress takes its place: never both', async () => {
+void test('replaces the route by an Ingress, and never has both', async () => {
   const ingress = { host: 'bss.example.com', tlsSecretName: 'bss-tls', annotations: { 'cert-manager.io/cluster-issuer': 'public' } };
   await assert.rejects(platform.patch({ spec: { workloads: { gateway: { ingress } } } }), /set either ingress or route/);
   await platform.patch({ spec: { workloads: { gateway: { route: null, ingress } } } });

@@ -108,8 +108,8 @@ async function assertHandedOver(t: TestContext, what: string, fault: number, for
   assert.ok(recoveredMs < TAKEOVER_MS, `${recoveredMs} ms`);
 }
 
-describe('the leader goes', () => {
-  void test('killed: another takes its work over in under 20 s, and no two write at the same time', async (t) => {
+describe('takeover', () => {
+  void test('takes over from a killed leader in under 20 s, and no two replicas write at once', async (t) => {
     const [former, latter] = [leader, await launch('second')];
     await untilBusy(former);
     const fault = Date.now();
@@ -119,7 +119,7 @@ describe('the leader goes', () => {
     leader = latter;
   });
 
-  void test('frozen: when it goes on, it begins no write, and its process ends', async (t) => {
+  void test('exits a frozen leader when it resumes, without another write', async (t) => {
     const [former, latter] = [leader, await launch('third')];
     await untilBusy(former);
     const fault = Date.now();
@@ -134,7 +134,7 @@ describe('the leader goes', () => {
     leader = latter;
   });
 
-  void test('the platform is whole afterwards', async () => {
+  void test('leaves the platform complete after the takeovers', async () => {
     disturbance.over = true;
     await disturbing;
     await platform.have('Service', 'gateway');

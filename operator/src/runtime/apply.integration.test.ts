@@ -122,7 +122,7 @@ describe('server-side apply', () => {
   const meddle = (object: KubernetesObject, patch: unknown, type: 'merge' | 'json' | 'strategic' = 'strategic') =>
     client.patch(referenceOf(object), patch, { type, fieldManager: 'kubectl-edit' });
 
-  test('a settled object of any shape causes no request', async () => {
+  test('sends no request for an unchanged object of any shape', async () => {
     for (const desired of everyShape()) {
       const what = `${desired.kind} ${desired.metadata.name}`;
       assert.equal((await applier.applyIfChanged(desired, undefined)).action, 'created', what);
@@ -133,7 +133,7 @@ describe('server-side apply', () => {
     }
   });
 
-  test('after a restart of the operator settled objects still cause no request', async () => {
+  test('sends no request for unchanged objects after a restart', async () => {
     const restarted = new Applier({ client, fieldManager: MANAGER, metrics });
     const desired = everyShape().filter(({ metadata }) => metadata.name !== 'write-only');
     for (const object of desired) assert.equal((await restarted.applyIfChanged(object, await live(object))).action, 'skipped', object.kind);
@@ -154,7 +154,7 @@ describe('server-side apply', () => {
     'the record of managers was wiped': { patch: { metadata: { managedFields: [{}] } }, type: 'merge' },
   };
   for (const [name, { patch, type }] of Object.entries(DRIFT)) {
-    test(`drift is corrected: ${name}`, async () => {
+    test(`corrects drift: ${name}`, async () => {
       const desired = deployment('drift');
       await applier.apply(desired);
       const wanted = await live(desired);
@@ -167,7 +167,7 @@ describe('server-side apply', () => {
     });
   }
 
-  test('what others add beside our fields stays, and is no drift', async () => {
+  test('keeps fields of other managers, and does not treat them as drift', async () => {
     const desired = deployment('shared');
     await applier.apply(desired);
     await meddle(desired, { metadata: { annotations: { theirs: '1' } }, spec: { replicas: 7 } });
@@ -175,14 +175,14 @@ describe('server-side apply', () => {
     assert.equal(valueAt(await live(desired), 'spec', 'replicas'), 7);
   });
 
-  test('a field that is no longer wanted goes', async () => {
+  test('removes a field that is no longer desired', async () => {
     await applier.apply(configMap(NAMESPACE, 'shrinking', { a: '1', b: '2' }));
     const smaller = configMap(NAMESPACE, 'shrinking', { a: '1' });
     assert.equal((await settle(smaller)).action, 'changed');
     assert.deepEqual((await live(smaller))['data'], { a: '1' });
   });
 
-  test('fields taken back are named with those who had changed them', async () => {
+  test('names the managers of enforced fields', async () => {
     const desired = configMap(NAMESPACE, 'fought-over', { a: 'ours', b: 'ours', c: 'ours' });
     await applier.apply(desired);
     await meddle(desired, { data: { c: 'theirs', a: 'theirs' } });
@@ -195,7 +195,7 @@ describe('server-side apply', () => {
     assert.deepEqual((await live(desired))['data'], { a: 'ours', b: 'ours', c: 'ours' });
   });
 
-  test('without force a conflict is an error that names the fields', async () => {
+  test('fails with the conflicting fields without force', async () => {
     const desired = configMap(NAMESPACE, 'polite', { a: 'ours' });
     await applier.apply(desired);
     await meddle(desired, { data: { a: 'theirs' } });
@@ -209,7 +209,7 @@ describe('server-side apply', () => {
     });
   });
 
-  test('a dry run tells what would change, and changes nothing', async () => {
+  test('returns the result of a dry run, and changes nothing', async () => {
     const desired = configMap(NAMESPACE, 'dry', { a: '1' });
     const series = 'bss_operator_api_requests_total{verb="apply",kind="ConfigMap",code="201"}';
     const writes = await seriesValue(metrics, series);
@@ -224,7 +224,7 @@ describe('server-side apply', () => {
     assert.deepEqual((await live(desired))['data'], { a: '1' });
   });
 
-  test('a field that the schema does not know is refused', async () => {
+  test('rejects a field that the schema does not know', async () => {
     const wrong = { ...configMap(NAMESPACE, 'wrong'), dta: { a: '1' } };
     await assert.rejects(applier.apply(wrong), (error: unknown) => {
       assert.ok(error instanceof KubeError && !error.retriable);
@@ -233,7 +233,7 @@ describe('server-side apply', () => {
     });
   });
 
-  test('an empty list, which the server would write anew at each apply, is left alone once applied', async () => {
+  test('does not reapply an empty list that the server drops', async () => {
     const ingress = [{ from: [], ports: [{ port: 8080, protocol: 'TCP' }] }];
     const desired = { ...configMap(NAMESPACE, 'empty-list'), apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', data: undefined };
     const policy = { ...desired, spec: { podSelector: {}, policyTypes: ['Ingress'], ingress } };
@@ -241,7 +241,7 @@ describe('server-side apply', () => {
     assert.equal((await settle(policy)).action, 'skipped');
   });
 
-  test('a kind that the cluster does not serve is named', async () => {
+  test('names a kind that the cluster does not serve', async () => {
     const odd = { apiVersion: 'example.org/v1', kind: 'Odd', metadata: { name: 'x', namespace: NAMESPACE } };
     await assert.rejects(applier.apply(odd), /no kind Odd in example.org\/v1/);
     assert.equal(await client.serves(odd), false);

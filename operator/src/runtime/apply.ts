@@ -1,4 +1,4 @@
-/** Server-side apply under one field manager, and no request at all where there is nothing to do. */
+/** Server-side apply under one field manager; sends no request when nothing differs. */
 import { canonical, fingerprint } from '../objects/canonical.ts';
 import type { CallOptions, KubeClient } from './client.ts';
 import { isConflict, KubeError } from './errors.ts';
@@ -7,30 +7,30 @@ import { keyOf, referenceOf } from '../objects/object.ts';
 import type { KubernetesObject } from '../objects/object.ts';
 import { appliedBy, ownsAll } from './managed-fields.ts';
 
-/** Fingerprint of what was applied last. A field that is no longer wanted shows only here: nothing of what is wanted misses. */
+/** Fingerprint of the last applied manifest. A field that was dropped from the manifest shows only here: every remaining field is still present. */
 export const APPLIED_ANNOTATION = 'bss-platform.io/applied';
 
-/** A field that another manager had set otherwise. */
+/** A field that another manager had set to another value. */
 export interface FieldConflict {
   field: string;
   manager: string;
 }
 
 export interface ApplyResult {
-  /** As the server has it now (in a dry run: as it would be). */
+  /** The object after the apply (in a dry run: as it would be). */
   object: KubernetesObject;
-  /** As it was before; undefined when it did not exist. */
+  /** The object before the apply; undefined when it did not exist. */
   before: KubernetesObject | undefined;
-  /** `skipped`: no request was made. `unchanged`: the server found nothing to change. */
+  /** `skipped`: no request was sent. `unchanged`: the server found no difference. */
   action: 'created' | 'changed' | 'unchanged' | 'skipped';
-  /** Fields taken back from others, sorted. */
+  /** Fields taken back from other managers, sorted. */
   conflicts: FieldConflict[];
 }
 
 export interface ApplyOptions extends CallOptions {
-  /** False: refuse with Conflict instead of taking fields back from others. Default true. */
+  /** False: fail with Conflict instead of taking fields from other managers. Default true. */
   force?: boolean;
-  /** Everything but the writing. */
+  /** Server-side dry run. */
   dryRun?: boolean;
 }
 
@@ -47,21 +47,21 @@ export class Applier {
   readonly #manager: string;
   readonly #actions: Counter<'action'>;
   /**
-   * Objects of which the server keeps not every field that was sent (write-only ones such as `stringData`), by key: what was applied and what came
-   * to be owned. They count as settled while both stay the same. Few objects, if any, are in here.
+   * Objects of which the server does not store every field that was sent (write-only ones such as `stringData`), by key: the fingerprint of the
+   * manifest and of the owned fields. They count as up to date while both stay the same. Few objects, if any, are in here.
    */
   readonly #lossy = new Map<string, string>();
 
   constructor({ client, fieldManager, metrics }: ApplierOptions) {
     this.#client = client;
     this.#manager = fieldManager;
-    this.#actions = metrics.counter('bss_operator_apply_total', 'Objects applied, by what came of it.', ['action']);
+    this.#actions = metrics.counter('bss_operator_apply_total', 'Applied objects, by result.', ['action']);
     for (const action of ACTIONS) this.#actions.inc({ action }, 0);
   }
 
   /**
-   * Applies `desired`, which lists all fields that this manager wants; fields it no longer lists are given up. Fields that others hold are taken
-   * back, and named in the result.
+   * Applies `desired`, which lists all fields that this manager sets; it releases fields that are no longer listed. It takes back fields that other
+   * managers own, and names them in the result.
    * @throws KubeError; Conflict only when `force` is false
    */
   async apply(desired: KubernetesObject, options: ApplyOptions = {}): Promise<ApplyResult> {
@@ -71,16 +71,16 @@ export class Applier {
   }
 
   /**
-   * As `apply`, but makes no request when `live` already has all of `desired` and nothing that was wanted before. `live` comes from a cache or
-   * from the server, with the managedFields of this manager.
+   * Like `apply`, but sends no request when `live` already matches `desired`. `live` comes from a cache or from the server, with the managedFields
+   * of this manager.
    */
   async applyIfChanged(desired: KubernetesObject, live: KubernetesObject | undefined, options: CallOptions = {}): Promise<ApplyResult> {
-    if (!live || !this.#isSettled(desired, live)) return this.#send(desired, live, options);
+    if (!live || !this.#isUpToDate(desired, live)) return this.#send(desired, live, options);
     this.#actions.inc({ action: 'skipped' });
     return { object: live, before: live, action: 'skipped', conflicts: [] };
   }
 
-  #isSettled(desired: KubernetesObject, live: KubernetesObject): boolean {
+  #isUpToDate(desired: KubernetesObject, live: KubernetesObject): boolean {
     const hash = fingerprint(desired);
     const owned = appliedBy(this.#manager, live)?.fieldsV1;
     if (!owned || live.metadata.annotations?.[APPLIED_ANNOTATION] !== hash) return false;
@@ -99,7 +99,7 @@ export class Applier {
     return { object, before, action, conflicts };
   }
 
-  /** Asks without force first, as that alone tells who held what. */
+  /** Applies without force first: only a conflict names the other managers. */
   async #forced(
     object: KubernetesObject,
     force: boolean,
@@ -130,13 +130,13 @@ function lossyKey(object: KubernetesObject): string {
   return `${object.apiVersion} ${object.kind} ${keyOf(object.metadata)}`;
 }
 
-/** The server gives a new version for each change. In a dry run it gives none, so the contents are compared, without the bookkeeping. */
+/** The server assigns a new version to each change. In a dry run it does not, so the contents are compared, without the bookkeeping. */
 function isSame(before: KubernetesObject, after: KubernetesObject, dryRun: boolean): boolean {
   if (!dryRun) return before.metadata.resourceVersion === after.metadata.resourceVersion;
   return canonical(withoutBookkeeping(before)) === canonical(withoutBookkeeping(after));
 }
 
-/** The object without what the server and this runtime note about it: what is left is what a person compares. */
+/** The object without the bookkeeping of the server and of this runtime: what a person compares. */
 export function withoutBookkeeping(object: KubernetesObject): KubernetesObject {
   const { managedFields: _fields, resourceVersion: _version, generation: _generation, annotations, ...metadata } = object.metadata;
   const { [APPLIED_ANNOTATION]: _applied, ...others } = annotations ?? {};

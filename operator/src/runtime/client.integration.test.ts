@@ -43,7 +43,7 @@ describe('client', () => {
     return { proxy, ...through };
   }
 
-  test('create, get, replace, patch, delete', async () => {
+  test('creates, gets, replaces, patches and deletes', async () => {
     const created = await client.create(configMap(NAMESPACE, 'one', { a: '1' }));
     await assert.rejects(client.create(configMap(NAMESPACE, 'one')), isAlreadyExists);
     assert.deepEqual((await client.get(reference('one')))['data'], { a: '1' });
@@ -66,7 +66,7 @@ describe('client', () => {
     await assert.rejects(client.get(reference('one')), isNotFound);
   });
 
-  test('the scale subresource', async () => {
+  test('sets replicas through the scale subresource', async () => {
     const labels = { app: 'scaled' };
     const template = { metadata: { labels }, spec: { containers: [{ name: 'a', image: 'a' }] } };
     const metadata = { namespace: NAMESPACE, name: 'scaled' };
@@ -80,7 +80,7 @@ describe('client', () => {
     assert.equal(valueAt(await client.get({ ...deployment, ...metadata }), 'spec', 'replicas'), 5);
   });
 
-  test('a wrong object is refused with the path of each wrong field, and is not worth a retry', async () => {
+  test('rejects an invalid object with the path of each field, as not retriable', async () => {
     const service = {
       apiVersion: 'v1',
       kind: 'Service',
@@ -94,7 +94,7 @@ describe('client', () => {
     });
   });
 
-  test('a kind that is installed later is found', async () => {
+  test('discovers a kind that is installed later', async () => {
     const kind = { apiVersion: 'example.org/v1', kind: 'Late' };
     assert.equal(await client.serves(kind), false);
     const names = { plural: 'lates', singular: 'late', kind: 'Late' };
@@ -112,7 +112,7 @@ describe('client', () => {
     assert.equal(created.metadata.namespace, undefined);
   });
 
-  test('a server that hangs: the request ends in time and says so', async (t) => {
+  test('times out on a hanging server', async (t) => {
     const { client: slow, proxy, metrics: counted } = await behindProxy(t, 200);
     await slow.serves({ apiVersion: 'v1', kind: 'ConfigMap' });
     proxy.hush();
@@ -126,7 +126,7 @@ describe('client', () => {
     assert.equal(await seriesValue(counted, 'bss_operator_api_requests_total{verb="get",kind="ConfigMap",code="Timeout"}'), 1);
   });
 
-  test('a server that is stopped: the request ends in time, although no connection is made', async () => {
+  test('times out on a stopped server, before a connection exists', async () => {
     const { client: fresh } = clientFor(api.kubeconfigPath, 300);
     api.freeze();
     const begun = performance.now();
@@ -135,14 +135,14 @@ describe('client', () => {
     assert.ok(performance.now() - begun < 2_000);
   });
 
-  test('a caller that gives up', async (t) => {
+  test('aborts when the caller aborts', async (t) => {
     const { client: slow, proxy } = await behindProxy(t);
     proxy.hush();
     await assert.rejects(slow.get(reference('x'), { signal: AbortSignal.timeout(50) }), { reason: 'Aborted', retriable: false });
     await assert.rejects(slow.list({ apiVersion: 'v1', kind: 'ConfigMap' }, { signal: AbortSignal.abort() }), { reason: 'Aborted' });
   });
 
-  test('a connection that is cut, and the next request', async (t) => {
+  test('fails on a cut connection, and reconnects', async (t) => {
     const { client: through, proxy } = await behindProxy(t);
     await through.create(configMap(NAMESPACE, 'cut'));
     proxy.refuse();
@@ -151,7 +151,7 @@ describe('client', () => {
     assert.ok(await through.get(reference('cut')));
   });
 
-  test('requests that follow one another share connections', async (t) => {
+  test('reuses connections', async (t) => {
     const { client: through, proxy } = await behindProxy(t);
     for (let index = 0; index < 10; index += 1) await through.find(reference('x'));
     // The pool opens a second one when a request comes before it has put the first one back.
@@ -165,7 +165,7 @@ describe('client', () => {
     { status: 403, reason: 'Forbidden', retriable: false },
   ];
   for (const { reason, retriable, retryAfterMs, ...answer } of REFUSALS) {
-    test(`an answer of ${answer.status} that is not Kubernetes' own`, async (t) => {
+    test(`maps status ${answer.status} of a proxy`, async (t) => {
       const { client: through, proxy } = await behindProxy(t);
       await through.serves({ apiVersion: 'v1', kind: 'ConfigMap' });
       proxy.fault = () => answer;
@@ -173,7 +173,7 @@ describe('client', () => {
     });
   }
 
-  test('a continue token that has expired between two pages: everything at once', async (t) => {
+  test('lists everything at once when a continue token expires', async (t) => {
     const { client: through, proxy } = await behindProxy(t);
     await createNamespace(client, 'pages');
     for (let index = 0; index < 5; index += 1) await client.create(configMap('pages', `p${index}`));
@@ -183,14 +183,14 @@ describe('client', () => {
     assert.deepEqual(items.map(({ metadata }) => metadata.name).toSorted(), ['p0', 'p1', 'p2', 'p3', 'p4']);
   });
 
-  test('raw resolves for every status', async () => {
+  test('resolves raw requests for every status', async () => {
     assert.equal((await client.raw('GET', '/api/v1/namespaces/client')).status, 200);
     const { status, body } = await client.raw('GET', '/api/v1/namespaces/absent');
     assert.deepEqual([status, valueAt(body, 'reason')], [404, 'NotFound']);
   });
 
   describe('fence', () => {
-    test('stands before every write, and not before reads and dry runs', async (t) => {
+    test('checks every write, but no reads and dry runs', async (t) => {
       const { client: through, proxy } = await behindProxy(t);
       const fenced = through.fenced(closed);
       await client.create(configMap(NAMESPACE, 'guarded'));
@@ -212,7 +212,7 @@ describe('client', () => {
       assert.equal(proxy.seen.length, sent, 'nothing was sent');
     });
 
-    test('that falls while a connection is being made keeps the write back', async (t) => {
+    test('blocks a write when it trips during the TLS handshake', async (t) => {
       const { client: through, proxy } = await behindProxy(t);
       await through.serves({ apiVersion: 'v1', kind: 'ConfigMap' });
       // The idle connection goes, so that the write has to wait for a new one.
@@ -228,14 +228,14 @@ describe('client', () => {
       assert.equal(proxy.seen.length, sent, 'nothing was sent');
     });
 
-    test('tells the server for how long it may work on a write', async (t) => {
+    test('sends the server-side timeout of a write', async (t) => {
       const { client: through, proxy } = await behindProxy(t);
       await through.fenced(() => 1_234).create(configMap(NAMESPACE, 'limited'));
       assert.equal(proxy.seen.at(-1)?.query.get('timeout'), '1234ms');
     });
   });
 
-  test('the token is the one on disk; an outdated one is refused', async (t) => {
+  test('reloads the token from disk', async (t) => {
     const folder = await mkdtemp(join(tmpdir(), 'bss-token-'));
     t.after(() => rm(folder, { recursive: true }));
     const tokenFile = join(folder, 'token');
@@ -266,7 +266,7 @@ describe('client', () => {
       };
     };
 
-    test('an event says what happened to which object; its repetitions are counted in it', async () => {
+    test('records an event, and counts repetitions in a series', async () => {
       const regarding = await client.create(configMap(NAMESPACE, 'eventful'));
       const { events, counted } = recorder();
       for (let index = 0; index < 5; index += 1)
@@ -287,7 +287,7 @@ describe('client', () => {
       assert.equal(await seriesValue(counted, 'bss_operator_events_total{outcome="repeated"}'), 4);
     });
 
-    test('a flood about one object is cut; its other reasons and other objects are heard', async () => {
+    test('rate limits one reason of one object, but not others', async () => {
       const [loud, calm] = [await client.create(configMap(NAMESPACE, 'loud')), await client.create(configMap(NAMESPACE, 'calm'))];
       const { events, counted } = recorder();
       for (let index = 0; index < 100; index += 1) events.record(loud, { type: 'Warning', reason: 'Failed', message: `attempt ${index}` });
@@ -298,7 +298,7 @@ describe('client', () => {
       assert.equal(await seriesValue(counted, 'bss_operator_events_total{outcome="dropped"}'), 75);
     });
 
-    test('an event that cannot be written harms nobody', async () => {
+    test('drops an event that cannot be written', async () => {
       const { events, counted } = recorder();
       events.record(configMap('no-such-namespace', 'x'), { type: 'Normal', reason: 'Ready', message: 'fine' });
       await events.stop();
@@ -306,7 +306,7 @@ describe('client', () => {
     });
   });
 
-  test('requests are counted by verb, kind and code', async () => {
+  test('counts requests by verb, kind and code', async () => {
     assert.ok(((await seriesValue(metrics, 'bss_operator_api_requests_total{verb="create",kind="ConfigMap",code="201"}')) ?? 0) > 0);
     assert.ok(((await seriesValue(metrics, 'bss_operator_api_requests_total{verb="create",kind="ConfigMap",code="409"}')) ?? 0) > 0);
   });

@@ -1,4 +1,4 @@
-/** Typed access to objects of any kind, with one class of error and a count of all requests. */
+/** Typed access to objects of any kind, with one error class and metrics for all requests. */
 import { text } from 'node:stream/consumers';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { systemClock } from './clock.ts';
@@ -21,7 +21,7 @@ export interface CallOptions {
 }
 
 export interface WriteOptions extends CallOptions {
-  /** Everything but the writing: validation, defaults, admission. */
+  /** Server-side dry run: validation, defaults and admission, but no write. */
   dryRun?: boolean;
   fieldManager?: string;
 }
@@ -36,7 +36,7 @@ export interface Selection {
   namespace?: string | undefined;
   labelSelector?: string | undefined;
   fieldSelector?: string | undefined;
-  /** Objects without anything but their metadata: what they hold is not sent. */
+  /** Request only the metadata (PartialObjectMetadata): the server does not send the rest. */
   metadataOnly?: boolean | undefined;
 }
 
@@ -47,7 +47,7 @@ export interface ListOptions extends CallOptions, Selection {
 
 export interface WatchOptions extends Selection {
   resourceVersion: string;
-  /** After this many seconds the server ends the watch in good order. */
+  /** After this many seconds the server ends the watch normally. */
   timeoutSeconds: number;
   signal: AbortSignal;
 }
@@ -113,7 +113,7 @@ export class KubeClient {
     this.namespace = 'sibling' in options ? options.sibling.namespace : namespaceOf(options.config);
   }
 
-  /** The same client, whose writes pass the fence first; dry runs and reads do not need to. */
+  /** The same client with a fence in front of its writes; reads and dry runs are not fenced. */
   fenced(fence: Fence): KubeClient {
     return new KubeClient({ sibling: this, fence });
   }
@@ -138,8 +138,8 @@ export class KubeClient {
   }
 
   /**
-   * All objects of a kind, read page by page from one snapshot.
-   * @param keep what to keep of each object; applied per page, so that the whole never lies in memory at once
+   * Reads all objects of a kind page by page from one snapshot.
+   * @param keep strips each object; applied per page, so that memory never holds all complete objects
    */
   async list<T extends KubernetesObject = KubernetesObject>(
     kind: Kind,
@@ -154,7 +154,7 @@ export class KubeClient {
       try {
         page = await this.#page<T>(kind, options, pageSize, token);
       } catch (error) {
-        // The snapshot was compacted away between two pages: take everything at once.
+        // The snapshot was compacted between two pages: read everything in one request.
         if (token !== undefined && isExpired(error)) return this.list(kind, { ...options, pageSize: 0 }, keep);
         throw error;
       }
@@ -188,7 +188,7 @@ export class KubeClient {
     return this.#object<T>({ ...options, verb: 'create', method: 'POST', ...target, query: writeQuery(options), body: json(object) });
   }
 
-  /** Puts the object in place of the one there is. Conflict when `metadata.resourceVersion` is set and is not the newest. */
+  /** Replaces the object. @throws KubeError Conflict when `metadata.resourceVersion` is set and is not the newest */
   async replace<T extends KubernetesObject>(object: T, options: WriteOptions & SubresourceOptions = {}): Promise<T> {
     const target = await this.#target('replace', { ...referenceOf(object), ...options });
     return this.#object<T>({ ...options, verb: 'replace', method: 'PUT', ...target, query: writeQuery(options), body: json(object) });
@@ -205,7 +205,7 @@ export class KubeClient {
   }
 
   /**
-   * Server-side apply. A field that the schema does not know is an error and not silently dropped.
+   * Server-side apply. A field that the schema does not know is an error; the server does not drop it silently.
    * @throws KubeError with reason Conflict, its causes naming fields and managers, when others own fields and `force` is not set
    */
   async apply<T extends KubernetesObject = KubernetesObject>(
@@ -218,10 +218,10 @@ export class KubeClient {
     return this.#object<T>({ ...options, verb: 'apply', method: 'PATCH', ...target, query, body });
   }
 
-  /** False when there was nothing to delete. True means accepted: finalizers may hold the object for longer. */
+  /** False when the object did not exist. True means accepted: finalizers may delay the deletion. */
   async delete(reference: ObjectReference, options: DeleteOptions = {}): Promise<boolean> {
     const { propagation = 'Background', gracePeriodSeconds, preconditions } = options;
-    // Where there is a body the server takes no options from the query: a dry run named there only would delete.
+    // With a body the server ignores options in the query: a dry run requested only there would delete.
     const dryRun = options.dryRun === true ? ['All'] : undefined;
     const wishes = { propagationPolicy: propagation, gracePeriodSeconds, preconditions, dryRun };
     const body = json({ kind: 'DeleteOptions', apiVersion: 'v1', ...wishes });
@@ -238,8 +238,8 @@ export class KubeClient {
   }
 
   /**
-   * Any path of the API server. Resolves for every HTTP status; rejects only when no answer came or the fence forbids it.
-   * A function of its own, to be handed to those who want to know nothing of this class.
+   * Requests any path of the API server. Resolves for every HTTP status; rejects only when no response arrives or the fence refuses.
+   * A bound function, for callers that do not depend on this class.
    */
   readonly raw = async (
     method: Method,
@@ -257,7 +257,7 @@ export class KubeClient {
     return this.#shared.transport.close();
   }
 
-  /** Discovery is shared by all who wait for it: whoever gives up leaves it running. */
+  /** All waiters share one discovery request: it continues when one of them aborts. */
   #located(kind: Kind, signal: AbortSignal | undefined): Promise<ResourceInfo> {
     return signal ? abortable(this.discover(kind), signal, `discover ${kind.kind}`) : this.discover(kind);
   }
@@ -329,7 +329,7 @@ function share(options: KubeClientOptions, discover: (path: string) => Promise<J
     clock,
     timeoutMs,
     requests: metrics.counter('bss_operator_api_requests_total', 'Requests to the API server.', ['verb', 'kind', 'code']),
-    durations: metrics.histogram('bss_operator_api_request_duration_seconds', 'Time until the API server had answered.', ['verb']),
+    durations: metrics.histogram('bss_operator_api_request_duration_seconds', 'Time until the API server responded.', ['verb']),
   };
 }
 

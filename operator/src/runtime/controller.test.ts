@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { pino } from 'pino';
-import { Controller, TerminalError } from './controller.ts';
+import { Controller } from './controller.ts';
 import type { Reconcile } from './controller.ts';
 import { KubeError } from './errors.ts';
 import { Metrics } from './metrics.ts';
@@ -28,12 +28,12 @@ function build(reconcile: Reconcile, workers = 2) {
 }
 
 describe('controller', () => {
-  test('every result has a series before anything has happened', async () => {
+  test('initializes a series for every result', async () => {
     const { results } = build(async () => undefined);
-    for (const result of ['success', 'requeue_after', 'error', 'terminal_error']) assert.equal(await results(result), 0, result);
+    for (const result of ['success', 'requeue_after', 'error']) assert.equal(await results(result), 0, result);
   });
 
-  test('a pass that asks for another look gets it at that time', async () => {
+  test('requeues a key after requeueAfterMs', async () => {
     let passes = 0;
     const { clock, queue, controller, results } = build(async () => {
       passes += 1;
@@ -51,7 +51,7 @@ describe('controller', () => {
     await controller.stop();
   });
 
-  test('a failure is tried again with growing waits, a success ends them', async () => {
+  test('retries a failure with growing backoff, and resets it after a success', async () => {
     let failing = 3;
     const at: number[] = [];
     const { clock, queue, controller, results } = build(async () => {
@@ -67,21 +67,7 @@ describe('controller', () => {
     await controller.stop();
   });
 
-  test('a terminal error is not tried again', async () => {
-    let passes = 0;
-    const { clock, queue, controller, results } = build(async () => {
-      passes += 1;
-      throw new TerminalError('the spec is wrong');
-    });
-    controller.start();
-    queue.add('a');
-    await clock.advance(3_600_000);
-    assert.equal(passes, 1);
-    assert.equal(await results('terminal_error'), 1);
-    await controller.stop();
-  });
-
-  test('a server that asks for patience gets it', async () => {
+  test('waits as long as the server asks', async () => {
     const at: number[] = [];
     const { clock, queue, controller } = build(async () => {
       at.push(clock.monotonic());
@@ -94,7 +80,7 @@ describe('controller', () => {
     await controller.stop();
   });
 
-  test('passes for one key never overlap; different keys run side by side', async () => {
+  test('never overlaps passes for one key, and runs different keys concurrently', async () => {
     const running = new Set<string>();
     let most = 0;
     const gates: (() => void)[] = [];
@@ -119,7 +105,7 @@ describe('controller', () => {
     await controller.stop();
   });
 
-  test('all lines of one pass carry one id and the key, those of the next another', async () => {
+  test('logs one reconcile id per pass, with the key', async () => {
     const { queue, controller, lines } = build(async ({ logger }) => {
       logger.info('begin');
       logger.info('end');
@@ -138,7 +124,7 @@ describe('controller', () => {
     await controller.stop();
   });
 
-  test('stop waits for the pass under way, and aborts it after the grace time', async () => {
+  test('waits on stop for the pass in progress, and aborts it after the grace period', async () => {
     let aborted = false;
     const { clock, queue, controller } = build(
       ({ signal }) =>

@@ -1,4 +1,4 @@
-/** Workers that take keys from a queue and reconcile them. */
+/** Workers take keys from a queue and reconcile them. */
 import { randomUUID } from 'node:crypto';
 import { delay, systemClock } from './clock.ts';
 import type { Clock } from './clock.ts';
@@ -7,16 +7,8 @@ import type { Logger } from './logger.ts';
 import type { Counter, Gauge, Histogram, Metrics } from './metrics.ts';
 import type { WorkQueue } from './workqueue.ts';
 
-/** Thrown by a reconcile function when the same input would fail again: no retry until something changes. */
-export class TerminalError extends Error {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = 'TerminalError';
-  }
-}
-
 export interface ReconcileResult {
-  /** Look at the key again after so many milliseconds, even if nothing changes. */
+  /** Requeue the key after this many milliseconds, even if nothing changes. */
   requeueAfterMs?: number;
 }
 
@@ -25,14 +17,14 @@ export interface ReconcileContext {
   key: string;
   /** Identifies this pass in logs. */
   reconcileId: string;
-  /** Carries key and reconcile id in each line. */
+  /** Adds the key and the reconcile id to each line. */
   logger: Logger;
   /** Aborted when the controller must stop now. */
   signal: AbortSignal;
 }
 
 /**
- * Brings what the key names from any state nearer to the wanted one. Every error but TerminalError is retried with a back-off of the key's own.
+ * Moves the object that the key names from its current state towards the desired one. The controller retries every error with a backoff per key.
  * Passes for one key never overlap.
  */
 export type Reconcile = (context: ReconcileContext) => Promise<ReconcileResult | void>;
@@ -44,12 +36,12 @@ export interface ControllerOptions {
   reconcile: Reconcile;
   metrics: Metrics;
   logger: Logger;
-  /** Passes at the same time; default 4. */
+  /** Concurrent passes; default 4. */
   workers?: number;
   clock?: Clock;
 }
 
-const RESULTS = ['success', 'requeue_after', 'error', 'terminal_error'] as const;
+const RESULTS = ['success', 'requeue_after', 'error'] as const;
 type PassResult = (typeof RESULTS)[number];
 
 export class Controller {
@@ -69,19 +61,19 @@ export class Controller {
     this.#logger = logger.child({ controller: name });
     this.#results = metrics.counter('bss_operator_reconcile_total', 'Passes, by result.', ['controller', 'result']);
     this.#durations = metrics.histogram('bss_operator_reconcile_duration_seconds', 'Duration of a pass.', ['controller']);
-    this.#active = metrics.gauge('bss_operator_reconcile_active', 'Passes under way.', ['controller']);
-    // Every series exists from the first scrape on, so that a rate over it is defined.
+    this.#active = metrics.gauge('bss_operator_reconcile_active', 'Passes in progress.', ['controller']);
+    // Every series exists from the first scrape, so that a rate over it is defined.
     for (const result of RESULTS) this.#results.inc({ controller: name, result }, 0);
     this.#active.set({ controller: name }, 0);
   }
 
-  /** Begins to work. Caches should have synced before. */
+  /** Starts the workers. Caches must have synced before. */
   start(): void {
     const { workers = 4 } = this.#options;
     this.#workers = Array.from({ length: workers }, () => this.#work());
   }
 
-  /** Takes no new key and resolves when the passes under way have ended. Their signal is aborted after `graceMs` milliseconds. */
+  /** Takes no new key and resolves when the passes in progress have ended. Their signal aborts after `graceMs` milliseconds. */
   async stop(graceMs = 10_000): Promise<void> {
     this.#options.queue.shutDown();
     const ended = new AbortController();
@@ -126,14 +118,9 @@ export class Controller {
 
   #failed(key: string, error: unknown, logger: Logger): PassResult {
     const { queue } = this.#options;
-    if (error instanceof TerminalError) {
-      queue.forget(key);
-      logger.error({ error }, 'reconciling failed for good');
-      return 'terminal_error';
-    }
     const asked = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;
     const waitMs = Math.round(queue.addRateLimited(key, asked));
-    logger.error({ error, failures: queue.failures(key), waitMs }, 'reconciling failed, trying again');
+    logger.error({ error, failures: queue.failures(key), waitMs }, 'reconciling failed, retrying');
     return 'error';
   }
 }

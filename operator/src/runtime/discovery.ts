@@ -1,4 +1,4 @@
-/** Which kinds the API server has, under which plural, with or without namespace. */
+/** The kinds that the API server serves, with their plural and scope. */
 import type { Clock } from './clock.ts';
 import { isNotFound, KubeError } from './errors.ts';
 import type { Kind } from '../objects/object.ts';
@@ -19,16 +19,16 @@ interface Entry {
   at: number;
 }
 
-/** A kind that is missing may have been installed since; it is looked for again, but not more often than this. */
-const LOOK_AGAIN_MS = 5_000;
+/** A missing kind may have been installed since. Discovery is repeated for it at most this often. */
+const REDISCOVER_MS = 5_000;
 
-/** Discovery, one API version at a time, remembered for as long as the process lives. */
+/** Discovery of one API version at a time, cached for the life of the process. */
 export class Discovery {
   readonly #fetch: (path: string) => Promise<Json>;
   readonly #clock: Clock;
   readonly #versions = new Map<string, Entry>();
 
-  /** @param fetch GET of a path; throws KubeError when it is refused */
+  /** @param fetch GETs a path; throws KubeError when the server rejects it */
   constructor(fetch: (path: string) => Promise<Json>, clock: Clock) {
     this.#fetch = fetch;
     this.#clock = clock;
@@ -41,7 +41,7 @@ export class Discovery {
     const known = await find();
     if (known) return known;
     const entry = this.#versions.get(apiVersion);
-    if (entry && this.#clock.monotonic() - entry.at >= LOOK_AGAIN_MS) this.#versions.delete(apiVersion);
+    if (entry && this.#clock.monotonic() - entry.at >= REDISCOVER_MS) this.#versions.delete(apiVersion);
     const found = await find();
     if (found) return found;
     throw new KubeError(`the cluster has no kind ${kind} in ${apiVersion}`, { reason: 'NotFound', status: 404 });

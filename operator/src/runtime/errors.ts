@@ -1,4 +1,4 @@
-/** What can go wrong with a request to the API server, as one class. */
+/** One error class for all failed requests to the API server. */
 
 /** One wrong field or one conflict, from `details.causes` of a Status. */
 export interface StatusCause {
@@ -7,7 +7,7 @@ export interface StatusCause {
   field?: string;
 }
 
-/** The `Status` object with which the API server answers when it refuses. */
+/** The `Status` object that the API server returns with an error. */
 export interface Status {
   kind?: string;
   message?: string;
@@ -24,17 +24,17 @@ interface Failure {
   cause?: unknown;
 }
 
-/** Statuses after which the same request may succeed later; 0 is no answer at all. */
+/** Statuses after which the same request may succeed later; 0 means no response. */
 const RETRIABLE = new Set([0, 408, 409, 410, 429]);
 
-/** Reasons that no repetition mends, whatever the status. */
+/** Reasons for which a retry cannot succeed, whatever the status. */
 const FINAL_REASONS = new Set(['Aborted', 'Invalid']);
 
-/** A request that the API server refused, or that got no answer. */
+/** A request that the API server rejected, or that got no response. */
 export class KubeError extends Error {
   /** Kubernetes' own (NotFound, Conflict, AlreadyExists, Invalid, Forbidden, Expired, TooManyRequests, ...), or Timeout, ConnectionFailed, Aborted. */
   readonly reason: string;
-  /** HTTP status; 0 when no answer came. */
+  /** HTTP status; 0 when no response arrived. */
   readonly status: number;
   /** The wait that the server asked for, in milliseconds. */
   readonly retryAfterMs: number | undefined;
@@ -49,13 +49,13 @@ export class KubeError extends Error {
     this.causes = causes;
   }
 
-  /** The same may succeed later, without anything being changed in what was asked. */
+  /** The same request may succeed later. */
   get retriable(): boolean {
     return !FINAL_REASONS.has(this.reason) && (RETRIABLE.has(this.status) || this.status >= 500);
   }
 }
 
-/** Reasons for answers that carry no Status object: proxies and overloaded servers send plain text. */
+/** Reasons for responses without a Status object: proxies and overloaded servers send plain text. */
 const REASONS: Record<number, string> = {
   400: 'BadRequest',
   401: 'Unauthorized',
@@ -70,8 +70,8 @@ const REASONS: Record<number, string> = {
 };
 
 /**
- * The error for an HTTP answer that is not a success.
- * @param attempt what was being tried, for the message: `apply Deployment bss/demo-gateway`
+ * The error for an HTTP response that is not a success.
+ * @param attempt the operation, for the message: `apply Deployment bss/demo-gateway`
  * @param retryAfter the header, in seconds
  */
 export function refusal(attempt: string, httpStatus: number, body: unknown, retryAfter?: string): KubeError {
@@ -87,7 +87,7 @@ export function refusal(attempt: string, httpStatus: number, body: unknown, retr
   });
 }
 
-/** An object that does not fit its schema is refused by server-side apply as if the server had failed: status 500, without a reason. */
+/** Server-side apply rejects an object that does not match its schema like a server failure: status 500, without a reason. */
 const SCHEMA_MISMATCH = /^failed to create typed patch object/;
 
 function reasonOf(code: number, message = ''): string {
@@ -95,7 +95,7 @@ function reasonOf(code: number, message = ''): string {
   return REASONS[code] ?? (code >= 500 ? 'InternalError' : 'Unknown');
 }
 
-/** The error for a request that got no answer. */
+/** The error for a request that got no response. */
 export function unanswered(attempt: string, reason: 'Timeout' | 'ConnectionFailed' | 'Aborted', cause: unknown): KubeError {
   const detail = cause instanceof Error ? cause.message : String(cause);
   return new KubeError(`cannot ${attempt}: ${reason === 'ConnectionFailed' ? detail : `${reason.toLowerCase()} (${detail})`}`, {
@@ -113,7 +113,7 @@ export function isNotFound(error: unknown): boolean {
   return error instanceof KubeError && error.status === 404;
 }
 
-/** The object was changed by someone else since it was read, or a field is owned by another manager. */
+/** Another client changed the object since it was read, or another manager owns a field. */
 export function isConflict(error: unknown): boolean {
   return error instanceof KubeError && error.reason === 'Conflict';
 }
@@ -122,7 +122,7 @@ export function isAlreadyExists(error: unknown): boolean {
   return error instanceof KubeError && error.reason === 'AlreadyExists';
 }
 
-/** The resourceVersion or continue token is older than what the server still has. */
+/** The server no longer has the resourceVersion or continue token. */
 export function isExpired(error: unknown): boolean {
   return error instanceof KubeError && error.status === 410;
 }

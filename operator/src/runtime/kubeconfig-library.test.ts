@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { registerHooks } from 'node:module';
 import { test } from 'node:test';
 
-void test('the library comes without its generated client, and is the library still', async () => {
+void test('loads the library without its generated client', async () => {
   const loaded: string[] = [];
   const hooks = registerHooks({
     load(url, context, next) {

@@ -31,22 +31,22 @@ describe('kubeconfig', () => {
   });
   after(() => rm(folder, { recursive: true }));
 
-  test('the current context, or the one asked for', () => {
+  test('uses the current context, or the given one', () => {
     assert.equal(loadKubeConfig({ path }).getCurrentCluster()?.server, 'https://here:6443');
     assert.equal(loadKubeConfig({ path, context: 'two' }).getCurrentCluster()?.server, 'https://there:6443');
   });
 
-  test('a context that is not there is answered with those that are', () => {
+  test('lists the contexts when the given one does not exist', () => {
     assert.throws(() => loadKubeConfig({ path, context: 'three' }), /no context "three"; it has: one, two, astray/);
   });
 
-  test('a context without a cluster is an error, not localhost', () => {
+  test('rejects a context without a cluster', () => {
     assert.throws(() => loadKubeConfig({ path, context: 'astray' }), /"astray" names no cluster/);
   });
 });
 
 describe('system clock', () => {
-  test('the monotonic clock never goes back and keeps step with the wall clock', () => {
+  test('never goes backwards and keeps pace with the wall clock', () => {
     const [wall, start] = [Date.now(), systemClock.monotonic()];
     let last = start;
     while (Date.now() < wall + 100) {

@@ -135,7 +135,7 @@ describe('leader election between processes', { concurrency: 3 }, () => {
     return second.first - Math.max(...first.done.filter((done) => done < second.first));
   }
 
-  test('a leader that is killed is followed in under 20 s', async (t) => {
+  test('takes over from a killed leader in under 20 s', async (t) => {
     const { leader, follower } = await pair('killed', DEFAULTS);
     const killed = Date.now();
     leader.signal('SIGKILL');
@@ -146,7 +146,7 @@ describe('leader election between processes', { concurrency: 3 }, () => {
     await follower.end();
   });
 
-  test('a leader that is asked to stop is followed at the next attempt', async (t) => {
+  test('takes over from a stopped leader at the next attempt', async (t) => {
     const { leader, follower } = await pair('stopped', DEFAULTS);
     const asked = Date.now();
     leader.signal('SIGTERM');
@@ -154,12 +154,12 @@ describe('leader election between processes', { concurrency: 3 }, () => {
     const { at } = await follower.hasTold('leading', 4_000);
     await until('the follower to write', 5_000, async () => (await terms(api, 'stopped')).length === 2);
     await assertOneAfterTheOther('stopped');
-    noteRecovery(t, 'leader stopped in good order', at - asked);
+    noteRecovery(t, 'leader stopped gracefully', at - asked);
     await follower.end();
   });
 
   for (const round of [1, 2, 3, 4]) {
-    test(`a leader that is frozen in the middle of its writes begins none when it goes on (${round})`, async (t) => {
+    test(`starts no write after a leader was frozen during its writes (${round})`, async (t) => {
       const namespace = `frozen-${round}`;
       const { leader, follower } = await pair(namespace, SHORT);
       const frozen = Date.now();
@@ -177,7 +177,7 @@ describe('leader election between processes', { concurrency: 3 }, () => {
     });
   }
 
-  test('an API server that is away for a while: the leader stops in time, one of them leads again', async (t) => {
+  test('stops the leader in time when the API server is unreachable, and elects one again', async (t) => {
     const own = await startApiServer({ audit: true });
     t.after(() => own.stop());
     const { client: ownClient } = clientFor(own.kubeconfigPath);
@@ -202,7 +202,7 @@ describe('leader election between processes', { concurrency: 3 }, () => {
       t,
       'API server frozen',
       at - thawed,
-      `counted from its return, with a lease of 3 s; the leader stopped after ${seconds(lost.at - away)}`,
+      `counted from its recovery, with a lease of 3 s; the leader stopped after ${seconds(lost.at - away)}`,
     );
     await Promise.all([leader.end(), follower.end()]);
   });

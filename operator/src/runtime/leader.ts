@@ -1,12 +1,12 @@
 /**
  * Leader election by a Lease, with fencing.
  *
- * Three times keep two leaders apart, all measured from the moment a successful renewal was begun:
- * - until `renewDeadlineMs` the leader may send writes, each with a server-side limit of `leaseMs - renewDeadlineMs`;
- * - so at `leaseMs` none of its writes can take effect any more;
- * - a follower waits for `leaseMs` from when it saw the Lease change last, which is after the renewal was begun.
- * Only durations on each process's own monotonic clock count, never the times in the Lease, so that clocks may differ. A leader that was stopped
- * (SIGSTOP, a sleeping machine) finds its time run out at the first write after it goes on.
+ * Three durations, all measured from the start of a successful renewal, keep two leaders from writing at once:
+ * - The leader may send writes until `renewDeadlineMs`, each with a server-side timeout of `leaseMs - renewDeadlineMs`.
+ * - So none of its writes can take effect after `leaseMs`.
+ * - A follower waits `leaseMs` from the last change of the Lease that it saw, which is later than the start of that renewal.
+ * Only durations on each process's own monotonic clock count, never the times in the Lease, so clocks may differ. A leader that was suspended
+ * (SIGSTOP, a sleeping machine) finds its deadline exceeded at its first write after it resumes.
  */
 import { systemClock } from './clock.ts';
 import type { Clock } from './clock.ts';
@@ -18,7 +18,7 @@ import type { KubernetesObject } from '../objects/object.ts';
 import type { Fence } from './transport.ts';
 
 export interface LeaderElectorOptions {
-  /** Without fence: it writes the Lease itself. */
+  /** Not fenced: the elector writes the Lease itself. */
   client: KubeClient;
   metrics: Metrics;
   logger: Logger;
@@ -26,18 +26,18 @@ export interface LeaderElectorOptions {
   namespace: string;
   /** Of the Lease. */
   name: string;
-  /** Of this replica: the pod's name and something that tells restarts apart. */
+  /** Of this replica: the pod's name and a suffix that differs after each restart. */
   identity: string;
   clock?: Clock;
-  /** A follower takes over when the Lease has not changed for so long. Default 15 s. */
+  /** A follower takes over when the Lease has not changed for this long. Default 15 s. */
   leaseMs?: number;
-  /** A leader that has not renewed for so long stops. Default 10 s. */
+  /** A leader that has not renewed the Lease for this long stops. Default 10 s. */
   renewDeadlineMs?: number;
-  /** Between two attempts to acquire or renew. Default 2 s. */
+  /** Interval between attempts to acquire or renew. Default 2 s. */
   retryMs?: number;
 }
 
-/** A write was refused because this replica is not, or no longer, the leader. */
+/** The fence refused a write because this replica is not the leader, or no longer is. */
 export class NotLeadingError extends Error {
   constructor(message: string) {
     super(message);
@@ -55,7 +55,7 @@ interface Lease extends KubernetesObject {
   };
 }
 
-type State = 'following' | 'leading' | 'over';
+type State = 'following' | 'leading' | 'stopped';
 
 export class LeaderElector {
   readonly #options: LeaderElectorOptions;
@@ -69,9 +69,9 @@ export class LeaderElector {
   readonly #leaders: Gauge<'lease'>;
   readonly #transitions: Counter<'lease'>;
   #state: State = 'following';
-  /** The Lease as last read or written, and when it was first seen in this version. */
+  /** The Lease as last read or written, and when this replica first saw that version. */
   #seen: { lease: Lease; at: number } | undefined;
-  /** When the last successful renewal was begun. */
+  /** Start of the last successful renewal. */
   #renewedAt = Number.NEGATIVE_INFINITY;
   #cancelTimer: () => void = () => undefined;
   #attempt: Promise<void> | undefined;
@@ -88,14 +88,16 @@ export class LeaderElector {
     this.#renewDeadlineMs = renewDeadlineMs;
     this.#retryMs = retryMs;
     this.#leaders = metrics.gauge('bss_operator_leader', '1 while this replica leads.', ['lease']);
-    this.#transitions = metrics.counter('bss_operator_leader_transitions_total', 'Times this replica gained or lost the lead.', ['lease']);
+    this.#transitions = metrics.counter('bss_operator_leader_transitions_total', 'Times this replica gained or lost leadership.', [
+      'lease',
+    ]);
     this.#leaders.set({ lease: name }, 0);
     this.#transitions.inc({ lease: name }, 0);
-    // Whoever stops before winning is told through the promise; nobody has to listen.
+    // The promise reports a stop before leadership; a caller that does not wait must not cause an unhandled rejection.
     this.#won.promise.catch(() => undefined);
   }
 
-  /** Aborted when the lead is lost or given up. It does not come back: the process should end and start anew. */
+  /** Aborts when leadership is lost or released. It is not regained: the process should exit and be restarted. */
   get lost(): AbortSignal {
     return this.#lost.signal;
   }
@@ -107,58 +109,58 @@ export class LeaderElector {
   /** For `client.fenced`. @throws NotLeadingError */
   readonly fence: Fence = () => {
     if (this.#state === 'leading' && this.#leftMs() <= 0)
-      this.#lose(`not renewed for ${Math.round(this.#renewDeadlineMs - this.#leftMs())} ms`);
+      this.#lose(`the lease was not renewed for ${Math.round(this.#renewDeadlineMs - this.#leftMs())} ms`);
     if (this.#state !== 'leading') throw new NotLeadingError(`${this.#options.identity} does not hold the lease ${this.#options.name}`);
     return this.#leaseMs - this.#renewDeadlineMs;
   };
 
-  /** Begins to try. */
+  /** Starts attempts to acquire the Lease. */
   start(): void {
     if (this.#state === 'following' && !this.#attempt) this.#tick();
   }
 
-  /** Resolves when this replica leads. @throws NotLeadingError when it was stopped before */
+  /** Resolves when this replica leads. @throws NotLeadingError when the elector stops first */
   waitForLeadership(): Promise<void> {
     return this.#won.promise;
   }
 
-  /** Gives the Lease up, so that another may take over at once. Whoever writes must have stopped before. */
+  /** Releases the Lease, so that another replica can take over at once. All writers must have stopped before. */
   async stop(): Promise<void> {
     const held = this.leading;
-    this.#end('stopped');
+    this.#end('shutting down');
     await this.#attempt;
     if (held) await this.#release();
   }
 
-  /** Milliseconds for which writes may still be sent. */
+  /** Milliseconds until the renew deadline, during which writes may be sent. */
   #leftMs(): number {
     return this.#renewedAt + this.#renewDeadlineMs - this.#clock.monotonic();
   }
 
   #tick(): void {
-    this.#attempt = this.#tryAndPlanNext();
+    this.#attempt = this.#attemptAndReschedule();
   }
 
-  async #tryAndPlanNext(): Promise<void> {
-    await this.#try();
-    if (this.#state === 'over') return;
-    // Some spread keeps followers from asking in step; a leader must not be late.
+  async #attemptAndReschedule(): Promise<void> {
+    await this.#attemptOnce();
+    if (this.#state === 'stopped') return;
+    // Jitter spreads the requests of followers; a leader must not be late.
     const wait =
       this.#state === 'leading'
         ? Math.min(this.#retryMs, this.#leftMs())
-        : Math.min(this.#retryMs, this.#untilFreeMs()) * (1 + 0.1 * Math.random());
+        : Math.min(this.#retryMs, this.#untilExpiryMs()) * (1 + 0.1 * Math.random());
     this.#cancelTimer = this.#clock.after(wait, () => this.#tick());
   }
 
-  /** When the Lease will run out if nobody renews it; at least some milliseconds, so that failed attempts do not follow at once. */
-  #untilFreeMs(): number {
+  /** Milliseconds until the Lease expires unless it is renewed; at least a few, so that failed attempts do not spin. */
+  #untilExpiryMs(): number {
     if (!this.#seen) return this.#retryMs;
-    const left = this.#seen.at + this.#patienceWith(this.#seen.lease) - this.#clock.monotonic();
+    const left = this.#seen.at + this.#durationOf(this.#seen.lease) - this.#clock.monotonic();
     return left < 0 ? this.#retryMs : left + 20;
   }
 
-  /** One attempt to acquire or renew. Failures are logged; the deadline decides what they mean. */
-  async #try(): Promise<void> {
+  /** One attempt to acquire or renew. Failures are logged; only the renew deadline ends leadership. */
+  async #attemptOnce(): Promise<void> {
     const begun = this.#clock.monotonic();
     if (this.#state === 'leading' && this.#leftMs() <= 0) return this.#lose('the renew deadline has passed');
     try {
@@ -169,10 +171,10 @@ export class LeaderElector {
     if (this.#state === 'leading' && this.#leftMs() <= 0) this.#lose('the renew deadline has passed');
   }
 
-  /** The answer must come in time to be of use; a leader that waits longer could not try again. */
+  /** Half of the renew deadline, so that a leader can retry before it. */
   #timeoutMs(): number {
-    const patience = this.#renewDeadlineMs / 2;
-    return Math.max(1, this.#state === 'leading' ? Math.min(patience, this.#leftMs()) : patience);
+    const half = this.#renewDeadlineMs / 2;
+    return Math.max(1, this.#state === 'leading' ? Math.min(half, this.#leftMs()) : half);
   }
 
   async #renew(begun: number): Promise<void> {
@@ -184,10 +186,10 @@ export class LeaderElector {
         if (!isConflict(error)) throw error;
       }
     }
-    // Someone changed it: read who holds it now.
+    // Another client changed the Lease: read the current holder.
     const lease = await this.#read();
     if (lease && holderOf(lease) === this.#options.identity) return this.#hold(await this.#write(lease, {}), begun);
-    this.#lose(lease ? `held by ${holderOf(lease) || 'nobody'}` : 'the lease was deleted');
+    this.#lose(lease ? `the lease is held by ${holderOf(lease) || 'nobody'}` : 'the lease was deleted');
   }
 
   async #acquire(begun: number): Promise<void> {
@@ -195,24 +197,24 @@ export class LeaderElector {
     if (!lease) return this.#deletedUnderHolder() ? undefined : this.#create(begun);
     const holder = holderOf(lease);
     const unchangedMs = this.#clock.monotonic() - this.#observe(lease);
-    if (holder !== '' && unchangedMs <= this.#patienceWith(lease)) return;
+    if (holder !== '' && unchangedMs <= this.#durationOf(lease)) return;
     const transitions = (lease.spec?.leaseTransitions ?? 0) + 1;
     try {
-      // The version in the object makes this a compare-and-swap: of several followers one wins.
+      // The resourceVersion in the object makes this a compare-and-swap: one of several followers wins.
       this.#hold(await this.#write(lease, { acquireTime: this.#timestamp(), leaseTransitions: transitions }), begun);
     } catch (error) {
       if (!isConflict(error)) throw error;
     }
   }
 
-  /** Someone deleted a Lease that was held: its holder may not know yet, and has the rest of its time. */
+  /** The Lease was deleted while it was held. Its holder may not know yet and may write until its lease duration is over. */
   #deletedUnderHolder(): boolean {
     if (!this.#seen || holderOf(this.#seen.lease) === '') return false;
-    return this.#clock.monotonic() - this.#seen.at <= this.#patienceWith(this.#seen.lease);
+    return this.#clock.monotonic() - this.#seen.at <= this.#durationOf(this.#seen.lease);
   }
 
-  /** The holder may run with a longer lease than ours, during an upgrade that changes it. */
-  #patienceWith(lease: Lease): number {
+  /** Lease duration to wait for: the holder's may be longer than ours during an upgrade that changes it. */
+  #durationOf(lease: Lease): number {
     return Math.max(this.#leaseMs, (lease.spec?.leaseDurationSeconds ?? 0) * 1000);
   }
 
@@ -253,7 +255,7 @@ export class LeaderElector {
     return new Date(this.#clock.now()).toISOString().replace('Z', '000Z');
   }
 
-  /** When this replica first saw the Lease in this version. */
+  /** When this replica first saw this version of the Lease. */
   #observe(lease: Lease): number {
     if (this.#seen?.lease.metadata.resourceVersion !== lease.metadata.resourceVersion) this.#seen = { lease, at: this.#clock.monotonic() };
     return this.#seen?.at ?? this.#clock.monotonic();
@@ -261,29 +263,29 @@ export class LeaderElector {
 
   #hold(lease: Lease, begun: number): void {
     this.#seen = { lease, at: this.#clock.monotonic() };
-    if (this.#state === 'over') return;
+    if (this.#state === 'stopped') return;
     this.#renewedAt = begun;
     if (this.#state === 'leading') return;
     this.#state = 'leading';
     this.#leaders.set({ lease: this.#options.name }, 1);
     this.#transitions.inc({ lease: this.#options.name });
-    this.#logger.info('leading');
+    this.#logger.info('acquired the lease');
     this.#won.resolve();
   }
 
   #lose(reason: string): void {
     if (this.#state !== 'leading') return;
-    this.#logger.error({ reason }, 'lost the lead');
+    this.#logger.error({ reason }, 'lost the lease');
     this.#transitions.inc({ lease: this.#options.name });
     this.#end(reason);
   }
 
   #end(reason: string): void {
-    if (this.#state === 'over') return;
-    this.#state = 'over';
+    if (this.#state === 'stopped') return;
+    this.#state = 'stopped';
     this.#cancelTimer();
     this.#leaders.set({ lease: this.#options.name }, 0);
-    this.#won.reject(new NotLeadingError(`leader election is over: ${reason}`));
+    this.#won.reject(new NotLeadingError(`leader election has stopped: ${reason}`));
     this.#lost.abort(new NotLeadingError(reason));
   }
 
@@ -292,9 +294,9 @@ export class LeaderElector {
     if (!lease || holderOf(lease) !== this.#options.identity) return;
     try {
       await this.#write(lease, { holderIdentity: '', leaseDurationSeconds: 1 });
-      this.#logger.info('gave up the lead');
+      this.#logger.info('released the lease');
     } catch (error) {
-      this.#logger.warn({ error }, 'could not give up the lease; another takes over when it runs out');
+      this.#logger.warn({ error }, 'could not release the lease; another replica takes over when it expires');
     }
   }
 }

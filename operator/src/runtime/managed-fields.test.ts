@@ -50,7 +50,7 @@ describe('field ownership', () => {
     test(reason, () => assert.equal(ownsAll(object(spec), { 'f:spec': owned }), expected));
   }
 
-  test('labels count, names do not', () => {
+  test('compares labels, but not the identity', () => {
     const labelled = object({}, { labels: { a: '1' } });
     assert.equal(ownsAll(labelled, { 'f:metadata': { 'f:labels': { 'f:a': {} } } }), true);
     assert.equal(ownsAll(labelled, { 'f:metadata': { 'f:labels': {}, 'f:annotations': {} } }), true, 'labels owned as a whole');
@@ -58,7 +58,7 @@ describe('field ownership', () => {
     assert.equal(ownsAll(object({}), {}), true);
   });
 
-  test('a cache keeps what it needs of the record of managers', () => {
+  test('keeps only the own entry of managedFields in a cache', () => {
     const managedFields = [
       { manager: 'bss-operator', operation: 'Apply' as const, fieldsV1: { 'f:spec': {} } },
       { manager: 'bss-operator', operation: 'Update' as const, subresource: 'scale' },

@@ -1,12 +1,12 @@
 /**
- * Reads managedFields. Whoever changes the value of a field or removes it, by any kind of request, takes it out of the set of everyone else. So an
- * object has what a manager applied exactly as long as the manager still owns every field of it: a test that needs no knowledge of defaults, of
- * how quantities are written (`1000m` is stored as `1`) or of lists that others may add to.
+ * Reads managedFields. A client that changes or removes a field, by any kind of request, removes it from the sets of all other managers. So an
+ * object matches what a manager applied exactly as long as that manager still owns every field of it. This test needs no knowledge of defaults, of
+ * how quantities are stored (`1000m` becomes `1`) or of lists that others may extend.
  */
 import { isRecord } from '../objects/canonical.ts';
 import type { FieldSet, KubernetesObject, ManagedFieldsEntry } from '../objects/object.ts';
 
-/** What the manager owns by server-side apply to the object itself. */
+/** The entry of what the manager owns by server-side apply, subresources aside. */
 export function appliedBy(manager: string, object: KubernetesObject): ManagedFieldsEntry | undefined {
   return object.metadata.managedFields?.find((entry) => isAppliedBy(manager, entry));
 }
@@ -15,7 +15,7 @@ function isAppliedBy(manager: string, { manager: name, operation, subresource }:
   return name === manager && operation === 'Apply' && !subresource;
 }
 
-/** For `ReflectorOptions.transform`: drops the managedFields of others, which make up much of an object's size. */
+/** For `ReflectorOptions.transform`: drops the managedFields of other managers, which make up much of an object's size. */
 export function withoutForeignManagers<T extends KubernetesObject>(manager: string): (object: T) => T {
   return (object) => {
     const managedFields = object.metadata.managedFields?.filter((entry) => isAppliedBy(manager, entry)) ?? [];
@@ -23,11 +23,11 @@ export function withoutForeignManagers<T extends KubernetesObject>(manager: stri
   };
 }
 
-/** Fields that identify an object and that nobody owns. */
+/** Fields that identify an object; managedFields does not list them. */
 const IDENTITY = new Set(['apiVersion', 'kind']);
 const META_IDENTITY = new Set(['name', 'namespace', 'uid', 'resourceVersion']);
 
-/** True when every field of `desired` is in the set. */
+/** True when the set contains every field of `desired`. */
 export function ownsAll(desired: KubernetesObject, fields: FieldSet): boolean {
   const { metadata, ...rest } = desired;
   const owned = fields['f:metadata'] ?? {};
@@ -39,7 +39,7 @@ function ownsFields(value: Record<string, unknown>, fields: FieldSet, except?: S
 }
 
 function owns(value: unknown, fields: FieldSet | undefined): boolean {
-  // Empty objects, empty lists and null often do not come to be stored at all.
+  // The server often does not store empty objects, empty lists and null.
   if (isEmpty(value)) return true;
   if (fields === undefined) return false;
   // A leaf: the value is owned as a whole.
@@ -48,13 +48,13 @@ function owns(value: unknown, fields: FieldSet | undefined): boolean {
   return isRecord(value) ? ownsFields(value, fields) : true;
 }
 
-/** Elements of a list are found by their key fields (`k:{"name":"x"}`), those of a set by their value (`v:"x"`). */
+/** Key fields (`k:{"name":"x"}`) identify elements of a list; values (`v:"x"`) identify elements of a set. */
 function ownsElement(element: unknown, fields: FieldSet): boolean {
   if (!isRecord(element)) return fields[`v:${JSON.stringify(element)}`] !== undefined;
   return Object.entries(fields).some(([path, below]) => path.startsWith('k:') && hasKey(element, path.slice(2)) && owns(element, below));
 }
 
-/** A key field that the element leaves out was filled in by a default (`protocol: TCP`). */
+/** A default filled in a key field that the element omits (`protocol: TCP`). */
 function hasKey(element: Record<string, unknown>, key: string): boolean {
   const fields: Record<string, unknown> = JSON.parse(key);
   return Object.entries(fields).every(([name, value]) => element[name] === undefined || element[name] === value);

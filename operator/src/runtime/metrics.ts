@@ -1,12 +1,12 @@
-/** The operator's metrics. Nothing else imports prom-client, so that it can be exchanged in one place. */
+/** The operator's metrics. No other module imports prom-client, so that it can be replaced here. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 export type { Counter, Gauge, Histogram };
 
-/** Seconds; from a cached answer to a pass that waits for slow servers. */
-export const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+/** Seconds: from a cached response to a pass that waits for slow servers. */
+const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** A registry whose metrics are made where they are used: asking for a name again returns the same metric. */
+/** A registry that creates metrics on first use: requesting a name again returns the same metric. */
 export class Metrics {
   readonly #registry = new Registry();
 
@@ -51,6 +51,6 @@ export class Metrics {
   #existing<M extends object>(name: string, type: new (...args: never[]) => M): M | undefined {
     const metric: unknown = this.#registry.getSingleMetric(name);
     if (metric === undefined || metric instanceof type) return metric;
-    throw new Error(`the metric ${name} exists, as another type`);
+    throw new Error(`the metric ${name} is already registered with another type`);
   }
 }

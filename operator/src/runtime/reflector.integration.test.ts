@@ -73,7 +73,7 @@ describe('reflector', () => {
     return Math.round(performance.now() - begun);
   }
 
-  test('a list in pages, then every change', async (t) => {
+  test('lists in pages, then watches changes', async (t) => {
     const { namespace, reflector, proxy, changes } = await build(t, { pageSize: 500 });
     const names = Array.from({ length: 1_200 }, (_, index) => `many-${index}`);
     for (let start = 0; start < names.length; start += 50)
@@ -109,7 +109,7 @@ describe('reflector', () => {
     await equal(reflector, namespace);
   });
 
-  test('metadata alone: what the objects hold never comes', async (t) => {
+  test('receives only metadata with metadataOnly', async (t) => {
     const { namespace, reflector } = await build(t, { metadataOnly: true });
     await put(namespace, 'listed');
     reflector.start();
@@ -120,7 +120,7 @@ describe('reflector', () => {
     assert.deepEqual([held.size, held.get('listed'), held.get('watched')], [2, false, false]);
   });
 
-  test('only what the selector names; an object that no longer fits is gone', async (t) => {
+  test('removes an object that no longer matches the selector', async (t) => {
     const { namespace, reflector } = await build(t, { labelSelector: 'app=a' });
     await put(namespace, 'mine', { app: 'a' });
     await put(namespace, 'other', { app: 'b' });
@@ -131,7 +131,7 @@ describe('reflector', () => {
     await until('it to be gone', 5_000, () => reflector.store.size === 0);
   });
 
-  test('a watch that the server ends in good order goes on from where it was', async (t) => {
+  test('resumes a watch that the server ended', async (t) => {
     const { namespace, reflector, metrics, watches, proxy } = await build(t, { watchSeconds: 1 });
     reflector.start();
     await reflector.waitForSync(5_000);
@@ -143,7 +143,7 @@ describe('reflector', () => {
     assert.equal(await restarts(metrics, 'disconnected'), 0);
   });
 
-  test('bookmarks carry the version forward where nothing changes', async (t) => {
+  test('advances the version by bookmarks', async (t) => {
     const { reflector, watches } = await build(t, { watchSeconds: 3 });
     reflector.start();
     await reflector.waitForSync(5_000);
@@ -155,7 +155,7 @@ describe('reflector', () => {
     assert.ok(second !== undefined && first !== undefined && second > first, `from ${first} to ${second}`);
   });
 
-  test('connections that are cut', async (t) => {
+  test('recovers from cut connections', async (t) => {
     const { namespace, reflector, proxy, metrics } = await build(t);
     reflector.start();
     await reflector.waitForSync(5_000);
@@ -168,7 +168,7 @@ describe('reflector', () => {
     assert.equal(await seriesValue(metrics, 'bss_operator_lists_total{kind="ConfigMap"}'), 1, 'no list was needed');
   });
 
-  test('a server that cannot be reached for a while', async (t) => {
+  test('recovers from an unreachable server', async (t) => {
     const { namespace, reflector, proxy, watches } = await build(t);
     await put(namespace, 'stays');
     await put(namespace, 'goes');
@@ -181,11 +181,11 @@ describe('reflector', () => {
     assert.equal(reflector.store.size, 2, 'the store keeps what it had');
     const failed = watches().length;
     proxy.accept();
-    noteRecovery(t, 'API server out of reach for 1.5 s', await equal(reflector, namespace), 'counted from its return');
+    noteRecovery(t, 'API server unreachable for 1.5 s', await equal(reflector, namespace), 'counted from its recovery');
     assert.ok(watches().length > failed);
   });
 
-  test('a connection that went dead without a word', async (t) => {
+  test('recovers from a dead connection', async (t) => {
     const { namespace, reflector, proxy, metrics } = await build(t, { inactivityMs: 1_000 });
     reflector.start();
     await reflector.waitForSync(5_000);
@@ -193,11 +193,11 @@ describe('reflector', () => {
     await equal(reflector, namespace);
     proxy.swallow();
     await put(namespace, 'unseen');
-    noteRecovery(t, 'watch goes dead without a word', await equal(reflector, namespace), 'with an inactivity limit of 1 s instead of 90 s');
+    noteRecovery(t, 'watch connection dead', await equal(reflector, namespace), 'with an inactivity limit of 1 s instead of 90 s');
     assert.equal(await restarts(metrics, 'inactive'), 1);
   });
 
-  test('a server that hangs from the first list on: waiting for it ends with an error that says so', async (t) => {
+  test('fails waitForSync when the server hangs', async (t) => {
     const { reflector, proxy } = await build(t);
     proxy.hush();
     reflector.start();
@@ -206,7 +206,7 @@ describe('reflector', () => {
   });
 
   for (const status of [429, 500, 503]) {
-    test(`answers of ${status}: waits, and does not list again`, async (t) => {
+    test(`backs off after status ${status}, without a relist`, async (t) => {
       const { namespace, reflector, proxy, metrics, watches } = await build(t);
       reflector.start();
       await reflector.waitForSync(5_000);
@@ -219,14 +219,14 @@ describe('reflector', () => {
       await put(namespace, 'meanwhile');
       await equal(reflector, namespace);
       const tookMs = Math.round(performance.now() - begun);
-      noteRecovery(t, `three answers of ${status} in a row`, tookMs, status === 429 ? 'the server asked for 1 s each time' : '');
+      noteRecovery(t, `three responses of ${status} in a row`, tookMs, status === 429 ? 'the server asked for 1 s each time' : '');
       if (status === 429) assert.ok(tookMs >= 3_000, `the server asked for a second each time, it got ${tookMs} ms`);
       assert.equal(await restarts(metrics, 'refused'), 3);
       assert.equal(await seriesValue(metrics, 'bss_operator_lists_total{kind="ConfigMap"}'), 1);
     });
   }
 
-  test('an overloaded server is not asked in a tight loop', async (t) => {
+  test('backs off from an overloaded server', async (t) => {
     const { reflector, proxy } = await build(t, { backoff: { baseMs: 100, maxMs: 10_000 } });
     proxy.fault = () => ({ status: 503 });
     reflector.start();
@@ -235,7 +235,7 @@ describe('reflector', () => {
     for (const [index, gap] of gaps.slice(0, 4).entries()) assert.ok(gap >= 50 * 2 ** index, `wait ${index + 1} was ${gap} ms`);
   });
 
-  test('something that cuts every watch at once is not asked in a tight loop either', async (t) => {
+  test('backs off when a proxy cuts every watch', async (t) => {
     const { reflector, proxy, watches } = await build(t, { backoff: { baseMs: 200, maxMs: 10_000 } });
     proxy.fault = ({ query }) => (query.get('watch') === 'true' ? { status: 200, body: '' } : undefined);
     reflector.start();
@@ -245,7 +245,7 @@ describe('reflector', () => {
     assert.ok(first && fourth && fourth.at - first.at >= 100 + 200 + 400, 'each wait is longer');
   });
 
-  test('a handler that throws stops nothing', async (t) => {
+  test('continues after a handler throws', async (t) => {
     const { namespace, reflector, changes } = await build(t);
     reflector.subscribe(() => {
       throw new Error('a handler with a mistake');
@@ -257,7 +257,7 @@ describe('reflector', () => {
     await until('both changes', 5_000, () => changes.length === 2);
   });
 
-  test('the API server crashes and is started again', async (t) => {
+  test('recovers from a restart of the API server', async (t) => {
     const { namespace, reflector } = await build(t);
     await put(namespace, 'before');
     reflector.start();
@@ -267,10 +267,10 @@ describe('reflector', () => {
     const back = performance.now();
     await put(namespace, 'after');
     await equal(reflector, namespace);
-    noteRecovery(t, 'API server killed and started', performance.now() - back, 'counted from its return');
+    noteRecovery(t, 'API server killed and restarted', performance.now() - back, 'counted from its recovery');
   });
 
-  test('410: the server has forgotten the version', async (t) => {
+  test('relists after 410', async (t) => {
     const { namespace, reflector, proxy, metrics, changes } = await build(t);
     for (const name of ['stays', 'changes', 'goes']) await put(namespace, name);
     reflector.start();
@@ -286,7 +286,7 @@ describe('reflector', () => {
     const back = performance.now();
     proxy.accept();
     await equal(reflector, namespace);
-    noteRecovery(t, 'version forgotten by the server (410)', performance.now() - back, 'counted from its return');
+    noteRecovery(t, 'version expired on the server (410)', performance.now() - back, 'counted from its recovery');
     assert.equal(await restarts(metrics, 'expired'), 1);
     assert.equal(await seriesValue(metrics, 'bss_operator_lists_total{kind="ConfigMap"}'), 2);
     assert.deepEqual(changes.map(({ type, key }) => `${type} ${key}`).toSorted(), [
@@ -296,7 +296,7 @@ describe('reflector', () => {
     ]);
   });
 
-  test('the age of the last word is a metric, for as long as the reflector runs', async (t) => {
+  test('exports the watch silence while the reflector runs', async (t) => {
     const { reflector, metrics } = await build(t);
     const silence = () => seriesValue(metrics, 'bss_operator_watch_silence_seconds{kind="ConfigMap"}');
     reflector.start();

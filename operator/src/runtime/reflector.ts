@@ -1,9 +1,9 @@
 /**
- * Keeps a store equal to what the API server has: list, then watch, and again whenever the watch ends.
+ * Keeps a store equal to the API server's state: list, then watch, and watch again whenever the watch ends.
  *
- * A watch can fail without a word (a connection that went dead, a stopped server), so it has a time limit on the server's side and is given up
- * here when not even a bookmark came for a while. Every failure is retried with jittered back-off, for ever; what was missed is found by
- * watching on from the last version seen or, when the server no longer has that, by a new list.
+ * A watch can stall silently (a dead connection, a stopped server). It therefore has a server-side timeout, and the reflector aborts it when not even
+ * a bookmark arrives for `inactivityMs`. Every failure is retried with jittered backoff, without limit. The next watch resumes from the last
+ * version seen; when the server no longer has that version, the reflector relists.
  */
 import { backoffDelay } from './backoff.ts';
 import type { KubeClient, Selection } from './client.ts';
@@ -23,16 +23,16 @@ export interface ReflectorOptions<T extends KubernetesObject> extends Selection 
   metrics: Metrics;
   logger: Logger;
   indexers?: Record<string, Indexer<T>>;
-  /** What to keep of each object, to save memory. */
+  /** Strips each object down to the fields to keep, to save memory. */
   transform?: (object: T) => T;
   clock?: Clock;
-  /** Objects per page of a list; default 250, as the page is held in memory as a whole, before `transform`. */
+  /** Objects per page of a list; default 250, because a whole page is in memory before `transform`. */
   pageSize?: number;
-  /** The server ends a watch after this many seconds, up to twice as many (random, so that watches do not end together). Default 300. */
+  /** Server-side timeout of a watch in seconds; a random factor of 1 to 2 keeps watches from ending together. Default 300. */
   watchSeconds?: number;
-  /** A watch without any event or bookmark for so long is given up. The server sends a bookmark about every minute. Default 90 s. */
+  /** Aborts a watch after this long without an event or bookmark. The server sends a bookmark about every minute. Default 90 s. */
   inactivityMs?: number;
-  /** Waits between failures; default 0.5 s to 30 s. */
+  /** Backoff between failures; default 0.5 s to 30 s. */
   backoff?: { baseMs: number; maxMs: number };
 }
 
@@ -57,7 +57,7 @@ export class Reflector<T extends KubernetesObject = KubernetesObject> {
   /** Version up to which the store is complete; undefined: list first. */
   #version: string | undefined;
   #failures = 0;
-  /** On the monotonic clock: when the server last said anything. */
+  /** Monotonic time of the last event, bookmark or list. */
   #lastEvent: number;
   #lastError: unknown;
 
@@ -82,8 +82,8 @@ export class Reflector<T extends KubernetesObject = KubernetesObject> {
   }
 
   /**
-   * `handler` is called for each change, after the store has it. It should put a key on a queue and nothing else; when it throws, that is
-   * logged and the reflector goes on. Subscribe before `start`.
+   * Calls `handler` for each change, after the store has it. A handler should only add a key to a queue. The reflector logs an error that it
+   * throws and continues. Subscribe before `start`.
    */
   subscribe(handler: (change: Change<T>) => void): void {
     this.#handlers.push(handler);
@@ -93,7 +93,7 @@ export class Reflector<T extends KubernetesObject = KubernetesObject> {
     this.#running ??= this.#run();
   }
 
-  /** Resolves when the first list is in the store. @throws Error after `timeoutMs` milliseconds, with the last failure as its cause */
+  /** Resolves when the store holds the first list. @throws Error after `timeoutMs` milliseconds, with the last failure as its cause */
   async waitForSync(timeoutMs: number): Promise<void> {
     const enough = new AbortController();
     await Promise.race([this.#synced.promise, delay(this.#clock, timeoutMs, enough.signal)]);
@@ -101,7 +101,7 @@ export class Reflector<T extends KubernetesObject = KubernetesObject> {
     if (!this.store.synced) throw new Error(`no list of ${this.kind.kind} within ${timeoutMs} ms`, { cause: this.#lastError });
   }
 
-  /** Ends the watch. The store stays as it is. */
+  /** Stops the watch. The store keeps its objects. */
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#running;
@@ -126,10 +126,10 @@ export class Reflector<T extends KubernetesObject = KubernetesObject> {
     const { client, namespace, labelSelector, fieldSelector, metadataOnly, pageSize = 250, transform } = this.#options;
     const selection = { namespace, labelSelector, fieldSelector, metadataOnly, pageSize, signal: this.#stop.signal };
     const { items, resourceVersion } = await client.list<T>(this.kind, selection, transform);
-    this.#heard();
+    this.#markActive();
     this.#lists.inc({ kind: this.kind.kind });
     this.#version = resourceVersion;
-    for (const change of this.store.replace(items)) this.#tell(change);
+    for (const change of this.store.replace(items)) this.#notify(change);
     this.#synced.resolve();
   }
 
@@ -141,39 +141,39 @@ export class Reflector<T extends KubernetesObject = KubernetesObject> {
     const selection = { namespace, labelSelector, fieldSelector, metadataOnly, timeoutSeconds, signal: watchdog.signal };
     try {
       for await (const event of client.watch<T>(this.kind, { ...selection, resourceVersion: this.#version ?? '' })) {
-        watchdog.feed();
-        this.#heard();
+        watchdog.reset();
+        this.#markActive();
         this.#failures = 0;
-        this.#take(event);
+        this.#process(event);
       }
-      // Something between here and the server that cuts every watch at once must not be asked again at once.
+      // A proxy that cuts every watch immediately must not cause a hot loop.
       if (this.#lastEvent < started && this.#clock.monotonic() - started < SHORTEST_WATCH_MS) throw new ShortWatchError(this.kind.kind);
     } catch (error) {
-      throw watchdog.bit ? new InactiveError(this.kind.kind, inactivityMs) : error;
+      throw watchdog.fired ? new InactiveError(this.kind.kind, inactivityMs) : error;
     } finally {
       watchdog.stop();
     }
   }
 
-  #take({ type, object }: WatchEvent<T>): void {
+  #process({ type, object }: WatchEvent<T>): void {
     this.#version = object.metadata.resourceVersion;
     if (type === 'BOOKMARK') return;
     const kept = this.#options.transform?.(object) ?? object;
     const change = type === 'DELETED' ? this.store.remove(kept) : this.store.put(kept);
-    if (change) this.#tell(change);
+    if (change) this.#notify(change);
   }
 
-  #tell(change: Change<T>): void {
+  #notify(change: Change<T>): void {
     for (const handler of this.#handlers) {
       try {
         handler(change);
       } catch (error) {
-        this.#logger.error({ error, key: change.key }, 'a handler of changes failed');
+        this.#logger.error({ error, key: change.key }, 'an event handler failed');
       }
     }
   }
 
-  #heard(): void {
+  #markActive(): void {
     this.#lastEvent = this.#clock.monotonic();
   }
 
@@ -181,7 +181,7 @@ export class Reflector<T extends KubernetesObject = KubernetesObject> {
     this.#restarts.inc({ kind: this.kind.kind, reason });
   }
 
-  /** After a failure: decides between watching on and listing anew, and waits. */
+  /** After a failure: decides between resuming the watch and relisting, and backs off. */
   async #recover(error: unknown): Promise<void> {
     const reason = endReason(error);
     this.#ended(reason);
@@ -191,26 +191,26 @@ export class Reflector<T extends KubernetesObject = KubernetesObject> {
     const asked = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;
     const waitMs = Math.max(asked, backoffDelay(this.#failures, this.#options.backoff ?? { baseMs: 500, maxMs: 30_000 }));
     const level = this.#failures > 3 ? 'warn' : 'info';
-    this.#logger[level]({ error, reason, failures: this.#failures, waitMs: Math.round(waitMs) }, 'watch ended, starting again');
+    this.#logger[level]({ error, reason, failures: this.#failures, waitMs: Math.round(waitMs) }, 'watch failed, restarting');
     await delay(this.#clock, waitMs, this.#stop.signal);
   }
 
-  /** A refusal can have to do with the version asked for, and a list asks for none. But a server that is merely busy is spared the list. */
+  /** The requested version may be the cause of a refusal, and a list requests none. A server that is only overloaded is spared the list. */
   #distrustsVersion(error: unknown): boolean {
     const busy = error instanceof KubeError && (error.status === 429 || error.status >= 500);
     return !busy || this.#failures >= FAILURES_BEFORE_LIST;
   }
 }
 
-/** So many refusals in a row, and the reflector lists again even though the server only said that it was busy. */
+/** After this many consecutive failures the reflector relists even if the server only reported overload. */
 const FAILURES_BEFORE_LIST = 5;
 
-/** A watch that ends sooner than this and said nothing has failed. */
+/** A watch that ends earlier than this without an event has failed. */
 const SHORTEST_WATCH_MS = 1_000;
 
 class ShortWatchError extends Error {
   constructor(kind: string) {
-    super(`the watch of ${kind} ended as soon as it had begun`);
+    super(`the watch of ${kind} ended immediately`);
   }
 }
 
@@ -223,11 +223,11 @@ function endReason(error: unknown): EndReason {
 
 class InactiveError extends Error {
   constructor(kind: string, ms: number) {
-    super(`the watch of ${kind} was silent for ${ms} ms`);
+    super(`the watch of ${kind} received no event or bookmark for ${ms} ms`);
   }
 }
 
-/** Aborts its signal when it is not fed in time, or when the caller's signal aborts. */
+/** Aborts its signal when it is not reset in time, or when the caller's signal aborts. */
 class Watchdog {
   readonly #clock: Clock;
   readonly #ms: number;
@@ -235,7 +235,7 @@ class Watchdog {
   readonly #controller = new AbortController();
   readonly #abort = (): void => this.#controller.abort();
   #cancel: () => void;
-  bit = false;
+  fired = false;
 
   constructor(clock: Clock, ms: number, outer: AbortSignal) {
     this.#clock = clock;
@@ -250,7 +250,7 @@ class Watchdog {
     return this.#controller.signal;
   }
 
-  feed(): void {
+  reset(): void {
     this.#cancel();
     this.#cancel = this.#arm();
   }
@@ -262,7 +262,7 @@ class Watchdog {
 
   #arm(): () => void {
     return this.#clock.after(this.#ms, () => {
-      this.bit = true;
+      this.fired = true;
       this.#abort();
     });
   }
@@ -274,16 +274,16 @@ interface Tracked {
 
 const ages = new WeakMap<Metrics, Map<Tracked, string>>();
 
-/** The reflectors of a registry, whose silence is measured at each scrape. */
+/** The reflectors of a registry; their time without events is measured at each scrape. */
 function trackAges(metrics: Metrics): Map<Tracked, string> {
   const known = ages.get(metrics);
   if (known) return known;
   const reflectors = new Map<Tracked, string>();
   ages.set(metrics, reflectors);
-  metrics.gauge('bss_operator_watch_silence_seconds', 'Time since the server last said anything about a kind.', ['kind'], (gauge) => {
+  metrics.gauge('bss_operator_watch_silence_seconds', 'Time since the last event, bookmark or list of a kind.', ['kind'], (gauge) => {
     gauge.reset();
     const silence = new Map<string, number>();
-    // A kind may be watched in several ways: the most silent one counts.
+    // Several reflectors may watch one kind: report the longest silence.
     for (const [reflector, kind] of reflectors) silence.set(kind, Math.max(reflector.silentMs, silence.get(kind) ?? 0));
     for (const [kind, ms] of silence) gauge.set({ kind }, ms / 1000);
   });

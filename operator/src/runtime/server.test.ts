@@ -7,12 +7,11 @@ import { FakeClock, settle } from './testing/fake-clock.ts';
 import { quiet } from './testing/harness.ts';
 
 describe('health server', () => {
-  test('metrics, liveness and readiness', async (t) => {
+  test('serves metrics, liveness and readiness', async (t) => {
     const metrics = new Metrics();
     metrics.counter('things_total', 'Things.').inc(3);
     const server = new HealthServer({ metrics, logger: quiet, port: 0, host: '127.0.0.1' });
     let problem: string | undefined = 'caches have not synced';
-    server.addLiveness('event loop', () => undefined);
     server.addReadiness('caches', () => problem);
     const port = await server.start();
     t.after(() => server.stop());
@@ -21,14 +20,14 @@ describe('health server', () => {
       return { status: response.status, text: await response.text() };
     };
     assert.match((await get('/metrics')).text, /^things_total 3$/m);
-    assert.deepEqual(await get('/livez'), { status: 200, text: '[+] event loop ok\nok\n' });
+    assert.deepEqual(await get('/livez'), { status: 200, text: 'ok\n' });
     assert.deepEqual(await get('/readyz?verbose'), { status: 503, text: '[-] caches: caches have not synced\nnot ok\n' });
     problem = undefined;
     assert.equal((await get('/readyz')).status, 200);
     assert.equal((await get('/')).status, 404);
   });
 
-  test('pages of JSON', async (t) => {
+  test('serves JSON pages', async (t) => {
     const server = new HealthServer({ metrics: new Metrics(), logger: quiet, port: 0, host: '127.0.0.1' });
     const port = await server.start();
     t.after(() => server.stop());
@@ -41,7 +40,7 @@ describe('health server', () => {
     assert.equal((await get('/things/b')).status, 404);
   });
 
-  test('a port that is taken is an error', async (t) => {
+  test('fails when the port is in use', async (t) => {
     const first = new HealthServer({ metrics: new Metrics(), logger: quiet, port: 0, host: '127.0.0.1' });
     const port = await first.start();
     t.after(() => first.stop());
@@ -52,10 +51,10 @@ describe('health server', () => {
 });
 
 describe('metrics', () => {
-  test('a name stands for one metric of one type', () => {
+  test('rejects a second type for a metric name', () => {
     const metrics = new Metrics();
     assert.equal(metrics.counter('a_total', 'A.'), metrics.counter('a_total', 'A.'));
-    assert.throws(() => metrics.gauge('a_total', 'A.'), /exists, as another type/);
+    assert.throws(() => metrics.gauge('a_total', 'A.'), /already registered with another type/);
   });
 });
 
@@ -66,7 +65,7 @@ function buildShutdown() {
 }
 
 describe('shutdown', () => {
-  test('last opened, first closed; a failing closer does not stop the others', async () => {
+  test('closes in reverse order, and continues after a failing closer', async () => {
     const { shutdown, codes } = buildShutdown();
     const closed: string[] = [];
     shutdown.add('server', () => void closed.push('server'));
@@ -80,7 +79,7 @@ describe('shutdown', () => {
     assert.equal(shutdown.started, true);
   });
 
-  test('a closer that hangs does not keep the process for ever', async () => {
+  test('exits after the timeout when a closer hangs', async () => {
     const { shutdown, codes, clock } = buildShutdown();
     shutdown.add('hangs', () => new Promise(() => undefined));
     const ended = shutdown.begin('test');
@@ -90,7 +89,7 @@ describe('shutdown', () => {
     assert.deepEqual(codes, [1]);
   });
 
-  test('it happens once', async () => {
+  test('runs only once', async () => {
     const { shutdown, codes } = buildShutdown();
     await Promise.all([shutdown.begin('one', 3), shutdown.begin('two')]);
     assert.deepEqual(codes, [3]);

@@ -1,19 +1,19 @@
-/** `/metrics`, `/livez`, `/readyz` and pages of JSON over plain HTTP. Read-only, and nothing in it is secret. */
+/** Serves `/metrics`, `/livez`, `/readyz` and pages of JSON over plain HTTP. Read-only; exposes no secrets. `/livez` proves that the event loop runs. */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 
-/** Undefined when all is well, else what is wrong. */
+/** Returns undefined when healthy, else what is wrong. */
 export type Check = () => string | undefined;
 
-/** Answers what stands behind a page's prefix; undefined: there is no such thing. */
+/** Returns the page for the path after its prefix; undefined becomes 404. */
 export type JsonPage = (path: string[]) => unknown;
 
 export interface HealthServerOptions {
   metrics: Metrics;
   logger: Logger;
-  /** 0 takes a free one. */
+  /** 0 picks a free port. */
   port: number;
   /** Default: all addresses. */
   host?: string;
@@ -21,7 +21,6 @@ export interface HealthServerOptions {
 
 export class HealthServer {
   readonly #options: HealthServerOptions;
-  readonly #liveness = new Map<string, Check>();
   readonly #readiness = new Map<string, Check>();
   readonly #pages = new Map<string, JsonPage>();
   readonly #server: Server;
@@ -31,12 +30,7 @@ export class HealthServer {
     this.#server = createServer((request, response) => void this.#answer(request, response));
   }
 
-  /** A failing check makes the kubelet restart the container: only for what a restart mends. */
-  addLiveness(name: string, check: Check): void {
-    this.#liveness.set(name, check);
-  }
-
-  /** A failing check takes the pod out of its Service. */
+  /** A failing check removes the pod from the endpoints of its Service. */
   addReadiness(name: string, check: Check): void {
     this.#readiness.set(name, check);
   }
@@ -71,7 +65,7 @@ export class HealthServer {
       const [name = '', ...rest] = path.slice(1).split('/');
       const page = this.#pages.get(name);
       if (path === '/metrics') await this.#metrics(response);
-      else if (path === '/livez') answerChecks(response, this.#liveness);
+      else if (path === '/livez') response.writeHead(200, TEXT).end('ok\n');
       else if (path === '/readyz') answerChecks(response, this.#readiness);
       else if (page !== undefined) answerJson(response, page(rest));
       else response.writeHead(404, TEXT).end('not found: try /metrics, /livez or /readyz\n');

@@ -1,4 +1,4 @@
-/** The end of the process, in order: last opened, first closed, within a time limit. */
+/** Graceful shutdown of the process: closes in reverse order of opening, within a timeout. */
 import process from 'node:process';
 import { delay, systemClock } from './clock.ts';
 import type { Clock } from './clock.ts';
@@ -6,10 +6,10 @@ import type { Logger } from './logger.ts';
 
 export interface ShutdownOptions {
   logger: Logger;
-  /** For all closers together; stay below the pod's grace period (30 s by default). Default 25 s. */
+  /** Limit for all closers together; keep it below the pod's termination grace period (30 s by default). Default 25 s. */
   timeoutMs?: number;
   clock?: Clock;
-  /** Ends the process. */
+  /** Exits the process. */
   exit?: (code: number) => void;
 }
 
@@ -43,7 +43,7 @@ export class Shutdown {
     this.#closers.push({ name, close });
   }
 
-  /** SIGTERM and SIGINT begin the end; a second signal ends at once. */
+  /** SIGTERM and SIGINT start the shutdown; a second signal exits at once. */
   listen(): void {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.on(signal, () => {
@@ -53,7 +53,7 @@ export class Shutdown {
     }
   }
 
-  /** Runs the closers and ends the process with `code`, or with 1 when they take too long. */
+  /** Runs the closers and exits with `code`, or with 1 when they exceed the timeout. */
   begin(reason: string, code = 0): Promise<void> {
     this.#ending ??= this.#end(reason, code);
     return this.#ending;
@@ -65,7 +65,7 @@ export class Shutdown {
     const timeout = delay(this.#clock, this.#timeoutMs, closed.signal).then(() => closed.signal.aborted);
     const inTime = await Promise.race([this.#close().then(() => true), timeout]);
     closed.abort();
-    if (!inTime) this.#logger.error({ timeoutMs: this.#timeoutMs }, 'shutting down took too long');
+    if (!inTime) this.#logger.error({ timeoutMs: this.#timeoutMs }, 'the shutdown exceeded its timeout');
     this.#exit(inTime ? code : 1);
   }
 

@@ -11,7 +11,7 @@ function object(name: string, resourceVersion: string, owner = 'x'): KubernetesO
 const byOwner = { owner: ({ metadata }: KubernetesObject) => [metadata.labels?.['owner'] ?? ''] };
 
 describe('store', () => {
-  test('each put tells what it changed', () => {
+  test('returns the change of each put', () => {
     const store = new Store();
     assert.equal(store.put(object('a', '1'))?.type, 'added');
     assert.equal(store.put(object('a', '1')), undefined, 'the same version is no change');
@@ -22,7 +22,7 @@ describe('store', () => {
     assert.equal(store.size, 0);
   });
 
-  test('an index follows the objects', () => {
+  test('updates its indexes', () => {
     const store = new Store(byOwner);
     store.put(object('a', '1', 'x'));
     store.put(object('b', '2', 'x'));
@@ -35,7 +35,7 @@ describe('store', () => {
     assert.throws(() => store.byIndex('colour', 'red'), /no index "colour"/);
   });
 
-  test('a complete list makes it equal, and tells the difference', () => {
+  test('replaces its content by a list, and returns the changes', () => {
     const store = new Store(byOwner);
     assert.equal(store.synced, false);
     store.replace([object('gone', '1'), object('same', '2'), object('new-version', '3')]);
@@ -49,7 +49,7 @@ describe('store', () => {
     assert.deepEqual([...store.keys()].toSorted(), ['ns/new', 'ns/new-version', 'ns/same']);
   });
 
-  test('keys and names are two ways to write one thing', () => {
+  test('converts keys and names', () => {
     for (const place of [{ namespace: 'a', name: 'b' }, { name: 'b' }]) assert.deepEqual(parseKey(keyOf(place)), place);
   });
 });

@@ -1,8 +1,8 @@
-/** The objects of one kind as last seen, with indexes. Written by its reflector, read by everyone. */
+/** The objects of one kind as last seen, with indexes. Only its reflector writes it. */
 import { keyOf } from '../objects/object.ts';
 import type { KubernetesObject } from '../objects/object.ts';
 
-/** The values under which an object is found again: its owner, a Secret that it uses. */
+/** The index values of an object: its owner, a Secret that it uses. */
 export type Indexer<T> = (object: T) => string[];
 
 export interface Change<T> {
@@ -14,7 +14,7 @@ export interface Change<T> {
   old?: T;
 }
 
-/** Objects are shared: nobody changes one that came out of a store. */
+/** Objects are shared: never modify one that a store returned. */
 export class Store<T extends KubernetesObject = KubernetesObject> {
   readonly #objects = new Map<string, T>();
   readonly #indexers: Record<string, Indexer<T>>;
@@ -27,7 +27,7 @@ export class Store<T extends KubernetesObject = KubernetesObject> {
     for (const name of Object.keys(indexers)) this.#indexes.set(name, new Map());
   }
 
-  /** The first list is in: what is not here did not exist. */
+  /** True once the store holds the first list: an object that is missing did not exist. */
   get synced(): boolean {
     return this.#synced;
   }
@@ -55,11 +55,11 @@ export class Store<T extends KubernetesObject = KubernetesObject> {
     return [...(index.get(value) ?? [])].map((key) => this.#objects.get(key)).filter((object) => object !== undefined);
   }
 
-  /** Puts one object in; undefined when it is the very version that was there. */
+  /** Adds or updates an object; undefined when the store already has this version. */
   put(object: T): Change<T> | undefined {
     const key = keyOf(object.metadata);
     const old = this.#objects.get(key);
-    // An object deleted and made again under the same name has another uid, and so another version.
+    // An object that was deleted and recreated under the same name has another uid, and so another version.
     if (old && old.metadata.resourceVersion === object.metadata.resourceVersion) return undefined;
     if (old) this.#unindex(key, old);
     this.#objects.set(key, object);
@@ -67,7 +67,7 @@ export class Store<T extends KubernetesObject = KubernetesObject> {
     return old ? { type: 'modified', key, object, old } : { type: 'added', key, object };
   }
 
-  /** Takes one object out; undefined when it was not there. */
+  /** Removes an object; undefined when the store did not have it. */
   remove(object: T): Change<T> | undefined {
     const key = keyOf(object.metadata);
     const old = this.#objects.get(key);
@@ -77,7 +77,7 @@ export class Store<T extends KubernetesObject = KubernetesObject> {
     return { type: 'deleted', key, object, old };
   }
 
-  /** Makes the store equal to a complete list; returns what that changed. */
+  /** Makes the store equal to a complete list; returns the changes. */
   replace(objects: readonly T[]): Change<T>[] {
     const present = new Set(objects.map((object) => keyOf(object.metadata)));
     const gone = [...this.#objects].filter(([key]) => !present.has(key)).map(([, object]) => this.remove(object));

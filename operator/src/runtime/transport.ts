@@ -1,4 +1,4 @@
-/** HTTP to the API server: connections, credentials, time limits, and the fence in front of writes. */
+/** HTTP to the API server: connections, credentials, timeouts, and the fence in front of writes. */
 import type { RequestOptions } from 'node:https';
 import type { Readable } from 'node:stream';
 import type { KubeConfig } from '@kubernetes/client-node';
@@ -13,8 +13,8 @@ import { KubeError, unanswered } from './errors.ts';
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /**
- * Asked immediately before each write. Throws when writes are not allowed (any more); else returns for how many milliseconds the server may
- * work on one that is sent now.
+ * Called immediately before each write. Throws when writes are not allowed; else returns the server-side timeout, in milliseconds, of a write
+ * that is sent now.
  */
 export type Fence = () => number;
 
@@ -26,14 +26,14 @@ export interface Call {
   /** Media type of the answer; default: JSON. */
   accept?: string | undefined;
   body?: { body: unknown; contentType: string } | undefined;
-  /** What is being tried, for error messages: `list ConfigMap`. */
+  /** The operation, for error messages: `list ConfigMap`. */
   attempt: string;
   timeoutMs: number;
   signal?: AbortSignal | undefined;
   fence?: Fence | undefined;
 }
 
-/** What the API server sent. Its shape is the server's promise; it fits whatever type the reader knows it to have. */
+/** A response body of the API server. Not validated: the reader asserts its type. */
 export type Json = ReturnType<typeof JSON.parse>;
 
 export interface Answer {
@@ -46,14 +46,14 @@ export interface Answer {
 interface Session {
   headers: Record<string, string>;
   dispatcher: Dispatcher;
-  /** What the connections were made with: certificates and names. */
+  /** Fingerprint of the certificates and server name that the connections use. */
   material: string;
 }
 
-/** Tokens and certificates on disk are exchanged while the process runs; the Go client reads them again after a minute as well. */
+/** Tokens and certificates on disk rotate while the process runs. client-go, too, reloads them after a minute. */
 const SESSION_MS = 60_000;
 
-/** Idle connections are kept for this long, so that a settled operator does not shake hands again for each renewal of its lease. */
+/** Idle connections stay open this long, so that an idle operator needs no new TLS handshake for each lease renewal. */
 const KEEP_ALIVE_MS = 30_000;
 
 /** One per API server; shared by all clients of the process. */
@@ -63,7 +63,7 @@ export class Transport {
   readonly #userAgent: string;
   readonly #server: string;
   #session: Promise<Session> | undefined;
-  /** On the monotonic clock: when tokens and certificates are read again. */
+  /** Monotonic time at which tokens and certificates are reloaded. */
   #renewAt = 0;
 
   constructor(config: KubeConfig, clock: Clock, userAgent: string) {
@@ -76,8 +76,8 @@ export class Transport {
   }
 
   /**
-   * One request and its whole answer, whatever its status.
-   * @throws KubeError (status 0) when no answer came; whatever the fence throws
+   * Sends one request and reads its whole response, whatever its status.
+   * @throws KubeError (status 0) when no response arrives; whatever the fence throws
    */
   async call(call: Call): Promise<Answer> {
     const limit = new Limit(call.timeoutMs, call.signal);
@@ -92,7 +92,7 @@ export class Transport {
   }
 
   /**
-   * One request whose answer goes on; `timeoutMs` is the limit for its beginning only. The caller reads `body` to its end or destroys it.
+   * Sends one request with a streaming response; `timeoutMs` limits only the time to the response headers. The caller reads `body` to its end or destroys it.
    * @throws as `call`
    */
   async stream(call: Call): Promise<{ status: number; headers: Answer['headers']; body: Readable }> {
@@ -108,7 +108,7 @@ export class Transport {
     }
   }
 
-  /** Closes idle connections; those in use end with their requests. */
+  /** Closes idle connections; connections in use close when their requests end. */
   async close(): Promise<void> {
     const session = await this.#session?.catch(() => undefined);
     this.#session = undefined;
@@ -122,7 +122,7 @@ export class Transport {
     const session = await this.#current();
     const url = new URL(this.#server + path);
     for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, String(value));
-    // The server gives up on a write in time, so that none takes effect after the fence has fallen and another replica has begun.
+    // The server-side timeout keeps a write from taking effect after this replica lost its lease and another one began to write.
     if (fence) url.searchParams.set('timeout', `${Math.floor(fence())}ms`);
     const answer = await send(url, {
       method,
@@ -138,7 +138,7 @@ export class Transport {
       headersTimeout: 0,
       bodyTimeout: 0,
     });
-    // Perhaps the token has been exchanged since it was read.
+    // The token may have been rotated since it was read.
     if (answer.statusCode === 401) this.#renewAt = 0;
     return answer;
   }
@@ -153,7 +153,7 @@ export class Transport {
     return this.#session;
   }
 
-  /** Reads tokens and certificates again; connections stay when only the token is new. */
+  /** Reloads tokens and certificates; connections stay open when only the token changed. */
   async #renewed(last: Promise<Session> | undefined): Promise<Session> {
     const previous = await last?.catch(() => undefined);
     const options: RequestOptions = {};
@@ -177,7 +177,7 @@ export class Transport {
       await this.#config.applySecurityAuthentication(context);
       return context.getDispatcher() ?? new Agent();
     }
-    // One connection per watch (HTTP/1.1): a connection that went dead takes one watch with it, and not all of them and every write.
+    // One connection per watch (HTTP/1.1): a dead connection stalls one watch, not all of them and every write.
     const agent: Agent.Options = { allowH2: false, keepAliveTimeout: KEEP_ALIVE_MS };
     return new Agent(wanted.type === 'agent' ? Object.assign(agent, { connect: wanted.connect }) : agent);
   }
@@ -190,8 +190,8 @@ function headersOf({ headers, auth }: RequestOptions): Record<string, string> {
 }
 
 /**
- * Connections that ask the fence once more when a request is about to be written to its socket. Between the first question and that moment lie a
- * handshake or a queue, and a process that was stopped there must not write when it goes on.
+ * Calls the fence again when a request is about to be written to its socket. A TLS handshake or a queue may lie between the first call and that
+ * moment, and a process that was suspended there must not write when it resumes.
  */
 function fenced(dispatcher: Dispatcher, fence: Fence): Dispatcher {
   return dispatcher.compose((dispatch) => (options, handler) => {
@@ -204,7 +204,7 @@ function fenced(dispatcher: Dispatcher, fence: Fence): Dispatcher {
   });
 }
 
-/** Aborts a request after a time or when the caller does, and knows afterwards which of the two it was. */
+/** Aborts a request on timeout or when the caller aborts, and records which of the two happened. */
 class Limit {
   readonly #controller = new AbortController();
   readonly #caller: AbortSignal | undefined;
@@ -217,7 +217,7 @@ class Limit {
     this.#caller = caller;
     this.#timer = setTimeout(() => {
       this.#timedOut = true;
-      this.#controller.abort(new Error(`no answer within ${timeoutMs} ms`));
+      this.#controller.abort(new Error(`no response within ${timeoutMs} ms`));
     }, timeoutMs);
     this.#reached.promise.catch(() => undefined);
     this.signal.addEventListener('abort', () => this.#reached.reject(this.signal.reason));
@@ -230,8 +230,8 @@ class Limit {
   }
 
   /**
-   * The promise, or the limit when that is reached first. Aborting alone is not enough: undici notices it only once a connection has been made,
-   * which a server that hangs puts off for ten seconds. The request is not written then any more.
+   * Settles with the promise, or rejects when the limit is reached first. Aborting alone is not enough: undici notices it only after it has
+   * connected, which a hanging server delays for ten seconds. The request is not written then.
    */
   race<T>(promise: Promise<T>): Promise<T> {
     return Promise.race([promise, this.#reached.promise]);
@@ -253,12 +253,12 @@ class Limit {
   }
 }
 
-/** Errors of sockets and of the HTTP client carry a code; those of the fence and of programming mistakes do not. */
+/** Errors of sockets and of the HTTP client have a code; errors of the fence and programming errors do not. */
 function isNetworkError(error: unknown): boolean {
   return error instanceof Error && !(error instanceof KubeError) && typeof (error as NodeJS.ErrnoException).code === 'string';
 }
 
-/** JSON where it is JSON (the API server's own answers), else the text itself (those of proxies). */
+/** Parses JSON (responses of the API server); returns any other text (responses of proxies) unchanged. */
 export function parse(text: string): Json {
   try {
     return JSON.parse(text);

@@ -12,7 +12,7 @@ export interface WatchEvent<T> {
 }
 
 /**
- * Reads events until the stream ends. Nothing is swallowed: a line that is not JSON and an ERROR event end the watch as errors.
+ * Reads events until the stream ends. A line that is not JSON and an ERROR event end the watch with an error.
  * @throws KubeError
  */
 export async function* watchEvents<T extends KubernetesObject>(
@@ -33,7 +33,7 @@ export async function* watchEvents<T extends KubernetesObject>(
   }
 }
 
-/** What follows the last line break was cut off, and is sent again by the next watch. */
+/** Complete lines. Text after the last line break was cut off; the next watch sends it again. */
 async function* lines(body: Readable): AsyncGenerator<string> {
   const decoder = new StringDecoder('utf8');
   let text = '';

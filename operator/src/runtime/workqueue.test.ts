@@ -13,14 +13,14 @@ function build(random = () => 1): { queue: WorkQueue; clock: FakeClock; metrics:
 }
 
 describe('work queue', () => {
-  test('keys come out in the order in which they went in, each once', async () => {
+  test('returns keys in order, each once', async () => {
     const { queue } = build();
     for (const key of ['a', 'b', 'a', 'c', 'b']) queue.add(key);
     assert.equal(queue.length, 3);
     assert.deepEqual([await queue.get(), await queue.get(), await queue.get()], ['a', 'b', 'c']);
   });
 
-  test('a key that is added while it is worked on comes once more afterwards, not at the same time', async () => {
+  test('requeues a key that is added while it is processed', async () => {
     const { queue } = build();
     queue.add('a');
     assert.equal(await queue.get(), 'a');
@@ -34,7 +34,7 @@ describe('work queue', () => {
     assert.equal(queue.length, 0);
   });
 
-  test('a worker that waits gets the next key at once', async () => {
+  test('hands the next key to a waiting worker', async () => {
     const { queue } = build();
     const waiting = [queue.get(), queue.get()];
     queue.add('a');
@@ -42,7 +42,7 @@ describe('work queue', () => {
     assert.deepEqual(await Promise.all(waiting), ['a', 'b']);
   });
 
-  test('no key is lost and none is in two hands, whatever the order of calls', async () => {
+  test('never loses a key or hands it out twice', async () => {
     const seed = Math.floor(Math.random() * 2 ** 31);
     const random = mulberry(seed);
     const { queue } = build();
@@ -65,7 +65,7 @@ describe('work queue', () => {
     }
   });
 
-  test('of several delays for one key the earliest counts', async () => {
+  test('uses the earliest of several delays for one key', async () => {
     const { queue, clock } = build();
     queue.addAfter('a', 500);
     queue.addAfter('a', 200);
@@ -80,7 +80,7 @@ describe('work queue', () => {
     assert.equal(queue.length, 0, 'the others are forgotten');
   });
 
-  test('each failure of a key doubles its wait up to the limit, until it is forgotten', async () => {
+  test('doubles the backoff of a key up to the limit, until forget', async () => {
     const { queue } = build();
     const waits = [1, 2, 3, 4, 5, 6].map(() => queue.addRateLimited('a'));
     assert.deepEqual(waits, [100, 200, 400, 800, 1_000, 1_000]);
@@ -90,12 +90,12 @@ describe('work queue', () => {
     assert.equal(queue.addRateLimited('a'), 100);
   });
 
-  test('a wait that the server asked for is kept', () => {
+  test('respects the delay that the server requested', () => {
     const { queue } = build();
     assert.equal(queue.addRateLimited('a', 7_000), 7_000);
   });
 
-  test('shut down: those who wait get nothing, timers are gone, nothing more goes in', async () => {
+  test('ends waiting calls, cancels timers and accepts no keys after shutDown', async () => {
     const { queue, clock } = build();
     queue.addAfter('later', 100);
     const waiting = queue.get();
@@ -108,7 +108,7 @@ describe('work queue', () => {
     assert.equal(clock.pending, 0);
   });
 
-  test('its metrics begin at zero and follow', async () => {
+  test('exports metrics that start at zero', async () => {
     const { queue, clock, metrics } = build();
     assert.equal(await seriesValue(metrics, 'bss_operator_queue_retries_total{name="q"}'), 0);
     queue.add('a');

@@ -62,7 +62,7 @@ export class WorkQueue {
     this.#depth.set({ name }, 0);
   }
 
-  /** Keys that wait for a worker now; without those that wait for their time. */
+  /** Keys that are ready for a worker; delayed keys are not counted. */
   get length(): number {
     return this.#queued.length;
   }
@@ -74,7 +74,7 @@ export class WorkQueue {
     if (!this.#processing.has(key)) this.#enqueue(key);
   }
 
-  /** Adds the key in `ms` milliseconds. Of several times for one key the earliest counts. */
+  /** Adds the key in `ms` milliseconds. When a key has several delays, the earliest wins. */
   addAfter(key: string, ms: number): void {
     if (this.#closed) return;
     if (ms <= 0) return this.add(key);
@@ -90,9 +90,9 @@ export class WorkQueue {
   }
 
   /**
-   * Adds the key after its back-off, which grows with every call until `forget`.
-   * @param atLeastMs a wait that the other side asked for
-   * @returns the wait in milliseconds
+   * Adds the key after its backoff, which grows with every call until `forget`.
+   * @param atLeastMs minimum delay, such as the server's Retry-After
+   * @returns the delay in milliseconds
    */
   addRateLimited(key: string, atLeastMs = 0): number {
     const failures = this.failures(key) + 1;
@@ -103,7 +103,7 @@ export class WorkQueue {
     return ms;
   }
 
-  /** The key succeeded or will not be retried: its back-off begins anew. */
+  /** The key succeeded or will not be retried: resets its backoff. */
   forget(key: string): void {
     this.#failures.delete(key);
   }
@@ -112,7 +112,7 @@ export class WorkQueue {
     return this.#failures.get(key) ?? 0;
   }
 
-  /** The next key; waits for one. Undefined when the queue is shut down. Each key must be given back by `done`. */
+  /** Waits for the next key; undefined when the queue shuts down. Call `done` for each key. */
   get(): Promise<string | undefined> {
     if (this.#closed) return Promise.resolve(undefined);
     const key = this.#queued.shift();
@@ -120,13 +120,13 @@ export class WorkQueue {
     return Promise.resolve(this.#handOut(key));
   }
 
-  /** The worker has finished with the key, whatever the outcome. */
+  /** Marks the key as processed, whatever the outcome. */
   done(key: string): void {
     this.#processing.delete(key);
     if (this.#dirty.has(key) && !this.#closed) this.#enqueue(key);
   }
 
-  /** Hands out nothing more; those who wait get undefined. */
+  /** Hands out no more keys; waiting calls of `get` return undefined. */
   shutDown(): void {
     this.#closed = true;
     for (const { cancel } of this.#waiting.values()) cancel();

@@ -1,4 +1,4 @@
-/** Tells, as events, what applying a component did. */
+/** Publishes the results of applying a component as events. */
 import { HASH_ANNOTATION, type Component } from '../../platform/index.ts';
 import type { ApplyResult } from '../../runtime/index.ts';
 import { FIELD_MANAGER } from '../../api/index.ts';
@@ -7,7 +7,7 @@ import { appliedHash } from '../ownership/ownership.ts';
 import type { Pass } from '../pass.ts';
 import { restartReasons } from './restart.ts';
 
-/** One event for what was created, one for each restart, one for each object that was taken back from somebody. */
+/** One event for all created objects, one for each rollout, one for each object whose drift was corrected. */
 export function announce(pass: Pass, component: Component, results: ApplyResult[]): void {
   announceCreations(pass, component, results);
   const configChanged = results.some(({ action, object }) => object.kind === 'ConfigMap' && action === 'changed');
@@ -22,12 +22,13 @@ export function announce(pass: Pass, component: Component, results: ApplyResult[
 function announceCreations(pass: Pass, component: Component, results: ApplyResult[]): void {
   const created = results.filter(({ action }) => action === 'created');
   const known = new Set((pass.platform.status?.inventory ?? []).map((entry) => entryKey(entry)));
-  const [again, fresh] = [
+  const [recreated, fresh] = [
     created.filter(({ object }) => known.has(entryKey(entryOf(object)))),
     created.filter(({ object }) => !known.has(entryKey(entryOf(object)))),
   ];
   if (fresh.length > 0) pass.publish('Normal', 'Created', `${component.name}: created ${listed(fresh)}`);
-  if (again.length > 0) pass.publish('Warning', 'Recreated', `${component.name}: ${listed(again)} had been deleted, made again`);
+  if (recreated.length > 0)
+    pass.publish('Warning', 'Recreated', `${component.name}: recreated ${listed(recreated)}, deleted by another client`);
 }
 
 function listed(results: ApplyResult[]): string {
@@ -37,20 +38,20 @@ function listed(results: ApplyResult[]): string {
     .join(', ');
 }
 
-/** Undefined when the change was one of ours: then something else was wanted before. */
+/** Undefined when the manifest itself changed: then the change is not drift. */
 function driftOf({ before, object, conflicts }: ApplyResult): string | undefined {
   const others = conflicts.filter(({ manager }) => manager !== FIELD_MANAGER);
   const name = `${object.kind} ${object.metadata.name}`;
   if (others.length > 0) {
     const managers = [...new Set(others.map(({ manager }) => manager))].toSorted().join(', ');
-    return `${name}: took back ${others.map(({ field }) => field).join(', ')} from ${managers}`;
+    return `${name}: enforced ${others.map(({ field }) => field).join(', ')}, which ${managers} had changed`;
   }
-  return appliedHash(before) === appliedHash(object) ? `${name}: put back what had been removed` : undefined;
+  return appliedHash(before) === appliedHash(object) ? `${name}: restored removed fields` : undefined;
 }
 
 function announceRestart(pass: Pass, { before, object }: ApplyResult, configChanged: boolean): void {
   const reasons = restartReasons(before, object, HASH_ANNOTATION, configChanged);
   const first = reasons[0];
   if (first === undefined) return;
-  pass.publish('Normal', first, `the pods of ${object.kind} ${object.metadata.name} are replaced: ${reasons.join(', ')}`);
+  pass.publish('Normal', first, `rolling out ${object.kind} ${object.metadata.name}: ${reasons.join(', ')}`);
 }

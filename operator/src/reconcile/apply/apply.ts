@@ -1,4 +1,4 @@
-/** Applies the manifests of a component, and says what became of each. */
+/** Applies the manifests of a component and reports the result of each. */
 import type { Component } from '../../platform/index.ts';
 import { APPLIED_ANNOTATION, fingerprint, isNotFound, KubeError, referenceOf } from '../../runtime/index.ts';
 import type { ApplyResult, KubernetesObject } from '../../runtime/index.ts';
@@ -7,15 +7,15 @@ import { ownershipOf, withoutFormerSelf } from '../ownership/ownership.ts';
 import type { Pass } from '../pass.ts';
 
 export interface Applied {
-  /** The component's objects as they are now, by `kind/name`. */
+  /** The component's live objects, by `kind/name`. */
   live: Map<string, KubernetesObject>;
-  /** Why manifests could not be applied, a sentence each. */
+  /** One sentence for each manifest that was refused. */
   refusals: string[];
-  /** Manifests that differ from what was applied last, and were held back. */
+  /** Number of changed manifests that are held back. */
   heldBack: number;
 }
 
-/** What runs pods goes after what the pods need: a pod that finds its ConfigMap missing waits needlessly. */
+/** Applied after the objects that their pods need: a pod whose ConfigMap is missing waits for a retry of the kubelet. */
 const RUNS_PODS = new Set(['Deployment', 'StatefulSet', 'Job']);
 
 export function objectKey({ kind, metadata }: KubernetesObject): string {
@@ -23,8 +23,8 @@ export function objectKey({ kind, metadata }: KubernetesObject): string {
 }
 
 /**
- * Applies all manifests. @param hold only correct drift: what is wanted differently than before waits for its turn
- * @throws KubeError when the same may succeed later; what the API server refuses for good is in the result
+ * Applies all manifests. @param hold only correct drift; hold back manifests that differ from the last applied ones
+ * @throws KubeError when a retry may succeed; final refusals of the API server are in the result
  */
 export async function applyComponent(pass: Pass, component: Component, { hold }: { hold: boolean }): Promise<Applied> {
   const applied: Applied = { live: new Map(), refusals: [], heldBack: 0 };
@@ -46,40 +46,40 @@ export async function applyComponent(pass: Pass, component: Component, { hold }:
 async function applyOne(pass: Pass, manifest: KubernetesObject, hold: boolean, applied: Applied): Promise<ApplyResult | undefined> {
   const cached = pass.cache.get(referenceOf(manifest));
   if (cached !== undefined) applied.live.set(objectKey(manifest), cached);
-  if (hold && !wasAppliedLikeThis(cached, manifest)) {
+  if (hold && !isLastApplied(cached, manifest)) {
     applied.heldBack += 1;
     return undefined;
   }
   try {
     const live = cached ?? (await pass.client.find(referenceOf(manifest), { signal: pass.signal }));
     if (live !== undefined && ownershipOf(pass.platform, live) === 'foreign')
-      return refuse(applied, `${name(manifest)} exists and belongs to somebody else: rename or delete it`);
-    const drift = wasAppliedLikeThis(live, manifest);
+      return refuse(applied, `${name(manifest)} exists and has another owner: rename or delete it`);
+    const drift = isLastApplied(live, manifest);
     if (drift && !pass.guard.mayCorrect(objectKey(manifest))) return contest(pass, manifest);
     const result = await applyOver(pass, manifest, live);
     if (drift && result.action === 'changed') pass.guard.corrected(objectKey(manifest));
     applied.live.set(objectKey(manifest), result.object);
     return result;
   } catch (error) {
-    if (!(error instanceof KubeError) || isPassing(error)) throw error;
+    if (!(error instanceof KubeError) || isTransient(error)) throw error;
     return refuse(applied, refusalOf(manifest, error));
   }
 }
 
-/** An admission webhook that does not answer is an internal error, but one that a person must see. */
-function isPassing(error: KubeError): boolean {
+/** True when a retry may succeed. An admission webhook that does not respond counts as a refusal, so that status reports it. */
+function isTransient(error: KubeError): boolean {
   return error.reason === 'Aborted' || (error.retriable && !/failed calling webhook/.test(error.message));
 }
 
-/** The operator wanted the same before: applying it again only takes back what others changed. */
-function wasAppliedLikeThis(live: KubernetesObject | undefined, manifest: KubernetesObject): boolean {
+/** True when the last applied manifest was the same: applying it again only corrects drift. */
+function isLastApplied(live: KubernetesObject | undefined, manifest: KubernetesObject): boolean {
   return live?.metadata.annotations?.[APPLIED_ANNOTATION] === fingerprint(manifest);
 }
 
 async function applyOver(pass: Pass, manifest: KubernetesObject, live: KubernetesObject | undefined): Promise<ApplyResult> {
   const former = live && withoutFormerSelf(pass.platform, live);
   if (live && former) {
-    // Two controllers are not allowed: the reference to the platform's former self goes first.
+    // An object has at most one controller: first remove the reference to an earlier platform of the same name.
     const reference = { metadata: { ownerReferences: former, resourceVersion: live.metadata.resourceVersion } };
     await pass.client.patch(referenceOf(live), reference, { signal: pass.signal });
   }
@@ -89,16 +89,16 @@ async function applyOver(pass: Pass, manifest: KubernetesObject, live: Kubernete
     if (live === undefined || !(error instanceof KubeError)) throw error;
     const remedy = remedyFor(error, manifest, live);
     if (remedy === 'none') throw error;
-    return remedy === 'leave' ? { object: live, before: live, action: 'unchanged', conflicts: [] } : replace(pass, manifest, live, error);
+    return remedy === 'leave' ? { object: live, before: live, action: 'unchanged', conflicts: [] } : recreate(pass, manifest, live, error);
   }
 }
 
-/** Volumes hold data: they are never replaced. */
-const NEVER_REPLACED = new Set(['PersistentVolumeClaim', 'Secret']);
+/** Kinds that hold data are never recreated. */
+const NEVER_RECREATED = new Set(['PersistentVolumeClaim', 'Secret']);
 
 /**
- * What can be done about an object that the API server does not change into what is wanted: make it anew, leave it, or nothing. A Job that has
- * succeeded stays as it is: its name stands for its inputs, so what differs does not matter to what it did.
+ * What to do when the API server rejects a change of an object: recreate it, leave it, or nothing. A Job that has succeeded is left: its name
+ * contains a hash of its inputs, so the difference does not matter to what it did.
  */
 export function remedyFor(
   { reason, message }: KubeError,
@@ -106,17 +106,17 @@ export function remedyFor(
   live: KubernetesObject,
 ): 'replace' | 'leave' | 'none' {
   const immutable = reason === 'Invalid' && /immutable|Forbidden: updates to/i.test(message);
-  if (!immutable || NEVER_REPLACED.has(manifest.kind)) return 'none';
+  if (!immutable || NEVER_RECREATED.has(manifest.kind)) return 'none';
   return manifest.kind === 'Job' && hasSucceeded(live) ? 'leave' : 'replace';
 }
 
-async function replace(pass: Pass, manifest: KubernetesObject, live: KubernetesObject, error: KubeError): Promise<ApplyResult> {
-  pass.logger.warn({ object: name(manifest), error: error.message }, 'replacing an object that cannot be changed');
+async function recreate(pass: Pass, manifest: KubernetesObject, live: KubernetesObject, error: KubeError): Promise<ApplyResult> {
+  pass.logger.warn({ object: name(manifest), error: error.message }, 'recreating an object with immutable fields');
   const { uid } = live.metadata;
   const preconditions = uid === undefined ? {} : { preconditions: { uid } };
   await pass.client.delete(referenceOf(live), { propagation: 'Background', signal: pass.signal, ...preconditions });
   const gone = await pass.client.find(referenceOf(live), { signal: pass.signal });
-  if (gone !== undefined) throw new Error(`${name(manifest)} is being replaced and has not gone yet`);
+  if (gone !== undefined) throw new Error(`${name(manifest)} is being recreated, and the old object still exists`);
   const result = await pass.applier.applyIfChanged(manifest, undefined, { signal: pass.signal });
   return { ...result, before: live };
 }
@@ -134,7 +134,7 @@ function refuse(applied: Applied, message: string): undefined {
 }
 
 function refusalOf(manifest: KubernetesObject, error: KubeError): string {
-  if (isNotFound(error) && /namespace/i.test(error.message)) return `${name(manifest)}: its namespace is gone`;
+  if (isNotFound(error) && /namespace/i.test(error.message)) return `${name(manifest)}: its namespace does not exist`;
   return error.message.replaceAll(/\s+/g, ' ').slice(0, 500);
 }
 

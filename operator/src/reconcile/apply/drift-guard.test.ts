@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { FakeClock } from '../../runtime/testing/fake-clock.ts';
 import { BURST, DriftGuard, REFILL_MS } from './drift-guard.ts';
 
-void test('corrections come in a burst, then one by one', async () => {
+void test('allows a burst of corrections, then one per interval', async () => {
   const clock = new FakeClock();
   const guard = new DriftGuard(clock);
   for (let made = 0; made < BURST; made += 1) {

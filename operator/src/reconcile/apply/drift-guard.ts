@@ -1,12 +1,11 @@
 /**
- * Keeps a fight from becoming a storm: when somebody else sets a field as often as we take it back, corrections of that object are made at a
- * leisurely rate instead of as fast as both can.
+ * Limits the rate of drift corrections per object. Without it, another controller that sets the same field would cause a hot loop of writes.
  */
 import type { Clock } from '../../runtime/index.ts';
 
-/** So many corrections of one object are made at once, as drift is found ... */
+/** Corrections of one object that may follow one another at once ... */
 export const BURST = 10;
-/** ... and then one more after each such time. */
+/** ... and the interval after which one more is allowed. */
 export const REFILL_MS = 10_000;
 
 interface Bucket {

@@ -73,7 +73,7 @@ for (const { name, after, configChanged = false, reasons } of rows) {
   });
 }
 
-void test('a new workload and a Job restart nothing', () => {
+void test('reports no rollout for a new workload or a Job', () => {
   assert.deepEqual(restartReasons(undefined, deployment({}), HASH, false), []);
   assert.deepEqual(restartReasons(deployment({}, 'Job'), deployment({ container: { image: 'a:2' } }, 'Job'), HASH, false), []);
 });

@@ -1,8 +1,8 @@
-/** Why pods are replaced: a closed list of reasons, from the difference between two pod templates. */
+/** Why pods are rolled out: a closed list of reasons, derived from the difference between two pod templates. */
 import { isDeepStrictEqual } from 'node:util';
 import type { KubernetesObject } from '../../runtime/index.ts';
 
-/** In the order in which they are told. */
+/** In the order in which they are reported. */
 export const RESTART_REASONS = [
   'ImageChanged',
   'ConfigChanged',
@@ -22,7 +22,7 @@ export type RestartReason = (typeof RESTART_REASONS)[number];
 
 type Json = Record<string, unknown>;
 
-/** `kubectl rollout restart` leaves this annotation. */
+/** `kubectl rollout restart` sets this annotation. */
 const RESTARTED_AT = 'kubectl.kubernetes.io/restartedAt';
 
 const CONTAINER_FIELDS: Record<string, RestartReason> = {
@@ -57,14 +57,14 @@ const POD_FIELDS: Record<string, RestartReason> = {
   automountServiceAccountToken: 'SecurityChanged',
 };
 
-/** Changes that can bring in Secrets or take them away. */
+/** Changes that can add or remove Secrets. */
 const USES_SECRETS = new Set<RestartReason>(['EnvironmentChanged', 'VolumesChanged', 'TemplateChanged']);
 
 /**
- * Reasons why the pods of a workload are replaced when `before` becomes `after`; empty when its template stays the same. Both are objects
- * as the API server returns them, with its defaults.
- * @param hashAnnotation annotation of the template that stands for configuration and Secrets
- * @param configChanged whether a ConfigMap of the component changed: otherwise a new hash stems from a Secret
+ * Reasons for the rollout that turns `before` into `after`; empty when the pod template stays the same. Both are objects as the API server
+ * returns them, with its defaults.
+ * @param hashAnnotation annotation of the template with the hash of configuration and Secrets
+ * @param configChanged whether a ConfigMap of the component changed; otherwise a Secret caused a new hash
  */
 export function restartReasons(
   before: KubernetesObject | undefined,
@@ -75,7 +75,7 @@ export function restartReasons(
   const [old, next] = [templateOf(before), templateOf(after)];
   if (old === undefined || next === undefined || isDeepStrictEqual(old, next)) return [];
   const pod = podReasons(old, next);
-  // Another set of Secrets gives another hash without any of them being rotated.
+  // A different set of Secrets changes the hash although none of them was rotated.
   const otherSecrets = pod.some((reason) => USES_SECRETS.has(reason));
   const metadata = metadataReasons(old, next, hashAnnotation, configChanged);
   const found = new Set([...metadata.filter((reason) => reason !== 'CredentialsRotated' || !otherSecrets), ...pod]);
@@ -120,7 +120,7 @@ function containerReasons(old: Map<string, Json>, next: Map<string, Json>): Rest
   });
 }
 
-/** The same service may be entered under another login: by another key of the same Secret, or by another user in an address. */
+/** A rotation changes the login of the same service: another key of the same Secret, or another user in an address. */
 function environmentReason(old: unknown, next: unknown): RestartReason {
   return isDeepStrictEqual(withoutLogins(old), withoutLogins(next)) ? 'CredentialsRotated' : 'EnvironmentChanged';
 }

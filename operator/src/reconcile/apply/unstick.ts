@@ -1,6 +1,6 @@
 /**
- * A StatefulSet waits for ever for a pod of a wrong revision to become ready before it replaces it with one of the right revision (documented as
- * "forced rollback"). Deleting that pod is what an administrator would do.
+ * A StatefulSet waits without limit for a pod of a broken revision to become ready before it replaces that pod ("forced rollback" in the Kubernetes
+ * documentation). Deleting that pod is the documented remedy.
  */
 import type { Component } from '../../platform/index.ts';
 import { referenceOf, type KubernetesObject } from '../../runtime/index.ts';
@@ -14,7 +14,7 @@ interface StatefulSet extends KubernetesObject {
 
 const REVISION_LABEL = 'controller-revision-hash';
 
-/** Pods of the StatefulSet that are not ready and of another revision than the one wanted. Pure. */
+/** Pods of the StatefulSet that are not ready and whose revision is not the update revision. Pure. */
 export function stuckPods(live: KubernetesObject, pods: PodObject[]): PodObject[] {
   const { updateRevision, observedGeneration = 0 } = (live as StatefulSet).status ?? {};
   if (updateRevision === undefined || observedGeneration < (live.metadata.generation ?? 0)) return [];
@@ -24,17 +24,17 @@ export function stuckPods(live: KubernetesObject, pods: PodObject[]): PodObject[
   );
 }
 
-/** Deletes the stuck pods of components that are not well. @throws KubeError */
+/** Deletes the stuck pods of unhealthy components. @throws KubeError */
 export async function unstick(pass: Pass, components: Component[], states: ComponentState[]): Promise<void> {
-  const ill = new Set(states.filter(({ state, health }) => state === 'applied' && !health.healthy).map(({ name }) => name));
+  const unhealthy = new Set(states.filter(({ state, health }) => state === 'applied' && !health.healthy).map(({ name }) => name));
   const checks = components
-    .filter(({ name }) => ill.has(name))
+    .filter(({ name }) => unhealthy.has(name))
     .flatMap(({ health }) => health.filter(({ kind }) => kind === 'StatefulSet'));
   const { namespace } = pass.platform.metadata;
   for (const { kind, name } of checks) {
     const live = pass.cache.get({ apiVersion: 'apps/v1', kind, name, namespace });
     for (const pod of live === undefined ? [] : stuckPods(live, pass.cache.podsOf(pass.key))) {
-      pass.logger.info({ pod: pod.metadata.name }, 'deleting a pod that keeps its StatefulSet from being rolled out');
+      pass.logger.info({ pod: pod.metadata.name }, 'deleting a pod that blocks the rollout of its StatefulSet');
       await pass.client.delete(referenceOf(pod), {
         signal: pass.signal,
         ...(pod.metadata.uid ? { preconditions: { uid: pod.metadata.uid } } : {}),

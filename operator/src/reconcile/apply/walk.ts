@@ -1,7 +1,7 @@
 /**
- * Brings the components about in the order of their stages, by health and not by time: a stage waits until every component of the ones before
- * is healthy. Within a stage everything that is missing or ill is applied at once; what is well is changed one component at a time, so that an
- * upgrade stops at the first one that does not become healthy. What waits keeps running as it is, and is still guarded against drift.
+ * Applies the components in the order of their stages. A stage starts when every component of the earlier stages is healthy. Within a stage, missing
+ * and unhealthy components are applied at once. Healthy ones are changed one at a time, so that an upgrade stops at the first component that does
+ * not become healthy. Held components keep running, and drift of their objects is still corrected.
  */
 import { STAGES, type Component, type Stage } from '../../platform/index.ts';
 import type { KubernetesObject } from '../../runtime/index.ts';
@@ -12,28 +12,28 @@ import { COMPONENT_LABEL } from '../ownership/ownership.ts';
 import type { Pass } from '../pass.ts';
 import type { PodObject } from '../health/pods.ts';
 
-/** Something that takes part in the order without manifests: the topics. */
+/** A step without manifests that has a place in the order: the topics. */
 export interface Task {
   name: string;
   kind: string;
   stage: Stage;
-  /** Its health now; starts what is to be started. Not called while it has to wait. */
-  tend: () => Health;
+  /** Returns the current health and starts work that is due. Not called while the task is held. */
+  ensure: () => Health;
 }
 
 export interface WalkResult {
   /** In the order of the components. */
   states: ComponentState[];
-  /** Everything is applied, and healthy. */
+  /** Every component is applied and healthy. */
   settled: boolean;
 }
 
-/** Hibernation walks backwards: consumers finish their batches while their stores still run. */
+/** Hibernation reverses the order: consumers finish their batches while their stores still run. */
 function order(hibernate: boolean): Stage[] {
   return hibernate ? [...STAGES].toReversed() : [...STAGES];
 }
 
-/** @throws KubeError when something may succeed later */
+/** @throws KubeError when a retry may succeed */
 export async function walk(pass: Pass, components: Component[], tasks: Task[], hibernate: boolean): Promise<WalkResult> {
   const states = new Map<string, ComponentState>();
   let blockers: string[] = [];
@@ -41,37 +41,39 @@ export async function walk(pass: Pass, components: Component[], tasks: Task[], h
     const members = components.filter((component) => component.stage === stage);
     for (const state of await walkStage(pass, members, blockers, hibernate)) states.set(state.name, state);
     for (const task of tasks.filter((candidate) => candidate.stage === stage)) states.set(task.name, taskState(task, blockers));
-    blockers = ill([...states.values()]);
+    blockers = blocking([...states.values()]);
   }
   const names = [...components, ...tasks].toSorted((a, b) => STAGES.indexOf(a.stage) - STAGES.indexOf(b.stage)).map(({ name }) => name);
   const ordered = names.map((name) => states.get(name)).filter((state) => state !== undefined);
   return { states: ordered, settled: ordered.every(({ state, health }) => state === 'applied' && health.healthy) };
 }
 
-/** The states of all components as they are, with nothing applied. */
-export function look(pass: Pass, components: Component[]): ComponentState[] {
+/** The states of all components; applies nothing. */
+export function observe(pass: Pass, components: Component[]): ComponentState[] {
   return components.map((component) => stateOf(pass, component, { live: cachedObjects(pass, component), refusals: [], heldBack: 0 }));
 }
 
 async function walkStage(pass: Pass, members: Component[], blockers: string[], together: boolean): Promise<ComponentState[]> {
   if (blockers.length > 0) return Promise.all(members.map((component) => heldState(pass, component, blockers)));
-  const fit = new Set(together ? [] : members.filter((component) => isFit(pass, component)));
-  const urgent = await Promise.all(members.filter((component) => !fit.has(component)).map((component) => appliedState(pass, component)));
+  const serving = new Set(together ? [] : members.filter((component) => isServing(pass, component)));
+  const urgent = await Promise.all(
+    members.filter((component) => !serving.has(component)).map((component) => appliedState(pass, component)),
+  );
   const states = [...urgent];
-  for (const component of fit) {
-    const waitsFor = ill(states);
+  for (const component of serving) {
+    const waitsFor = blocking(states);
     states.push(waitsFor.length > 0 ? await heldState(pass, component, waitsFor) : await appliedState(pass, component));
   }
   return states;
 }
 
-/** Components that others wait for. Those that wait themselves are not named: something else is the cause. */
-function ill(states: ComponentState[]): string[] {
+/** Components that block others. Held components are not named, because they are not the cause. */
+function blocking(states: ComponentState[]): string[] {
   return states.filter(({ state, health }) => state !== 'held' && !(health.healthy && state === 'applied')).map(({ name }) => name);
 }
 
-/** It runs and is well, so that changing it puts something at risk. */
-function isFit(pass: Pass, component: Component): boolean {
+/** The component is healthy and has ready pods, so a change of it is a risk. */
+function isServing(pass: Pass, component: Component): boolean {
   if (component.health.length === 0) return false;
   const { health } = stateOf(pass, component, { live: cachedObjects(pass, component), refusals: [], heldBack: 0 });
   return health.healthy && health.ready > 0;
@@ -88,8 +90,8 @@ async function heldState(pass: Pass, component: Component, waitsFor: string[]): 
   return { ...state, state: 'held', health: { ...state.health, message: `waits for ${waitsFor.join(', ')}` } };
 }
 
-function taskState({ name, kind, tend }: Task, blockers: string[]): ComponentState {
-  if (blockers.length === 0) return { name, kind, health: tend(), state: 'applied' };
+function taskState({ name, kind, ensure }: Task, blockers: string[]): ComponentState {
+  if (blockers.length === 0) return { name, kind, health: ensure(), state: 'applied' };
   const health = { healthy: false, failing: false, ready: 0, desired: 1, message: `waits for ${blockers.join(', ')}` };
   return { name, kind, health, state: 'held' };
 }
@@ -120,7 +122,7 @@ function isOfJob({ metadata: { labels } }: PodObject, job: string): boolean {
   return labels?.['batch.kubernetes.io/job-name'] === job;
 }
 
-/** The number of replicas is left to somebody else. */
+/** The manifest does not set replicas: an autoscaler does. */
 function isAutoscaled(manifest: KubernetesObject | undefined): boolean {
   return manifest?.kind === 'Deployment' && (manifest['spec'] as { replicas?: number }).replicas === undefined;
 }

@@ -20,7 +20,7 @@ export interface SecretObject extends KubernetesObject {
   data?: Record<string, string>;
 }
 
-/** The name is taken by something that is not ours to change. */
+/** A foreign Secret has the name. */
 export class CredentialsTakenError extends Error {}
 
 interface Deps {
@@ -30,8 +30,8 @@ interface Deps {
 }
 
 /**
- * Values of the Secret after it was made or completed, and after a rotation that the user asks for has begun.
- * @param known values seen earlier in the life of this process: a key that was deleted gets its value back, as the stores go on using it
+ * Creates or completes the Secret, and begins a requested rotation. Returns the resulting values.
+ * @param known values that this process saw earlier: a deleted key is restored with its value, because the stores still use it
  * @throws CredentialsTakenError, KubeError
  */
 export async function ensureCredentials(
@@ -45,7 +45,7 @@ export async function ensureCredentials(
   const request = platform.metadata.annotations?.[ROTATE_ANNOTATION] || undefined;
   const existing = live ?? (await client.find<SecretObject>(referenceOf(wanted), { signal }));
   if (existing === undefined) return create(client, wanted, firstValues(known, request), publish, signal);
-  if (isTaken(platform, existing)) throw new CredentialsTakenError(`Secret ${wanted.metadata.name} belongs to another owner`);
+  if (isTaken(platform, existing)) throw new CredentialsTakenError(`Secret ${wanted.metadata.name} has another owner`);
   const values = decode(existing.data ?? {});
   const complete = completeCredentials(values, randomBytes, known);
   const next = request === undefined ? complete : beginRotation(complete, request, randomBytes);
@@ -53,22 +53,22 @@ export async function ensureCredentials(
   if (patch === undefined) return next;
   await client.patch(referenceOf(wanted), patch, { signal });
   if (!isDeepStrictEqual(values, complete))
-    publish('Normal', 'CredentialsCompleted', `put into Secret ${wanted.metadata.name} what was missing or had been edited`);
+    publish('Normal', 'CredentialsCompleted', `restored missing or edited keys of Secret ${wanted.metadata.name}`);
   return next;
 }
 
-/** Known ones are those of a Secret that was deleted; new ones have nothing older to rotate away from. */
+/** Known values are those of a deleted Secret. New values satisfy a rotation request at once: no older ones are in use. */
 function firstValues(known: Credentials, request: string | undefined): Credentials {
   const values = completeCredentials({}, randomBytes, known);
   return Object.keys(known).length === 0 ? withRequest(values, request) : values;
 }
 
 /**
- * Forgets the former values, once nothing uses them.
- * @param existing the Secret as it is
- * @param values complete ones, as they are in it
- * @returns the values after that
- * @throws KubeError Conflict when the Secret is no longer as it was
+ * Removes the former values, once nothing uses them.
+ * @param existing the live Secret
+ * @param values its complete values
+ * @returns the remaining values
+ * @throws KubeError Conflict when the Secret has changed
  */
 export async function finishRotation(
   existing: SecretObject,
@@ -83,13 +83,13 @@ export async function finishRotation(
   return next;
 }
 
-/** A Secret without a controller may have been put there by the user: with passwords of their own, or from a backup. */
+/** A Secret without a controller is not foreign: users may create it with their own passwords or restore it from a backup. */
 function isTaken(platform: PlatformObject, existing: KubernetesObject): boolean {
   const controlled = existing.metadata.ownerReferences?.some((reference) => reference.controller) ?? false;
   return controlled && ownershipOf(platform, existing) === 'foreign';
 }
 
-/** Kept volumes can be read only with the passwords they were made with: the Secret stays as long as they do. */
+/** Kept volumes need the passwords that they were created with, so the Secret is kept with them. */
 function emptySecret(platform: PlatformObject, spec: BssPlatformSpec): SecretObject {
   const { name, namespace, uid } = platform.metadata;
   const keep = spec.deletionPolicy === 'keep' || uid === undefined;
@@ -120,15 +120,15 @@ async function create(
   try {
     await client.create({ ...wanted, data: encode(values) }, { signal });
   } catch (error) {
-    // Somebody was quicker: the next pass reads what they wrote.
-    if (isAlreadyExists(error)) throw new Error(`Secret ${wanted.metadata.name} has appeared meanwhile`, { cause: error });
+    // Another client created it first: the next pass reads it.
+    if (isAlreadyExists(error)) throw new Error(`another client created Secret ${wanted.metadata.name} meanwhile`, { cause: error });
     throw error;
   }
-  publish('Normal', 'CredentialsCreated', `made Secret ${wanted.metadata.name} with random passwords`);
+  publish('Normal', 'CredentialsCreated', `created Secret ${wanted.metadata.name} with random passwords`);
   return values;
 }
 
-/** Merge patch with what is missing, for the Secret as it was seen and no other; undefined when nothing is missing. */
+/** Merge patch that completes exactly the Secret version that was read; undefined when it is complete. */
 function difference(
   platform: PlatformObject,
   existing: SecretObject,

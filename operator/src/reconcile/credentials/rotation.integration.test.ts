@@ -88,7 +88,7 @@ function formerPod(namespace: string): KubernetesObject {
   };
 }
 
-void test('steps follow one another by health, and an operator that is killed at any of them goes on', async () => {
+void test('rotates step by step, and resumes after the operator is killed at any step', async () => {
   const platform = await cluster.platform('steps');
   await platform.ready();
   const first = await platform.credentials();
@@ -140,7 +140,7 @@ void test('steps follow one another by health, and an operator that is killed at
   await reaches(platform, 'False', 'Rotated');
   await platform.ready();
   await platform.event('RotationBegun');
-  await platform.event('RotationDone', /request "one" is done/);
+  await platform.event('RotationDone', /rotation "one" is complete/);
 
   const end = await platform.credentials();
   assert.deepEqual(
@@ -160,7 +160,7 @@ void test('steps follow one another by health, and an operator that is killed at
   assert.ok(!JSON.stringify(await platform.get()).includes(end['ledger-b-password'] ?? '?'), 'nor in status');
 });
 
-void test('the same request again asks for nothing; another one takes turns back', async () => {
+void test('ignores a repeated rotation request; the next request returns to the first slot', async () => {
   const platform = await cluster.platform('again', {}, { [ROTATE_ANNOTATION]: 'with the first ones' });
   await platform.ready();
   await platform.patch({ metadata: { labels: { touched: 'true' } } });
@@ -179,7 +179,7 @@ void test('the same request again asks for nothing; another one takes turns back
   assert.equal(await loginOf(platform, 'ledger'), 'ledger');
 });
 
-void test('a platform that sleeps does not forget what it has told nobody of', async () => {
+void test('keeps the former passwords while hibernation suspends the migration Job', async () => {
   const platform = await cluster.platform('asleep');
   await platform.ready();
   await platform.patch({ spec: { hibernate: true } });

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { TEMPLATE_ANNOTATION, type Component } from '../../platform/index.ts';
 import type { ComponentState } from '../status/outcome.ts';
 import type { PodObject } from '../health/pods.ts';
-import { usersOfFormer } from './rotation.ts';
+import { usersOfFormerCredentials } from './rotation.ts';
 
 const hashed = (hash: string) => ({ annotations: { [TEMPLATE_ANNOTATION]: hash } });
 
@@ -59,6 +59,6 @@ const rows: Record<string, Row> = {
 
 for (const [name, { states = well, pods = [], users, reason }] of Object.entries(rows)) {
   void test(`users of former passwords: ${name}`, () => {
-    assert.deepEqual(usersOfFormer(components, states, pods), users, reason);
+    assert.deepEqual(usersOfFormerCredentials(components, states, pods), users, reason);
   });
 }

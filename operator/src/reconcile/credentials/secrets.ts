@@ -1,4 +1,4 @@
-/** Values of the Secrets that a platform uses, and their hashes for the builders. */
+/** Values of the Secrets that a platform uses, and their hashes for the builders. The values never leave this process. */
 import { hash, type Credentials, type SecretHashes, type SecretUse } from '../../platform/index.ts';
 import { decode, type SecretObject } from './credentials.ts';
 import type { Pass } from '../pass.ts';
@@ -10,12 +10,12 @@ export class SecretValues {
     this.#values = values;
   }
 
-  /** Undefined when there is no such Secret or key. */
+  /** Undefined when the Secret or key does not exist. */
   get(name: string, key: string): string | undefined {
     return this.#values.get(name)?.[key];
   }
 
-  /** Hash of each used value that there is. */
+  /** Hash of each used value that exists. */
   hashes(uses: SecretUse[]): SecretHashes {
     return Object.fromEntries(uses.map(({ name, keys }) => [name, this.#hashesOf(name, keys)]));
   }
@@ -26,7 +26,7 @@ export class SecretValues {
   }
 }
 
-/** Reads Secrets of others; the platform's own one is known already. @throws KubeError when the same may succeed later */
+/** Reads the Secrets that users own; the values of the credentials Secret are passed in. @throws KubeError when a retry may succeed */
 export async function readSecrets(pass: Pass, foreign: string[], own: { name: string; values: Credentials }): Promise<SecretValues> {
   const { namespace } = pass.platform.metadata;
   const read = await Promise.all(

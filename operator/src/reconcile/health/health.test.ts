@@ -33,7 +33,7 @@ const podRows: { name: string; pod: PodObject; message: string | undefined; fail
   {
     name: 'being stopped',
     pod: pod({ conditions: [{ type: 'Ready', status: 'True' }] }, { deletionTimestamp: ago(1) }),
-    message: 'is being stopped',
+    message: 'is terminating',
     reason: 'a pod that goes does not count as ready',
   },
   {
@@ -95,7 +95,7 @@ const podRows: { name: string; pod: PodObject; message: string | undefined; fail
   {
     name: 'out of memory',
     pod: crashed(4, { exitCode: 137, reason: 'OOMKilled' }, { running: {} }),
-    message: 'container kafka was killed for lack of memory (OOMKilled): raise its memory limit',
+    message: 'container kafka exceeded its memory limit (OOMKilled): raise the limit',
     failing: true,
     reason: 'says what to do',
   },
@@ -109,14 +109,14 @@ const podRows: { name: string; pod: PodObject; message: string | undefined; fail
   {
     name: 'probe fails',
     pod: running({ started: true }),
-    message: 'container kafka runs, but its readiness probe fails',
+    message: 'container kafka is running, but its readiness probe fails',
     failing: false,
     reason: 'for a short time that is no fault',
   },
   {
     name: 'probe fails for long',
     pod: running({ started: true }, 400),
-    message: 'container kafka runs, but its readiness probe fails',
+    message: 'container kafka is running, but its readiness probe fails',
     failing: true,
     reason: 'after five minutes it is',
   },
@@ -166,26 +166,26 @@ const rows: HealthRow[] = [
   {
     name: 'change not seen',
     live: workload('Deployment', { replicas: 2 }, counts(2, 2, 2, 1)),
-    health: { healthy: false, message: 'a change is waiting to be rolled out' },
+    health: { healthy: false, message: 'the newest generation is not rolled out yet' },
     reason: 'the status is about the generation before',
   },
   {
     name: 'old pods left',
     live: workload('Deployment', { replicas: 2 }, counts(3, 3, 2)),
-    health: { healthy: false, message: '1 old pod still to stop' },
+    health: { healthy: false, message: '1 old pod still to terminate' },
     reason: 'a rollout ends when the old pods are gone',
   },
   {
     name: 'half renewed',
     live: workload('StatefulSet', { replicas: 2 }, counts(2, 2, 1)),
-    health: { healthy: false, message: '1 of 2 pods renewed' },
+    health: { healthy: false, message: '1 of 2 pods updated' },
     reason: 'the other one still runs the old template',
   },
   {
     name: 'autoscaled, more on the way',
     live: workload('Deployment', { replicas: 4 }, counts(4, 1, 4)),
     around: { autoscaled: true },
-    health: { healthy: true, ready: 1, desired: 4, message: '3 more replicas on the way' },
+    health: { healthy: true, ready: 1, desired: 4, message: '3 more replicas starting' },
     reason: 'a step up must not make the platform unready',
   },
   {
@@ -198,7 +198,7 @@ const rows: HealthRow[] = [
     name: 'scaled up, not seen yet',
     live: scaled(4, counts(1, 1, 1, 1)),
     around: { autoscaled: true, pods: [podOf('new')] },
-    health: { healthy: true, ready: 1, desired: 4, message: '3 more replicas on the way' },
+    health: { healthy: true, ready: 1, desired: 4, message: '3 more replicas starting' },
     reason: 'every pod is of the newest template, so the generation ahead is one of scale: a step up must not make the platform unready',
   },
   {
@@ -219,34 +219,34 @@ const rows: HealthRow[] = [
     name: 'another template, not seen yet',
     live: scaled(2, counts(2, 2, 2, 1)),
     around: { autoscaled: true, pods: [podOf('old'), podOf('old')] },
-    health: { healthy: false, message: 'a change is waiting to be rolled out' },
+    health: { healthy: false, message: 'the newest generation is not rolled out yet' },
     reason: 'the pods are of the template before',
   },
   {
     name: 'scaled in the middle of a rollout, not seen yet',
     live: scaled(4, counts(2, 2, 1, 1)),
     around: { autoscaled: true, pods: [podOf('old'), podOf('new')] },
-    health: { healthy: false, message: 'a change is waiting to be rolled out' },
+    health: { healthy: false, message: 'the newest generation is not rolled out yet' },
     reason: 'the rollout goes on',
   },
   {
     name: 'autoscaled, not seen yet, no pods',
     live: scaled(2, counts(2, 2, 2, 1)),
     around: { autoscaled: true },
-    health: { healthy: false, message: 'a change is waiting to be rolled out' },
+    health: { healthy: false, message: 'the newest generation is not rolled out yet' },
     reason: 'nothing tells what the change was',
   },
   {
     name: 'fixed number, not seen yet',
     live: scaled(4, counts(1, 1, 1, 1)),
     around: { pods: [podOf('new')] },
-    health: { healthy: false, message: 'a change is waiting to be rolled out' },
+    health: { healthy: false, message: 'the newest generation is not rolled out yet' },
     reason: 'the user asked for another number, and waits for it',
   },
   {
     name: 'stopping',
     live: workload('Deployment', { replicas: 0 }, counts(3, 3, 3)),
-    health: { healthy: false, message: '3 pods still to stop' },
+    health: { healthy: false, message: '3 pods still to terminate' },
     reason: 'hibernation waits until they are gone',
   },
   {
@@ -294,7 +294,7 @@ const rows: HealthRow[] = [
   {
     name: 'Job runs',
     live: workload('Job', {}, { active: 1 }),
-    health: { healthy: false, failing: false, ready: 0, desired: 1, message: 'runs' },
+    health: { healthy: false, failing: false, ready: 0, desired: 1, message: 'is running' },
     reason: 'it takes its time',
   },
   {
@@ -328,7 +328,7 @@ for (const row of rows) {
   });
 }
 
-void test('several objects are judged as one', () => {
+void test('combines the health of several objects', () => {
   const well = { healthy: true, failing: false, ready: 1, desired: 1, message: '' };
   const ill = { healthy: false, failing: true, ready: 0, desired: 2, message: 'broken' };
   assert.deepEqual(combine([well, ill]), { healthy: false, failing: true, ready: 1, desired: 3, message: 'broken' });

@@ -1,14 +1,14 @@
-/** Is an object healthy, and what is missing? Pure: from the objects as the API server has them to a judgement. */
+/** Health of live objects, and what they lack. Pure. */
 import type { KubernetesObject } from '../../runtime/index.ts';
 import { isOfTemplate, podTrouble, type PodObject } from './pods.ts';
 
 export interface Health {
   healthy: boolean;
-  /** It will probably not get better by waiting: a person should look. */
+  /** Waiting alone will probably not help: a person has to act. */
   failing: boolean;
   ready: number;
   desired: number;
-  /** What is missing; empty when nothing is. Stable while the cause is the same. */
+  /** What is missing; empty when healthy. Stable while the cause is the same. */
   message: string;
 }
 
@@ -19,7 +19,7 @@ interface Condition {
   message?: string;
 }
 
-/** What Deployments, StatefulSets and Jobs have in common here. */
+/** Common fields of Deployments, StatefulSets and Jobs. */
 interface WorkloadObject extends KubernetesObject {
   spec?: { replicas?: number; suspend?: boolean };
   status?: {
@@ -37,20 +37,20 @@ export interface Surroundings {
   pods: PodObject[];
   /** Volume claims of the component. */
   claims: KubernetesObject[];
-  /** Somebody else sets the number of replicas: one that is ready will do while more are on their way. */
+  /** An autoscaler sets the replicas: one ready replica suffices while others start. */
   autoscaled: boolean;
   /** Epoch milliseconds. */
   now: number;
 }
 
-/** Judges one Deployment, StatefulSet or Job; `live` undefined: it does not exist. */
+/** Health of one Deployment, StatefulSet or Job; `live` is undefined when it does not exist. */
 export function judge(live: KubernetesObject | undefined, around: Surroundings): Health {
   if (live === undefined) return { healthy: false, failing: false, ready: 0, desired: 1, message: 'is not created yet' };
   if (live.kind === 'Job') return judgeJob(live, around);
   return judgeReplicas(live, around);
 }
 
-/** Several objects as one: counts add up, messages follow one another. */
+/** Combines the health of several objects: adds the counts and joins the messages. */
 export function combine(parts: Health[]): Health {
   return {
     healthy: parts.every((part) => part.healthy),
@@ -72,7 +72,7 @@ function judgeReplicas(live: WorkloadObject, around: Surroundings): Health {
   const rolledOut = updated >= enough && replicas <= updated && (around.autoscaled || replicas <= desired);
   if (seen && rolledOut && ready >= enough) {
     const coming = desired - ready;
-    return { healthy: true, failing: false, ready, desired, message: coming > 0 ? `${count(coming, 'more replica')} on the way` : '' };
+    return { healthy: true, failing: false, ready, desired, message: coming > 0 ? `${count(coming, 'more replica')} starting` : '' };
   }
   const refused = refusal(conditions);
   const troubles = describeTroubles(around);
@@ -81,15 +81,15 @@ function judgeReplicas(live: WorkloadObject, around: Surroundings): Health {
 }
 
 /**
- * The newest generation, which the status is not about yet, differs in the number of replicas alone: a change of the template would have left
- * pods of another one.
+ * The newest generation, which status does not cover yet, changed only the replicas: after a change of the template there would be pods of another
+ * template.
  */
 function isOnlyScaled(live: WorkloadObject, { autoscaled, pods }: Surroundings): boolean {
   const staying = pods.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
   return autoscaled && staying.length > 0 && staying.every((pod) => isOfTemplate(pod, live));
 }
 
-/** Pods that may not be made: a quota, Pod Security, an admission webhook. */
+/** Why pods cannot be created: a quota, Pod Security, an admission webhook. */
 function refusal(conditions: Condition[]): string | undefined {
   const failure = conditions.find((entry) => entry.type === 'ReplicaFailure' && entry.status === 'True');
   return failure === undefined ? undefined : `pods are refused: ${failure.message ?? failure.reason ?? 'no reason given'}`;
@@ -108,11 +108,11 @@ interface Counts {
 }
 
 function progress({ seen, desired, replicas, ready, updated }: Counts): string {
-  if (!seen) return 'a change is waiting to be rolled out';
-  if (desired === 0) return `${count(replicas, 'pod')} still to stop`;
+  if (!seen) return 'the newest generation is not rolled out yet';
+  if (desired === 0) return `${count(replicas, 'pod')} still to terminate`;
   if (replicas === 0) return 'no pod has been created yet';
-  if (updated < desired) return `${updated} of ${count(desired, 'pod')} renewed`;
-  if (replicas > updated) return `${count(replicas - updated, 'old pod')} still to stop`;
+  if (updated < desired) return `${updated} of ${count(desired, 'pod')} updated`;
+  if (replicas > updated) return `${count(replicas - updated, 'old pod')} still to terminate`;
   return `${ready} of ${count(desired, 'replica')} ready`;
 }
 
@@ -123,7 +123,7 @@ function claimTrouble(claims: KubernetesObject[]): string | undefined {
   return `volume claim ${waiting.metadata.name} is ${phase}`;
 }
 
-/** Most pods have the same trouble: two of them are enough to tell. */
+/** Number of pods to describe: most have the same trouble. */
 const SHOWN = 2;
 
 function describeTroubles({ pods, now }: Surroundings): { message?: string; failing: boolean } {
@@ -143,7 +143,7 @@ function judgeJob(live: WorkloadObject, around: Surroundings): Health {
   const troubles = describeTroubles(around);
   const failed = holds('Failed');
   if (failed) return { healthy: false, failing: true, ready: 0, desired: 1, message: jobFailure(failed, troubles.message) };
-  return { healthy: false, failing: troubles.failing, ready: 0, desired: 1, message: troubles.message ?? 'runs' };
+  return { healthy: false, failing: troubles.failing, ready: 0, desired: 1, message: troubles.message ?? 'is running' };
 }
 
 function jobFailure(failed: Condition, pod: string | undefined): string {

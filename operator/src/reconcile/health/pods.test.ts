@@ -36,7 +36,7 @@ const rows: { name: string; message: string; told: string }[] = [
 ];
 
 for (const { name, message, told } of rows) {
-  void test(`told of a crash: ${name}`, () => {
+  void test(`reports a crash: ${name}`, () => {
     const lastState = { terminated: { exitCode: 1, reason: 'Error', message } };
     const status = { containerStatuses: [{ name: 'x', ready: false, restartCount: 3, lastState, state: { waiting: {} } }] };
     const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p', namespace: 'n' }, status };

@@ -1,4 +1,4 @@
-/** What the operator made for a platform, and what of it is no longer wanted. Pure. */
+/** The objects that the operator created for a platform, and those that are no longer desired. Pure. */
 import type { Component } from '../../platform/index.ts';
 import type { KubernetesObject } from '../../runtime/index.ts';
 import type { StatusEntry } from '../status/outcome.ts';
@@ -6,10 +6,10 @@ import type { StatusEntry } from '../status/outcome.ts';
 export type InventoryEntry = StatusEntry<'inventory'>;
 
 /**
- * Kinds that are taken away before anything is applied: an old migration must not run beside the new one, a policy that cuts off the new pods
- * must not stay. All other kinds go last, when nothing uses them any more.
+ * Kinds that are pruned before anything is applied: an old migration must not run beside the new one, and an old policy must not cut off new pods.
+ * All other kinds are pruned last, when nothing uses them.
  */
-const FIRST_TO_GO = new Set([
+const PRUNED_FIRST = new Set([
   'Job',
   'NetworkPolicy',
   'PodDisruptionBudget',
@@ -33,13 +33,13 @@ export function sortedInventory(entries: InventoryEntry[]): InventoryEntry[] {
   return [...byKey].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
 }
 
-export function wantedEntries(components: Component[]): InventoryEntry[] {
+export function desiredEntries(components: Component[]): InventoryEntry[] {
   return components.flatMap(({ manifests }) => manifests.map((manifest) => entryOf(manifest)));
 }
 
-/** What is no longer wanted, in two parts by when it goes. `made`: everything that was ever made and not yet deleted. */
-export function unwanted(made: InventoryEntry[], wanted: InventoryEntry[]): { first: InventoryEntry[]; last: InventoryEntry[] } {
-  const keys = new Set(wanted.map((entry) => entryKey(entry)));
-  const gone = sortedInventory(made).filter((entry) => !keys.has(entryKey(entry)));
-  return { first: gone.filter(({ kind }) => FIRST_TO_GO.has(kind)), last: gone.filter(({ kind }) => !FIRST_TO_GO.has(kind)) };
+/** Entries that are no longer desired, in two groups by the time of pruning. `created`: all objects that were created and not deleted since. */
+export function undesired(created: InventoryEntry[], desired: InventoryEntry[]): { first: InventoryEntry[]; last: InventoryEntry[] } {
+  const keys = new Set(desired.map((entry) => entryKey(entry)));
+  const gone = sortedInventory(created).filter((entry) => !keys.has(entryKey(entry)));
+  return { first: gone.filter(({ kind }) => PRUNED_FIRST.has(kind)), last: gone.filter(({ kind }) => !PRUNED_FIRST.has(kind)) };
 }

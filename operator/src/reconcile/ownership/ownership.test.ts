@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { KubernetesObject } from '../../runtime/index.ts';
-import { unwanted } from './inventory.ts';
+import { undesired } from './inventory.ts';
 import { ownershipOf, platformKeysOf, withoutFormerSelf, type Ownership } from './ownership.ts';
 import type { PodObject } from '../health/pods.ts';
 import { stuckPods } from '../apply/unstick.ts';
@@ -27,13 +27,13 @@ const rows: { name: string; object: KubernetesObject; ownership: Ownership }[] =
 
 for (const row of rows) void test(`ownership: ${row.name}`, () => assert.equal(ownershipOf(platform, row.object), row.ownership));
 
-void test('references to a former platform go, all others stay', () => {
+void test('removes references to a former platform and keeps all others', () => {
   const keep = { apiVersion: 'v1', kind: 'ConfigMap', name: 'x', uid: 'y' };
   assert.deepEqual(withoutFormerSelf(platform, object({ ownerReferences: [self('before'), keep] })), [keep]);
   assert.equal(withoutFormerSelf(platform, object({ ownerReferences: [self('now'), keep] })), undefined);
 });
 
-void test('an object wakes the platform that controls it and the one that it is labelled for', () => {
+void test('maps an object to the platform that controls it and the one of its labels', () => {
   assert.deepEqual(platformKeysOf(object({ labels: { 'app.kubernetes.io/instance': 'b' }, ownerReferences: [self('now')] })), [
     'n/a',
     'n/b',
@@ -42,15 +42,15 @@ void test('an object wakes the platform that controls it and the one that it is 
   assert.deepEqual(platformKeysOf(object({})), []);
 });
 
-void test('what is no longer wanted goes in two steps, in a fixed order', () => {
+void test('prunes in two steps, in a fixed order', () => {
   const entry = (kind: string, name: string) => ({ apiVersion: 'v1', kind, name });
   const made = [entry('Service', 'b'), entry('Job', 'old'), entry('Service', 'a'), entry('Service', 'a'), entry('Secret', 'kept')];
-  const { first, last } = unwanted(made, [entry('Secret', 'kept')]);
+  const { first, last } = undesired(made, [entry('Secret', 'kept')]);
   assert.deepEqual(first, [entry('Job', 'old')]);
   assert.deepEqual(last, [entry('Service', 'a'), entry('Service', 'b')]);
 });
 
-void test('pods of a wrong revision that are not ready are stuck, others are not', () => {
+void test('finds stuck pods: not ready, and of a former revision', () => {
   const live = {
     apiVersion: 'apps/v1',
     kind: 'StatefulSet',

@@ -1,23 +1,23 @@
-/** Whose is an object that stands under a name we want? Pure. */
+/** The owner of a live object that has a desired name. Pure. */
 import { FIELD_MANAGER, GROUP, KIND, type BssPlatform } from '../../api/index.ts';
 import { APPLIED_ANNOTATION, type KubernetesObject, type OwnerReference } from '../../runtime/index.ts';
 
 export const MANAGED_BY_LABEL = 'app.kubernetes.io/managed-by';
 export const INSTANCE_LABEL = 'app.kubernetes.io/instance';
 export const COMPONENT_LABEL = 'app.kubernetes.io/component';
-/** Selects everything that operators of this kind made, and the pods of it. */
+/** Selects all objects that the operator created, and their pods. */
 export const MANAGED_SELECTOR = `${MANAGED_BY_LABEL}=${FIELD_MANAGER}`;
 
-/** A BssPlatform as the runtime's caches hold it. */
+/** A BssPlatform as the caches hold it. */
 export type PlatformObject = BssPlatform & KubernetesObject;
 
 type Owner = Pick<BssPlatform, 'metadata'>;
 
 /**
  * - `ours`: this platform is its controller.
- * - `adoptable`: made for a platform of this name, but the reference to it is lost (the operator was reinstalled, the volume was kept, somebody
- *   edited it).
- * - `foreign`: belongs to somebody else, or nobody says whose it is.
+ * - `adoptable`: created for a platform of this name, but without an owner reference to this one (the platform was recreated, the volume was kept,
+ *   another client edited it).
+ * - `foreign`: it has another owner, or neither owner nor labels.
  */
 export type Ownership = 'ours' | 'adoptable' | 'foreign';
 
@@ -32,7 +32,7 @@ function controllerOf(object: KubernetesObject): OwnerReference | undefined {
   return object.metadata.ownerReferences?.find((reference) => reference.controller === true);
 }
 
-/** An earlier platform of the same name. */
+/** The reference names an earlier platform of the same name. */
 function isFormerSelf(platform: Owner, { apiVersion, kind, name }: OwnerReference): boolean {
   return apiVersion.startsWith(`${GROUP}/`) && kind === KIND && name === platform.metadata.name;
 }
@@ -41,19 +41,19 @@ function isLabelledFor(platform: Owner, { metadata: { labels } }: KubernetesObje
   return labels?.[MANAGED_BY_LABEL] === FIELD_MANAGER && labels[INSTANCE_LABEL] === platform.metadata.name;
 }
 
-/** Owner references without those to earlier platforms of this name; undefined when there are none of these. */
+/** The owner references without those to earlier platforms of this name; undefined when there are none of them. */
 export function withoutFormerSelf(platform: Owner, object: KubernetesObject): OwnerReference[] | undefined {
   const references = object.metadata.ownerReferences ?? [];
   const kept = references.filter((reference) => !isFormerSelf(platform, reference) || reference.uid === platform.metadata.uid);
   return kept.length === references.length ? undefined : kept;
 }
 
-/** Stands for what was applied to an object last. */
+/** Fingerprint of the last applied manifest. */
 export function appliedHash(object: KubernetesObject | undefined): string | undefined {
   return object?.metadata.annotations?.[APPLIED_ANNOTATION];
 }
 
-/** Keys of the platforms that an object concerns: by its controller, and by its labels for objects that have lost it. */
+/** Keys of the platforms of an object: by its controller, and by its labels in case the owner reference is missing. */
 export function platformKeysOf(object: KubernetesObject): string[] {
   const { namespace, labels } = object.metadata;
   if (namespace === undefined) return [];

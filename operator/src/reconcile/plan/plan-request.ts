@@ -1,4 +1,4 @@
-/** The proposal in a platform's annotation: pure. */
+/** The plan request in a platform's annotation. Pure. */
 import { createHash } from 'node:crypto';
 import { parse } from 'yaml';
 import { PREFIX, type Problem } from '../../api/index.ts';
@@ -10,9 +10,9 @@ const PATH = `metadata.annotations[${PLAN_ANNOTATION}]`;
 const EXAMPLE = '{"spec": {"version": "0.2.0"}}';
 
 export interface PlanRequest {
-  /** Stands for the text of the annotation. */
+  /** Hash of the text of the annotation. */
   id: string;
-  /** What of the spec is to be otherwise; null removes a field. Undefined when there are problems. */
+  /** Merge patch of the spec; null removes a field. Undefined when there are problems. */
   patch?: Record<string, unknown>;
   problems: Problem[];
 }
@@ -22,7 +22,7 @@ export function readPlanRequest(text: string): PlanRequest {
   const wrong = (message: string): PlanRequest => ({ id, problems: [{ path: PATH, message }] });
   let value: unknown;
   try {
-    // Aliases could blow a small text up to any size.
+    // Aliases could expand a small text to any size.
     value = parse(text, { maxAliasCount: 0 });
   } catch (error) {
     return wrong(`write a merge patch as JSON or YAML, such as ${EXAMPLE}: ${firstLine(error)}`);

@@ -29,7 +29,7 @@ const requests: Record<string, { text: string; patch?: unknown; problem?: RegExp
 };
 
 for (const [name, { text, patch, problem }] of Object.entries(requests)) {
-  void test(`a proposal: ${name}`, () => {
+  void test(`parses a plan request: ${name}`, () => {
     const request = readPlanRequest(text);
     assert.match(request.id, /^[0-9a-f]{12}$/);
     assert.deepEqual(request.patch, patch);
@@ -41,17 +41,17 @@ for (const [name, { text, patch, problem }] of Object.entries(requests)) {
   });
 }
 
-void test('aliases cannot blow a proposal up', () => {
+void test('rejects YAML aliases in a plan request', () => {
   const bomb = 'a: &a [x, x]\nb: &b [*a, *a]\nspec: {c: [*b, *b]}\n';
   assert.notDeepEqual(readPlanRequest(bomb).problems, []);
 });
 
-void test('a merge patch merges objects, replaces lists and removes by null', () => {
+void test('merges objects, replaces lists, and removes fields by null', () => {
   const merged = mergePatch({ a: { b: 1, c: [1] }, d: 1 }, { a: { c: [2] }, d: null, e: { f: null, g: 1 } });
   assert.deepEqual(merged, { a: { b: 1, c: [2] }, e: { g: 1 } });
 });
 
-void test('a plan says what, why and how much', () => {
+void test('lists changes, reasons and counts', () => {
   const version = (number: string) => object('Role', {}, { 'app.kubernetes.io/version': number });
   const entry = planEntry(ABOUT, {
     changes: [
@@ -76,7 +76,7 @@ void test('a plan says what, why and how much', () => {
   assert.ok(statusSchema.safeParse({ plan: entry }).success);
 });
 
-void test('the hash of a template is no news beside what changed in it, and a restart is never left out', () => {
+void test('omits the template hash from a diff, and never omits a rollout', () => {
   const template = (hash: string, image: string) => ({
     spec: { template: { metadata: { annotations: { 'bss-platform.io/template-hash': hash, x: 'y' } }, image } },
   });
@@ -89,14 +89,14 @@ void test('the hash of a template is no news beside what changed in it, and a re
   assert.deepEqual(plan('a').changes, [{ action: 'change', object: 'ConfigMap a-1', restarts: ['TemplateChanged'] }]);
 });
 
-void test('what cannot be applied makes the plan a refused one, and nothing to do is said', () => {
-  const refused: PlannedChange = { action: 'refused', kind: 'Service', name: 'a-x', restarts: [], refusal: 'it belongs to somebody else' };
+void test('reports Refused for a refused change, and NoChanges for an empty plan', () => {
+  const refused: PlannedChange = { action: 'refused', kind: 'Service', name: 'a-x', restarts: [], refusal: 'it has another owner' };
   const entry = planEntry(ABOUT, { changes: [refused], warnings: [] });
-  assert.deepEqual([entry.result, entry.changes?.[0]?.message], ['Refused', 'it belongs to somebody else']);
-  assert.deepEqual(planEntry(ABOUT, { changes: [], warnings: [] }), { ...ABOUT, result: 'NoChanges', summary: 'nothing would change' });
+  assert.deepEqual([entry.result, entry.changes?.[0]?.message], ['Refused', 'it has another owner']);
+  assert.deepEqual(planEntry(ABOUT, { changes: [], warnings: [] }), { ...ABOUT, result: 'NoChanges', summary: 'no changes' });
 });
 
-void test('values of a Secret do not reach status', () => {
+void test('never copies values of a Secret to status', () => {
   const entry = planEntry(ABOUT, {
     changes: [
       {
@@ -115,7 +115,7 @@ void test('values of a Secret do not reach status', () => {
   assert.match(text, /\*\*\* \(sha256/);
 });
 
-void test('the size is bounded, whatever is planned', () => {
+void test('bounds the size of a plan', () => {
   const many = Array.from({ length: 1000 }, (_, line) => `${line}: ${'x'.repeat(100)}`).join('\n');
   const entry = planEntry(ABOUT, {
     changes: Array.from({ length: 400 }, (_, index) => change(index, { data: { file: 'short' } }, { data: { file: many } })),
@@ -127,5 +127,5 @@ void test('the size is bounded, whatever is planned', () => {
   const problems = Array.from({ length: 100 }, (_, index) => ({ path: `spec.x[${index}]`, message: 'm'.repeat(2000) }));
   const invalid = invalidPlan(ABOUT, problems);
   assert.ok(JSON.stringify(invalid).length < 20_000);
-  assert.match(invalid.summary, /^the proposal is wrong: spec\.x\[0\]: m+\.\.\., and 99 more$/);
+  assert.match(invalid.summary, /^the proposed spec is invalid: spec\.x\[0\]: m+\.\.\., and 99 more$/);
 });

@@ -1,11 +1,11 @@
-/** A plan as it stands in status: pure, and of a bounded size whatever is planned. */
+/** A plan as status shows it. Pure; its size is bounded. */
 import type { BssPlatformStatus, Problem } from '../../api/index.ts';
 import type { PlannedChanges } from './plan.ts';
 import { countChanges, diffLines, isRelabelled, VERSION_LABEL, type PlannedChange } from './planned.ts';
 
 export type PlanEntry = NonNullable<BssPlatformStatus['plan']>;
 type ChangeEntry = NonNullable<PlanEntry['changes']>[number];
-/** What the plan is about. */
+/** The request and generation of a plan. */
 export type About = Pick<PlanEntry, 'request' | 'observedGeneration'>;
 
 /** In characters; an object may have 1.5 MiB in all. */
@@ -15,7 +15,7 @@ const TEXT_LENGTH = 500;
 const MOST_CHANGES = 150;
 const MOST_PROBLEMS = 20;
 
-/** For a proposal that is no right spec. */
+/** For an invalid proposal. */
 export function invalidPlan(about: About, problems: Problem[]): PlanEntry {
   const shown = problems.slice(0, MOST_PROBLEMS).map(({ path, message }) => ({ path: cut(path), message: cut(message) }));
   const first = shown[0];
@@ -23,15 +23,15 @@ export function invalidPlan(about: About, problems: Problem[]): PlanEntry {
   return {
     ...about,
     result: 'Invalid',
-    summary: `the proposal is wrong: ${first?.path ?? ''}: ${first?.message ?? ''}${rest}`,
+    summary: `the proposed spec is invalid: ${first?.path ?? ''}: ${first?.message ?? ''}${rest}`,
     problems: shown,
   };
 }
 
 export function planEntry(about: About, { changes, warnings }: PlannedChanges): PlanEntry {
-  const telling = changes.filter((change) => !isRelabelled(change));
-  const shown = entries(telling.slice(0, MOST_CHANGES));
-  const omitted = telling.length - shown.length;
+  const relevant = changes.filter((change) => !isRelabelled(change));
+  const shown = entries(relevant.slice(0, MOST_CHANGES));
+  const omitted = relevant.length - shown.length;
   return {
     ...about,
     result: resultOf(changes),
@@ -48,7 +48,7 @@ function resultOf(changes: PlannedChange[]): PlanEntry['result'] {
 }
 
 function summaryOf(changes: PlannedChange[]): string {
-  if (resultOf(changes) === 'NoChanges') return 'nothing would change';
+  if (resultOf(changes) === 'NoChanges') return 'no changes';
   const relabelled = changes.filter((change) => isRelabelled(change)).length;
   const label = relabelled > 0 ? ` (${relabelled} of them only in the label ${VERSION_LABEL})` : '';
   const restarted = changes.filter(({ restarts }) => restarts.length > 0).map(({ kind, name }) => `${kind} ${name}`);
@@ -56,7 +56,7 @@ function summaryOf(changes: PlannedChange[]): string {
   return cut(`${countChanges(changes)}${label}; ${restarts}`);
 }
 
-/** Diffs are shown as long as there is room for them all; what changes is named in any case. */
+/** Every change is named; diffs are included until ALL_DIFFS_LENGTH is used up. */
 function entries(changes: PlannedChange[]): ChangeEntry[] {
   let room = ALL_DIFFS_LENGTH;
   return changes.map((change) => {
@@ -73,7 +73,7 @@ function entries(changes: PlannedChange[]): ChangeEntry[] {
   });
 }
 
-/** Whole lines, and how many are missing. */
+/** Whole lines up to `length`, and the number of omitted ones. */
 function cutDiff(lines: string[], length: number): string {
   let used = 0;
   const kept = lines.findIndex((line) => (used += line.length + 1) > length);

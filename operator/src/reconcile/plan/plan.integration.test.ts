@@ -40,7 +40,7 @@ async function settledWrites(): Promise<number> {
   return (await cluster.writes()).filter(({ namespace }) => namespace === 'plan').length;
 }
 
-void test('a proposal is planned to the field, and nothing of it happens', async () => {
+void test('plans a proposal exactly, and applies none of it', async () => {
   const earlier = await platform.get();
   const plan = await propose({
     spec: { redis: { enabled: false }, workloads: { gateway: { replicas: 2 }, ledger: { logLevel: 'debug' } } },
@@ -62,7 +62,7 @@ void test('a proposal is planned to the field, and nothing of it happens', async
   for (const password of secrets) assert.ok(!text.includes(password.trim()), 'no password is shown');
 });
 
-void test('a platform with a plan settles: no write, nor a dry run, while nothing changes', async () => {
+void test('sends no write and no dry run for a settled platform with a plan', async () => {
   await platform.ready();
   // Renewals of the Lease tell the time: one every two seconds.
   const calm = (await cluster.leaseRenewals()) + 6;
@@ -72,7 +72,7 @@ void test('a platform with a plan settles: no write, nor a dry run, while nothin
   assert.equal((await settledWrites()) - earlier, 0);
 });
 
-void test('what is wrong with a proposal is said with the path of the field', async () => {
+void test('reports problems of a proposal with the path of the field', async () => {
   const wrong: [unknown, string, RegExp][] = [
     [{ spec: { workloads: { intrest: {} } } }, 'spec.workloads', /intrest/],
     [
@@ -92,7 +92,7 @@ void test('what is wrong with a proposal is said with the path of the field', as
   assert.equal((await platform.ready()).conditions?.find(({ type }) => type === 'SpecValid')?.status, 'True', 'the spec itself is right');
 });
 
-void test('what the API server would refuse is said too', async () => {
+void test('reports what the API server would refuse', async () => {
   // The size was left out so far, so that no rule can know that this one is smaller than the volume.
   const plan = await propose({ spec: { postgres: { managed: { storage: { size: '1Gi' } } } } });
   assert.equal(plan.result, 'Refused', JSON.stringify(plan));
@@ -108,7 +108,7 @@ void test('what the API server would refuse is said too', async () => {
   assert.match(wrong.problems[0].message, /a volume cannot shrink/);
 });
 
-void test('a policy of the cluster that forbids it is told in its own words', async () => {
+void test('reports the message of an admission policy that denies the change', async () => {
   const api = 'admissionregistration.k8s.io/v1';
   const rule = { apiGroups: ['bss-platform.io'], apiVersions: ['*'], operations: ['CREATE', 'UPDATE'], resources: ['bssplatforms'] };
   const validations = [{ expression: "object.spec.version != '0.9.0'", message: 'version 0.9.0 is withdrawn' }];
@@ -133,7 +133,7 @@ void test('a policy of the cluster that forbids it is told in its own words', as
   assert.match(plan.summary, /version 0\.9\.0 is withdrawn/);
 });
 
-void test('what was planned is what happens; then nothing is left to change', async () => {
+void test('applies what it planned, and then plans no changes', async () => {
   const proposal = { spec: { version: '0.2.0' } };
   const plan = await propose(proposal);
   const job = plan.changes?.find(({ action, object }) => action === 'create' && object.startsWith('Job a-migrate-'))?.object;
@@ -149,19 +149,19 @@ void test('what was planned is what happens; then nothing is left to change', as
     const { plan: next } = await platform.status();
     return next?.result === 'NoChanges' && next;
   });
-  assert.deepEqual([settled.observedGeneration, settled.summary, settled.changes], [generation, 'nothing would change', undefined]);
+  assert.deepEqual([settled.observedGeneration, settled.summary, settled.changes], [generation, 'no changes', undefined]);
 });
 
-void test('a paused platform is planned too', async () => {
+void test('plans a paused platform', async () => {
   await platform.patch({ spec: { paused: true } });
   await platform.until('Paused', 'True');
   const plan = await propose('spec:\n  workloads:\n    gateway:\n      replicas: 3\n');
   assert.match(changeOf(plan, 'Deployment a-gateway').diff ?? '', /^\+\s+replicas: 3$/m);
-  assert.match(plan.warnings?.join() ?? '', /spec\.paused is true: nothing of this happens/);
+  assert.match(plan.warnings?.join() ?? '', /spec\.paused is true: the operator makes none of these changes/);
   await platform.patch({ spec: { paused: false } });
 });
 
-void test('the plan goes with its annotation', async () => {
+void test('removes the plan with its annotation', async () => {
   await annotate(null);
   await until('the plan to go', LIMIT_MS, async () => (await platform.status()).plan === undefined);
   await platform.ready();

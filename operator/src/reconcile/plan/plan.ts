@@ -1,11 +1,11 @@
-/** What another spec would change, found by dry runs on the API server, which change nothing: for `bss plan` and for the plan in status. */
+/** The changes that another spec would cause, found by server-side dry runs: for `bss plan` and for the plan in status. */
 import { adviseSpec, FIELD_MANAGER, type BssPlatformSpec } from '../../api/index.ts';
 import { buildPlatform, credentialsName, FIRST_SLOT, HASH_ANNOTATION, kafkaAccess, secretUses, slotsOf } from '../../platform/index.ts';
 import type { Component, PlatformInput } from '../../platform/index.ts';
 import { Applier, KubeError, Metrics, referenceOf, type CallOptions, type KubeClient, type KubernetesObject } from '../../runtime/index.ts';
 import { remedyFor } from '../apply/apply.ts';
 import { decode, type SecretObject } from '../credentials/credentials.ts';
-import { unwanted, wantedEntries } from '../ownership/inventory.ts';
+import { desiredEntries, undesired } from '../ownership/inventory.ts';
 import { servedComponents } from '../watch/optional.ts';
 import { ownershipOf, type PlatformObject } from '../ownership/ownership.ts';
 import type { PlannedChange } from './planned.ts';
@@ -14,19 +14,19 @@ import { restartReasons } from '../apply/restart.ts';
 import { SecretValues } from '../credentials/secrets.ts';
 import { readStatus } from '../status/status.ts';
 
-/** A platform as it would be. */
+/** A platform with a proposed spec. */
 export interface Proposal {
-  /** As it is; undefined when there is none of that name. */
+  /** The live platform; undefined when it does not exist. */
   live: PlatformObject | undefined;
   /** As the API server would store it. */
   next: PlatformObject;
-  /** That of `next`, after all checks. */
+  /** The validated spec of `next`. */
   spec: BssPlatformSpec;
   operatorNamespace: string;
 }
 
 export interface PlannedChanges {
-  /** In the order in which they would be made. */
+  /** In the order in which the operator would make them. */
   changes: PlannedChange[];
   warnings: string[];
 }
@@ -36,7 +36,7 @@ interface Planning {
   call: CallOptions;
 }
 
-/** @throws KubeError when the cluster does not answer; what it refuses for good is among the changes */
+/** @throws KubeError when a retry may succeed; final refusals are among the changes */
 export async function planChanges(client: KubeClient, proposal: Proposal, call: CallOptions = {}): Promise<PlannedChanges> {
   const { live, next, spec, operatorNamespace } = proposal;
   const planning: Planning = { client, call };
@@ -47,11 +47,11 @@ export async function planChanges(client: KubeClient, proposal: Proposal, call: 
   const applied = (await Promise.all(components.map((component) => planComponent(planning, next, component)))).flat();
   const deleted = live === undefined ? [] : await planDeletions(planning, live, input, components);
   const advice = adviseSpec(spec).map(({ path, message }) => `${path}: ${message}`);
-  const pause = spec.paused ? ['spec.paused is true: nothing of this happens until it is false'] : [];
+  const pause = spec.paused ? ['spec.paused is true: the operator makes none of these changes until it is false'] : [];
   return { changes: [...applied, ...deleted], warnings: [...advice, ...warnings, ...pause] };
 }
 
-/** With the hashes of the Secrets as they are: without them every pod would seem to restart. */
+/** Adds the hashes of the live Secrets: without them every workload would seem to roll out. */
 async function platformInput({ client, call }: Planning, bare: PlatformInput): Promise<PlatformInput> {
   const read = async (name: string): Promise<[string, Record<string, string>]> => {
     const secret = await client.find<SecretObject>({ apiVersion: 'v1', kind: 'Secret', name, namespace: bare.namespace }, call);
@@ -87,7 +87,7 @@ async function planObject(
   const change = { kind: manifest.kind, name: manifest.metadata.name, restarts: [] };
   const live = await client.find(referenceOf(manifest), call);
   if (live !== undefined && ownershipOf(platform, live) === 'foreign')
-    return { ...change, action: 'refused', refusal: 'it exists and belongs to somebody else' };
+    return { ...change, action: 'refused', refusal: 'it exists and has another owner' };
   try {
     const { action, before, object } = await applier.apply(manifest, { ...call, dryRun: true });
     if (action === 'created') return { ...change, action: 'create', after: object };
@@ -108,7 +108,7 @@ async function planDeletions(
   components: Component[],
 ): Promise<PlannedChange[]> {
   const credentials = { apiVersion: 'v1', kind: 'Secret', name: credentialsName(input) };
-  const { first, last } = unwanted(readStatus(live.status)?.inventory ?? [], [...wantedEntries(components), credentials]);
+  const { first, last } = undesired(readStatus(live.status)?.inventory ?? [], [...desiredEntries(components), credentials]);
   const objects = await Promise.all([...first, ...last].map((entry) => client.find({ ...entry, namespace: input.namespace }, call)));
   return objects
     .filter((object) => object !== undefined && ownershipOf(live, object) !== 'foreign')

@@ -1,4 +1,4 @@
-/** A change that a plan foresees, and how it reads: pure. */
+/** A planned change and its diff. Pure. */
 import { createHash } from 'node:crypto';
 import { createTwoFilesPatch } from 'diff';
 import { stringify } from 'yaml';
@@ -6,26 +6,26 @@ import { TEMPLATE_ANNOTATION } from '../../platform/index.ts';
 import { withoutBookkeeping, type KubernetesObject } from '../../runtime/index.ts';
 
 export interface PlannedChange {
-  /** `replace`: deleted and made anew. `keep`: no longer used, but its data stays. `refused`: the API server or another owner does not let us. */
+  /** `replace`: deleted and recreated. `keep`: no longer used, but kept with its data. `refused`: the API server rejects it, or it has another owner. */
   action: 'create' | 'change' | 'replace' | 'delete' | 'keep' | 'refused';
   kind: string;
   name: string;
   before?: KubernetesObject | undefined;
   after?: KubernetesObject | undefined;
-  /** Why its pods are replaced; empty when they are not. */
+  /** Reasons for the rollout of its pods; empty when there is none. */
   restarts: string[];
-  /** Why it cannot be applied. */
+  /** Why it is refused. */
   refusal?: string;
 }
 
 export const VERSION_LABEL = 'app.kubernetes.io/version';
 
-/** The version is a label of every object, so that an upgrade changes them all: what nobody needs to read. */
+/** An upgrade changes the version label of every object; such changes are not listed. */
 export function isRelabelled({ action, before, after, restarts }: PlannedChange): boolean {
   return action === 'change' && restarts.length === 0 && yaml(before) === yaml(after);
 }
 
-/** The difference as lines of a unified diff, without its head; empty for what is not changed in place or replaced. */
+/** Lines of a unified diff without its header; empty unless the object is changed or recreated. */
 export function diffLines({ action, before, after }: PlannedChange): string[] {
   if (action !== 'change' && action !== 'replace') return [];
   const patch = createTwoFilesPatch('', '', yaml(before), yaml(after), '', '', { context: 2 });
@@ -44,20 +44,20 @@ export function countChanges(changes: PlannedChange[]): string {
   return [...parts, ...(refused > 0 ? [`${refused} refused`] : [])].join(', ');
 }
 
-/** What a person compares: without status, version label and what the server notes down. */
+/** What a person compares: without status, version label and the server's bookkeeping. */
 function yaml(object: KubernetesObject | undefined): string {
   if (object === undefined) return '';
   const { status: _status, metadata, ...rest } = withoutBookkeeping(withoutSecrets(object));
   const { uid: _uid, creationTimestamp: _time, labels = {}, ...kept } = metadata;
-  const { [VERSION_LABEL]: _version, ...telling } = labels;
-  const text = stringify({ ...rest, metadata: { ...kept, labels: telling } }, { sortMapEntries: true, lineWidth: 0 });
-  // It changes with anything else in a template, and says nothing of its own.
+  const { [VERSION_LABEL]: _version, ...otherLabels } = labels;
+  const text = stringify({ ...rest, metadata: { ...kept, labels: otherLabels } }, { sortMapEntries: true, lineWidth: 0 });
+  // The template hash changes with any other field of the template and adds no information.
   return text.replace(TEMPLATE_HASH, '');
 }
 
 const TEMPLATE_HASH = new RegExp(`^ *${TEMPLATE_ANNOTATION.replaceAll('.', '[.]')}: .*\\n`, 'm');
 
-/** A Secret with the hashes of its values in their place; every other object as it is. Equal values have equal hashes, so a change still shows. */
+/** Replaces the values of a Secret by hashes; returns other objects unchanged. Equal values have equal hashes, so changes still show. */
 export function withoutSecrets(object: KubernetesObject): KubernetesObject {
   if (object.kind !== 'Secret') return object;
   return { ...object, ...hidden(object, 'data'), ...hidden(object, 'stringData') };

@@ -1,20 +1,20 @@
-/** The end of a platform: first what works, then what it works with; volumes by the deletion policy. */
+/** Finalizes a platform: deletes workloads, then stores; the deletion policy decides about volumes. */
 import { FINALIZER, parseSpec } from '../../api/index.ts';
 import { KubeError, referenceOf, type KubernetesObject } from '../../runtime/index.ts';
 import { ownershipOf } from '../ownership/ownership.ts';
 import type { Pass } from '../pass.ts';
 import { isKept } from './prune.ts';
 
-/** Consumers get this long to finish their batches before their stores go. */
+/** Consumers get this long to drain before their stores are deleted. */
 const DRAIN_MS = 60_000;
-/** `kubectl delete --cascade=orphan`: the objects are to stay. */
+/** `kubectl delete --cascade=orphan`: keep the objects. */
 const ORPHAN = 'orphan';
-/** What runs the services; stores are StatefulSets, which go in the second step. */
+/** Deleted first: what runs the services. Stores are StatefulSets and are deleted in the second step. */
 const FIRST = new Set(['ScaledObject', 'Ingress', 'Job', 'Deployment']);
-/** Data and the passwords it was made with. */
+/** Data, and the passwords that it needs. */
 const POLICY_KINDS = new Set(['PersistentVolumeClaim', 'Secret']);
 
-/** Puts our finalizer on the platform. @returns false when it is there already */
+/** Adds the finalizer to the platform. @returns false when it was present */
 export async function ensureFinalizer({ platform, client, signal }: Pass): Promise<boolean> {
   const { finalizers = [], resourceVersion } = platform.metadata;
   if (finalizers.includes(FINALIZER)) return false;
@@ -23,22 +23,22 @@ export async function ensureFinalizer({ platform, client, signal }: Pass): Promi
 }
 
 /**
- * One step towards the end.
- * @returns what is being waited for; undefined when all is done and the finalizer is gone
- * @throws KubeError when the same may succeed later
+ * One step of the deletion.
+ * @returns what the deletion waits for; undefined when the finalizer is removed
+ * @throws KubeError when a retry may succeed
  */
 export async function finalize(pass: Pass): Promise<string | undefined> {
   const { finalizers = [] } = pass.platform.metadata;
   if (!finalizers.includes(FINALIZER)) return undefined;
   if (!finalizers.includes(ORPHAN)) {
-    const waitingFor = await takeDown(pass);
+    const waitingFor = await deleteOwned(pass);
     if (waitingFor !== undefined) return waitingFor;
   }
   await removeFinalizer(pass, finalizers);
   return undefined;
 }
 
-async function takeDown(pass: Pass): Promise<string | undefined> {
+async function deleteOwned(pass: Pass): Promise<string | undefined> {
   const objects = pass.cache.ofPlatform(pass.key).filter((object) => ownershipOf(pass.platform, object) !== 'foreign');
   const keep = keepsVolumes(pass);
   const doomed = objects.filter((object) => !(POLICY_KINDS.has(object.kind) && keep(object)));
@@ -46,21 +46,19 @@ async function takeDown(pass: Pass): Promise<string | undefined> {
   await Promise.all(first.map((object) => remove(pass, object)));
   const pods = workingPods(pass, rest);
   const begun = Date.parse(pass.platform.metadata.deletionTimestamp ?? '');
-  if (pods.length > 0 && pass.now - begun < DRAIN_MS) return `${pods.length} ${pods.length === 1 ? 'pod' : 'pods'} to finish`;
-  await Promise.all(objects.filter((object) => !doomed.includes(object)).map((object) => release(pass, object)));
+  if (pods.length > 0 && pass.now - begun < DRAIN_MS) return `${pods.length} ${pods.length === 1 ? 'pod' : 'pods'} to terminate`;
+  await Promise.all(objects.filter((object) => !doomed.includes(object)).map((object) => orphan(pass, object)));
   await Promise.all(rest.map((object) => remove(pass, object)));
   return undefined;
 }
 
-/**
- * By the policy of the spec as it is now; when that cannot be read, by what the volume itself says.
- */
+/** Decides by the deletion policy of the current spec; when the spec is invalid, by the annotation of the volume. */
 function keepsVolumes({ platform }: Pass): (object: KubernetesObject) => boolean {
   const parsed = parseSpec(platform.spec);
   return parsed.ok ? () => parsed.spec.deletionPolicy === 'keep' : isKept;
 }
 
-/** Pods of what was deleted first: all but those of StatefulSets. */
+/** Pods of the objects that are deleted first: all but those of StatefulSets. */
 function workingPods({ cache, key }: Pass, rest: KubernetesObject[]) {
   const stores = rest.filter(({ kind }) => kind === 'StatefulSet').map(({ metadata }) => metadata.name);
   return cache
@@ -77,8 +75,8 @@ async function remove({ client, signal }: Pass, object: KubernetesObject): Promi
   await client.delete(referenceOf(object), { propagation: 'Background', signal });
 }
 
-/** What is kept must not have the platform as its owner: the garbage collector would take it along. */
-async function release({ client, platform, signal }: Pass, object: KubernetesObject): Promise<void> {
+/** Removes the owner reference of an object to keep: the garbage collector would delete it with the platform. */
+async function orphan({ client, platform, signal }: Pass, object: KubernetesObject): Promise<void> {
   const { ownerReferences = [], resourceVersion } = object.metadata;
   const kept = ownerReferences.filter((reference) => reference.uid !== platform.metadata.uid);
   if (kept.length === ownerReferences.length) return;

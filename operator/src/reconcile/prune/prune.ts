@@ -1,4 +1,4 @@
-/** Deletes what is no longer wanted: only objects that are this platform's, never volumes that are to be kept. */
+/** Prunes objects that are no longer desired: only those that this platform owns, and never volumes to keep. */
 import { KEEP_ANNOTATION } from '../../platform/index.ts';
 import { KubeError, type KubernetesObject } from '../../runtime/index.ts';
 import type { InventoryEntry } from '../ownership/inventory.ts';
@@ -7,14 +7,14 @@ import type { Pass } from '../pass.ts';
 
 /**
  * Deletes the objects and returns those that could not be deleted yet.
- * @throws KubeError when the same may succeed later
+ * @throws KubeError when a retry may succeed
  */
 export async function prune(pass: Pass, entries: InventoryEntry[]): Promise<InventoryEntry[]> {
   const outcomes = await Promise.all(entries.map(async (entry) => ({ entry, gone: await pruneOne(pass, entry) })));
   const pruned = outcomes.filter(({ gone }) => gone === 'deleted').map(({ entry }) => `${entry.kind} ${entry.name}`);
   const kept = outcomes.filter(({ gone }) => gone === 'kept').map(({ entry }) => entry.name);
-  if (pruned.length > 0) pass.publish('Normal', 'Pruned', `deleted what is no longer wanted: ${pruned.join(', ')}`);
-  if (kept.length > 0) pass.publish('Normal', 'VolumeKept', `kept with its data: ${kept.join(', ')}`);
+  if (pruned.length > 0) pass.publish('Normal', 'Pruned', `deleted objects that are no longer desired: ${pruned.join(', ')}`);
+  if (kept.length > 0) pass.publish('Normal', 'VolumeKept', `kept with their data: ${kept.join(', ')}`);
   return outcomes.filter(({ gone }) => gone === 'refused').map(({ entry }) => entry);
 }
 
@@ -30,9 +30,9 @@ async function pruneOne(pass: Pass, entry: InventoryEntry): Promise<'deleted' | 
     return (await pass.client.delete(reference, { propagation: 'Background', signal: pass.signal, ...options })) ? 'deleted' : 'absent';
   } catch (error) {
     if (!(error instanceof KubeError) || error.retriable) throw error;
-    // Its kind is no longer served, so that it cannot exist any more.
+    // The cluster no longer serves the kind, so the object cannot exist.
     if (error.status === 404) return 'absent';
-    pass.logger.warn({ object: entry, error: error.message }, 'an object cannot be deleted');
+    pass.logger.warn({ object: entry, error: error.message }, 'cannot prune an object');
     return 'refused';
   }
 }

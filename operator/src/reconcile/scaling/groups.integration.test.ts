@@ -50,19 +50,19 @@ async function commit(): Promise<void> {
 const deployed = () => cluster.client.get<KubernetesObject & { spec: { replicas: number } }>(DEPLOYMENT);
 const groupOf = async (name: string) => (await platform.status()).consumerGroups?.find((group) => group.name === name);
 
-void test('without its Deployment a group is held, and the message names it', async () => {
+void test('holds a group whose Deployment is missing, and names the Deployment', async () => {
   const status = await platform.until('LagUnknown', 'True');
   const { message = '' } = status.conditions?.find(({ type }) => type === 'LagUnknown') ?? {};
   assert.match(message, /billing: there is no Deployment groups\/billing-worker/);
   assert.match(message, /misspelt: no such topic: no-such-topic/);
 });
 
-void test("a Deployment of the platform itself is not for somebody else's group", async () => {
+void test("does not scale the platform's own Deployment for an external group", async () => {
   assert.equal(await groupOf('greedy'), undefined);
   assert.ok(await groupOf('interest-batch'), 'its own group goes on');
 });
 
-void test('a stopped group starts when something waits for it', async () => {
+void test('starts a stopped group when it has lag', async () => {
   const labels = { app: 'billing' };
   await cluster.client.create({
     apiVersion: 'apps/v1',
@@ -84,7 +84,7 @@ void test('a stopped group starts when something waits for it', async () => {
   assert.equal(metadata.labels, undefined);
 });
 
-void test('a group that leaves the list is left as it is', async () => {
+void test('leaves a group unchanged when it is removed from the list', async () => {
   await platform.patch({ spec: { consumerGroups: [] } });
   await until('the group to leave the status', LIMIT_MS, async () => (await groupOf(GROUP)) === undefined);
   assert.equal((await deployed()).spec.replicas, 1);

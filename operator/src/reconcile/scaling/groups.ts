@@ -1,14 +1,14 @@
-/** Consumer groups as shown in status: figures are rounded and steady, so that a settled platform writes nothing. */
+/** Consumer groups in status. Figures are rounded and change only when they differ enough, so that a settled platform writes nothing. */
 import { isDeepStrictEqual } from 'node:util';
 import type { ConsumerGroupStatus, LearnedRate } from '../../autoscale/index.ts';
 import type { StatusEntry } from '../status/outcome.ts';
 
 export type GroupEntry = StatusEntry<'consumerGroups'>;
 
-/** A figure that moved by less than this part of itself stays as it was. */
+/** A figure keeps its old value while the relative change is below this. */
 const TOLERANCE = 0.1;
 
-/** The groups for status. What moved only a little, or is not known again yet after a restart, stays as it was. */
+/** The groups for status. Figures that changed little, or are not known yet after a restart, keep their old values. */
 export function nextGroups(previous: GroupEntry[] | undefined, seen: ConsumerGroupStatus[]): GroupEntry[] {
   return seen.map((group) =>
     nextGroup(
@@ -18,8 +18,8 @@ export function nextGroups(previous: GroupEntry[] | undefined, seen: ConsumerGro
   );
 }
 
-/** A group of a platform that hibernates: nobody samples it, and what was learnt of it is kept for later. */
-export function asleep({ name, topics, learned, lastScaleTime }: GroupEntry): GroupEntry {
+/** A group of a hibernating platform: it is not sampled, and its learned rate is kept. */
+export function hibernating({ name, topics, learned, lastScaleTime }: GroupEntry): GroupEntry {
   return {
     name,
     topics,
@@ -69,12 +69,12 @@ function rounded(value: number | null): number | null {
 const FIGURES = ['lag', 'delaySeconds', 'arrivalRate', 'ratePerReplica'] as const;
 const VOLATILE = new Set<string>([...FIGURES, 'message', 'learned']);
 
-/** True when the two differ in nothing but figures (and the message, which repeats them). */
+/** True when the two differ only in figures (and the message, which repeats them). */
 export function onlyFiguresDiffer(old: GroupEntry, next: GroupEntry): boolean {
   return isDeepStrictEqual(withoutFigures(old), withoutFigures(next));
 }
 
-/** That a figure has become known, or unknown, is more than a figure. */
+/** A figure that becomes known or unknown is more than a change of figures. */
 function withoutFigures(entry: GroupEntry) {
   const known = FIGURES.slice(0, 2).map((figure) => entry[figure] !== undefined);
   const others = Object.entries(entry).filter(([key]) => !VOLATILE.has(key));
@@ -85,14 +85,14 @@ function figuresAreNear(old: GroupEntry, next: GroupEntry): boolean {
   return FIGURES.every((figure) => isNear(old[figure], next[figure])) && old.learned === next.learned;
 }
 
-/** Zero is near nothing but zero: that a lag is gone must show. */
+/** Zero is near only to zero: status must show when a lag is gone. */
 function isNear(old: number | undefined, next: number | undefined): boolean {
   if (old === undefined || next === undefined) return old === next;
   if (old === 0 || next === 0) return old === next;
   return Math.abs(next - old) <= TOLERANCE * Math.abs(old);
 }
 
-/** The old object itself when nothing worth keeping was learnt. The first observations count each, later ones when they change the result. */
+/** Returns the old object itself when nothing relevant was learned. Each of the first observations counts, later ones only if they change the result. */
 function steadyLearned(old: GroupEntry['learned'], seen: LearnedRate | null): GroupEntry['learned'] {
   if (seen === null || !Number.isFinite(seen.ratePerReplica)) return old;
   const next = {

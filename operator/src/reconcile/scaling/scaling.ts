@@ -1,4 +1,4 @@
-/** Hands a platform's consumer groups to the autoscaler, and what was learnt about them back to it after a restart. */
+/** Passes a platform's consumer groups to the autoscaler, with the rates that it learned before a restart. */
 import type { BssPlatformStatus } from '../../api/index.ts';
 import type { Autoscaler, ConsumerGroupStatus, KafkaConnection, LearnedRate, ScaleTarget } from '../../autoscale/index.ts';
 import type { PlatformInput } from '../../platform/index.ts';
@@ -6,8 +6,8 @@ import type { Pass } from '../pass.ts';
 import { externalTargets, scaleTargets } from './targets.ts';
 
 /**
- * A Deployment that hibernation stopped waits for its turn to wake: nobody else may start it before its stores are there. Those of other programs
- * are not in the cache; one that is there is the operator's own, whose replicas are not for a group of others to set.
+ * A held Deployment with zero replicas is waking from hibernation: the autoscaler must not start it before its stores are healthy. Deployments of
+ * other programs are not in the cache; a cached one is the operator's, and an external group must not scale it.
  */
 function mayScale({ cache }: Pass, { deployment, namespace }: ScaleTarget, external: boolean, held: boolean): boolean {
   const live = cache.get({ apiVersion: 'apps/v1', kind: 'Deployment', name: deployment, namespace });
@@ -17,9 +17,9 @@ function mayScale({ cache }: Pass, { deployment, namespace }: ScaleTarget, exter
 }
 
 /**
- * Sets the platform's targets once their Deployments exist, and takes them away where nothing is to be scaled.
- * @param held whether workloads are waiting for something before they are applied
- * @returns the groups as sampled last; undefined when nobody samples them
+ * Sets the platform's targets once their Deployments exist, and removes them when there is nothing to scale.
+ * @param held whether a workload is held
+ * @returns the groups as last sampled; undefined when they are not sampled
  */
 export function scale(
   pass: Pass,

@@ -1,4 +1,4 @@
-/** Conditions of a platform: pure, with words that stay the same while what they are about does. */
+/** Conditions of a platform. Pure; reasons and messages stay the same while their cause does. */
 import type { BssPlatformStatus } from '../../api/index.ts';
 import type { Problem as ScaleProblem } from '../../autoscale/index.ts';
 import type { ActedOutcome, ComponentState, Outcome, StatusEntry } from './outcome.ts';
@@ -19,11 +19,11 @@ const CONDITION_TYPES = [
 ] as const;
 export type ConditionType = (typeof CONDITION_TYPES)[number];
 
-/** While a platform is paused these are still about the newest spec; the others are about the one that was acted on. */
+/** While a platform is paused, these conditions are about the newest generation; the others are about the applied one. */
 const ABOUT_THE_SPEC: string[] = ['Paused', 'SpecValid'];
 
 /**
- * The conditions after a pass. A time changes only with the status of its condition; types of others are left as they are.
+ * The conditions after a pass. lastTransitionTime changes only with the status of its condition; condition types of other controllers stay.
  * @param at instant of the pass, RFC 3339
  */
 export function nextConditions(previous: BssPlatformStatus | undefined, outcome: Outcome, at: string): Condition[] {
@@ -65,7 +65,7 @@ function actedFindings(previous: BssPlatformStatus | undefined, outcome: ActedOu
     paused ? no('Progressing', 'Paused', '') : { ...summary.progressing, type: 'Progressing' },
     { ...summary.degraded, type: 'Degraded' },
     paused
-      ? yes('Paused', 'PausedByUser', 'nothing is changed, not even replicas, until spec.paused is false')
+      ? yes('Paused', 'PausedByUser', 'the operator changes nothing, replicas included, until spec.paused is false')
       : no('Paused', 'NotPaused', ''),
     yes('SpecValid', 'Valid', ''),
     ...scalingFindings(outcome).map((finding) => withoutNewFigures(finding, conditionOf(previous, finding.type))),
@@ -74,27 +74,27 @@ function actedFindings(previous: BssPlatformStatus | undefined, outcome: ActedOu
   ];
 }
 
-/** The setup tells database and poolers of logins: first of the new ones, at the end that the former are locked. */
+/** The migration Job updates the logins in database and poolers: it adds the new ones first, and locks the former ones at the end. */
 function rotationFinding(previous: BssPlatformStatus | undefined, outcome: ActedOutcome): Finding {
   const old = conditionOf(previous, 'Rotating');
-  const told = outcome.components.every(({ name, state, health }) => name !== MIGRATE || (state === 'applied' && health.healthy));
+  const migrated = outcome.components.every(({ name, state, health }) => name !== MIGRATE || (state === 'applied' && health.healthy));
   const { underWay, request, waitsFor } = outcome.rotation;
   if (outcome.type === 'paused' && old !== undefined) return { ...old, type: 'Rotating' };
-  if (underWay && !told) return yes('Rotating', 'IntroducingNew', 'the database and PgBouncer are told of the new passwords');
+  if (underWay && !migrated) return yes('Rotating', 'IntroducingNew', 'setting the new passwords in the database and PgBouncer');
   const shown = [...waitsFor.slice(0, 4), ...(waitsFor.length > 4 ? [`${waitsFor.length - 4} more`] : [])].join(', ');
-  const waits = shown && `; waits for ${shown}`;
-  if (underWay) return yes('Rotating', 'ReplacingPods', `the former passwords are good until nothing uses them${waits}`);
-  if (waitsFor.length > 0 && old?.status === 'True') return yes('Rotating', 'LockingFormer', `the former passwords are locked${waits}`);
-  return request === undefined ? no('Rotating', 'NeverAsked', '') : no('Rotating', 'Rotated', `request "${request}" is done`);
+  const waits = shown && `; waiting for ${shown}`;
+  if (underWay) return yes('Rotating', 'ReplacingPods', `pods still use the former passwords, which stay valid${waits}`);
+  if (waitsFor.length > 0 && old?.status === 'True') return yes('Rotating', 'LockingFormer', `locking the former logins${waits}`);
+  return request === undefined ? no('Rotating', 'NotRequested', '') : no('Rotating', 'Rotated', `rotation "${request}" is complete`);
 }
 
-/** The component that sets the database up. */
+/** The component of the migration Job. */
 const MIGRATE = 'migrate';
 
 function topicFinding(previous: BssPlatformStatus | undefined, differences: string[] | undefined): Finding {
   const old = conditionOf(previous, 'TopicsDiffer');
   if (differences === undefined && old !== undefined) return { ...old, type: 'TopicsDiffer' };
-  if (!differences?.length) return no('TopicsDiffer', 'AsWanted', '');
+  if (!differences?.length) return no('TopicsDiffer', 'InSync', '');
   return yes('TopicsDiffer', 'PartitionsCannotShrink', differences.join('; '));
 }
 
@@ -105,32 +105,36 @@ interface Summary {
 }
 
 function summarize(previous: BssPlatformStatus | undefined, outcome: ActedOutcome): Summary {
-  const ill = outcome.components.filter((part) => part.state !== 'held' && !part.health.healthy);
-  const stuck = ill.filter((part) => part.state === 'refused' || part.health.failing);
+  const unhealthy = outcome.components.filter((part) => part.state !== 'held' && !part.health.healthy);
+  const stuck = unhealthy.filter((part) => part.state === 'refused' || part.health.failing);
   const settled = outcome.components.every((part) => part.health.healthy && part.state === 'applied');
-  const message = describe(ill.length > 0 ? ill : outcome.components.filter((part) => part.state === 'held'));
+  const message = describe(unhealthy.length > 0 ? unhealthy : outcome.components.filter((part) => part.state === 'held'));
   if (outcome.spec.hibernate) return hibernation(settled, stuck, message);
   if (settled) {
-    const calm = { status: 'False', reason: 'Settled', message: '' } as const;
-    return { ready: { status: 'True', reason: 'Running', message: 'every component is healthy' }, progressing: calm, degraded: fine() };
+    const settledFinding = { status: 'False', reason: 'Settled', message: '' } as const;
+    return {
+      ready: { status: 'True', reason: 'Running', message: 'every component is healthy' },
+      progressing: settledFinding,
+      degraded: notDegraded(),
+    };
   }
   const reason = stuck.length > 0 ? stuckReason(stuck) : waitingReason(previous, outcome);
-  const degraded = stuck.length > 0 ? degradation(previous, outcome, stuck) : fine();
+  const degraded = stuck.length > 0 ? degradation(previous, outcome, stuck) : notDegraded();
   const progressing = { status: stuck.length > 0 ? 'False' : 'True', reason, message } as const;
   return { ready: { status: 'False', reason, message }, progressing, degraded };
 }
 
-function fine() {
+function notDegraded() {
   return { status: 'False', reason: 'AsExpected', message: '' } as const;
 }
 
 function hibernation(settled: boolean, stuck: ComponentState[], message: string): Summary {
   const reason = settled ? 'Hibernated' : 'Hibernating';
-  const asleep = 'every pod is stopped, the data is kept; set spec.hibernate to false to wake it';
+  const hibernated = 'all pods are stopped and the data is kept; set spec.hibernate to false to wake the platform';
   return {
-    ready: { status: 'False', reason, message: settled ? asleep : message },
+    ready: { status: 'False', reason, message: settled ? hibernated : message },
     progressing: { status: settled ? 'False' : 'True', reason, message: settled ? '' : message },
-    degraded: stuck.length > 0 ? { status: 'True', reason: stuckReason(stuck), message: describe(stuck) } : fine(),
+    degraded: stuck.length > 0 ? { status: 'True', reason: stuckReason(stuck), message: describe(stuck) } : notDegraded(),
   };
 }
 
@@ -138,14 +142,14 @@ function stuckReason(stuck: ComponentState[]): string {
   return stuck.some((part) => part.state === 'refused') ? 'ApplyFailed' : 'ComponentFailing';
 }
 
-/** From nothing, between versions, between passwords, by a change of the spec, or because something fell ill. */
+/** First installation, upgrade, rotation, change of the spec, or a component that became unhealthy. */
 function waitingReason(previous: BssPlatformStatus | undefined, { spec, generation, rotation }: ActedOutcome): string {
   if (previous?.version === undefined) return 'Starting';
   if (previous.version !== spec.version) return 'Upgrading';
   if (rotation.underWay || conditionOf(previous, 'Rotating')?.status === 'True') return 'Rotating';
   const ready = conditionOf(previous, 'Ready');
-  const fellIll = ready?.observedGeneration === generation && (ready.status === 'True' || ready.reason === 'NotReady');
-  return fellIll ? 'NotReady' : 'RollingOut';
+  const becameUnhealthy = ready?.observedGeneration === generation && (ready.status === 'True' || ready.reason === 'NotReady');
+  return becameUnhealthy ? 'NotReady' : 'RollingOut';
 }
 
 function degradation(previous: BssPlatformStatus | undefined, { spec }: ActedOutcome, stuck: ComponentState[]): Omit<Finding, 'type'> {
@@ -155,7 +159,7 @@ function degradation(previous: BssPlatformStatus | undefined, { spec }: ActedOut
   return { status: 'True', reason: 'UpgradeStopped', message };
 }
 
-/** Names and messages, in the order of the components; more than a few are counted. */
+/** Names and messages of the first four components, and the number of the others. */
 function describe(parts: ComponentState[]): string {
   const shown = parts.slice(0, 4).map((part) => `${part.name}: ${part.health.message}`);
   return [...shown, ...(parts.length > shown.length ? [`and ${parts.length - shown.length} more`] : [])].join('; ');
@@ -166,10 +170,10 @@ const LAG_PROBLEMS: ScaleProblem['type'][] = ['LagUnknown', 'CredentialsRefused'
 function scalingFindings({ groups }: ActedOutcome): Finding[] {
   const all = (groups ?? []).flatMap((group) => group.problems.map((problem) => ({ ...problem, group: group.name })));
   const [lag, rest] = [all.filter((one) => LAG_PROBLEMS.includes(one.type)), all.filter((one) => !LAG_PROBLEMS.includes(one.type))];
-  const told = (list: typeof all) => list.map((one) => `${one.group}: ${one.message}`).join('; ');
+  const joined = (list: typeof all) => list.map((one) => `${one.group}: ${one.message}`).join('; ');
   return [
-    lag[0] ? yes('LagUnknown', lag[0].type, told(lag)) : no('LagUnknown', 'LagKnown', ''),
-    rest[0] ? yes('ScalingLimited', rest[0].type, told(rest)) : no('ScalingLimited', 'NotLimited', ''),
+    lag[0] ? yes('LagUnknown', lag[0].type, joined(lag)) : no('LagUnknown', 'LagKnown', ''),
+    rest[0] ? yes('ScalingLimited', rest[0].type, joined(rest)) : no('ScalingLimited', 'NotLimited', ''),
   ];
 }
 
@@ -177,7 +181,7 @@ function shape(text: string): string {
   return text.replaceAll(/\d+([.,]\d+)*/g, '#');
 }
 
-/** The message as it was when only its numbers moved: they would change with every sample. */
+/** Keeps the old message when only its numbers differ: they change with every sample. */
 function withoutNewFigures(finding: Finding, old: Condition | undefined): Finding {
   const same = old?.status === finding.status && old.reason === finding.reason && shape(old.message) === shape(finding.message);
   return same ? { ...finding, message: old.message } : finding;

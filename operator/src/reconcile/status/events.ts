@@ -1,7 +1,7 @@
 /** Events that the reconciler publishes on a platform: their reasons are a closed list. */
 import { RESTART_REASONS } from '../apply/restart.ts';
 
-/** Restart reasons are published as they are; scale events carry the autoscaler's reasons. */
+/** Restart reasons are event reasons too; scale events have the autoscaler's reasons. */
 export const EVENT_REASONS = [
   'Created',
   'Adopted',
@@ -29,5 +29,5 @@ export const EVENT_REASONS = [
 ] as const;
 export type EventReason = (typeof EVENT_REASONS)[number];
 
-/** Publishes an event on the platform that is being reconciled. Never throws. */
+/** Publishes an event about the platform of the pass. Never throws. */
 export type Publish = (type: 'Normal' | 'Warning', reason: EventReason, message: string) => void;

@@ -1,4 +1,4 @@
-/** What one pass found out: the input of the status. */
+/** Outcome of one pass: the input of the status. */
 import type { BssPlatformSpec, BssPlatformStatus, Problem } from '../../api/index.ts';
 import type { ConsumerGroupStatus } from '../../autoscale/index.ts';
 import type { Health } from '../health/health.ts';
@@ -13,42 +13,42 @@ export interface ComponentState {
   /** Kind of object that runs it, as shown in status. */
   kind: string;
   health: Health;
-  /** `held`: what is wanted is not applied yet, as others come first. `refused`: the API server (or another owner) does not let us. */
+  /** `held`: a change is not applied yet, because an earlier component is not healthy. `refused`: the API server rejected it, or it has another owner. */
   state: 'applied' | 'held' | 'refused';
 }
 
-/** Spec that cannot be acted on. */
+/** The spec is invalid. */
 export interface InvalidOutcome {
   type: 'invalid';
   generation: number;
   problems: Problem[];
 }
 
-/** Of the generated credentials. */
+/** Rotation of the generated credentials. */
 export interface RotationState {
-  /** Former values are good beside the new ones. */
+  /** Both the former and the new values are valid. */
   underWay: boolean;
-  /** The request that was taken up last. */
+  /** The last request that was started. */
   request: string | undefined;
-  /** What may still use the former values, or accept them. */
+  /** Components and pods that may still use or accept the former values. */
   waitsFor: string[];
 }
 
 export interface ActedOutcome {
-  /** `paused`: judged only, nothing was changed. */
+  /** `paused`: health was checked, nothing was changed. */
   type: 'acted' | 'paused';
   generation: number;
   spec: BssPlatformSpec;
   components: ComponentState[];
   rotation: RotationState;
-  /** Differences of topics that cannot be mended, a sentence each; undefined: nobody has looked. */
+  /** One sentence for each topic difference that cannot be reconciled; undefined: not checked yet. */
   topicDifferences: string[] | undefined;
-  /** Undefined: nobody samples them now. */
+  /** Undefined: not sampled now. */
   groups: ConsumerGroupStatus[] | undefined;
   warnings: string[];
   endpoints: StatusEntry<'endpoints'>[];
   secretName: string;
-  /** Undefined: as it was. */
+  /** Undefined: unchanged. */
   inventory: StatusEntry<'inventory'>[] | undefined;
 }
 

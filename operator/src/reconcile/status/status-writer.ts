@@ -1,4 +1,4 @@
-/** Writes status, and only when it changed: figures alone no more often than every ten seconds. */
+/** Writes status when it changed; writes that change only figures are at least ten seconds apart. */
 import type { BssPlatformStatus } from '../../api/index.ts';
 import { referenceOf } from '../../runtime/index.ts';
 import { conditionOf } from './conditions.ts';
@@ -9,7 +9,7 @@ import { difference, FIGURES_INTERVAL_MS, nextStatus, readStatus, statusPatch, w
 import { transitions } from './transitions.ts';
 
 interface Written {
-  /** Version of the cached platform at the time of the write: while it is the cached one, the cache has not seen the write yet. */
+  /** resourceVersion of the cached platform at the time of the write: while the cache still has it, the cache has not seen the write. */
   basedOn: string | undefined;
   status: BssPlatformStatus;
   at: number;
@@ -19,12 +19,12 @@ export class StatusWriter {
   readonly #written = new Map<string, Written>();
   readonly #onReady: (platformKey: string, ready: boolean | undefined) => void;
 
-  /** @param onReady told after each pass whether a platform is ready; undefined when it is gone */
+  /** @param onReady called after each pass with the readiness of a platform; undefined when the platform no longer exists */
   constructor(onReady: (platformKey: string, ready: boolean | undefined) => void) {
     this.#onReady = onReady;
   }
 
-  /** The platform with the newest status that is known of it, as far as that can be understood. */
+  /** The platform with its newest known status; invalid fields are dropped. */
   withStatus(platform: PlatformObject): PlatformObject {
     const written = this.#written.get(keyOfPlatform(platform));
     const { status: raw, ...rest } = platform;
@@ -38,9 +38,9 @@ export class StatusWriter {
   }
 
   /**
-   * Writes what a pass found out, and publishes what changed by it.
-   * @param plan what a proposed spec would change, when there is a proposal
-   * @returns milliseconds after which to try again, when the write has to wait
+   * Writes the outcome of a pass, and publishes the transitions as events.
+   * @param plan the changes of a proposed spec, if one was requested
+   * @returns milliseconds after which to retry, when the write is throttled
    */
   async write(pass: Pass, outcome: Outcome, plan?: BssPlatformStatus['plan']): Promise<number | undefined> {
     const { platform, now, key } = pass;

@@ -168,7 +168,7 @@ describe('conditions', () => {
     });
   }
 
-  void test('a time changes only with the status', () => {
+  void test('changes lastTransitionTime only with the status', () => {
     const later = after(acted({ generation: 2 }), ready, NOW + MINUTE);
     assert.equal(conditionOf(later, 'Ready')?.lastTransitionTime, '2026-01-01T12:00:00Z');
     const ill = after(acted({ components: [starting('kafka')] }), ready, NOW + MINUTE);
@@ -176,7 +176,7 @@ describe('conditions', () => {
     assert.equal(conditionOf(ill, 'Paused')?.lastTransitionTime, '2026-01-01T12:00:00Z');
   });
 
-  void test('conditions of others stay', () => {
+  void test('keeps conditions of other controllers', () => {
     const foreign = { type: 'Audited', status: 'True' as const, reason: 'x', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' };
     const status = after(acted(), { conditions: [foreign] });
     assert.deepEqual(
@@ -185,7 +185,7 @@ describe('conditions', () => {
     );
   });
 
-  void test('topics that nobody has looked at keep what was found before', () => {
+  void test('keeps TopicsDiffer while topics are not checked', () => {
     const differing = after(acted({ topicDifferences: ['topic a has 12 partitions'] }));
     const later = after(acted({ topicDifferences: undefined }), differing);
     assert.equal(conditionOf(later, 'TopicsDiffer')?.status, 'True');
@@ -193,14 +193,14 @@ describe('conditions', () => {
 });
 
 describe('status', () => {
-  void test('a second pass with the same outcome changes nothing', () => {
+  void test('changes nothing in a second pass with the same outcome', () => {
     for (const { outcome, previous } of rows) {
       const first = after(outcome, previous);
       assert.equal(difference(first, after(outcome, first, NOW + MINUTE)), 'none');
     }
   });
 
-  void test('a paused platform keeps its old observedGeneration, version and inventory', () => {
+  void test('keeps observedGeneration, version and inventory of a paused platform', () => {
     const before = after(acted({ inventory: [{ apiVersion: 'v1', kind: 'Service', name: 'a' }] }));
     const paused = after(acted({ type: 'paused', generation: 5, raw: { version: '0.2.0' }, inventory: undefined }), before);
     assert.equal(paused.observedGeneration, 1);
@@ -210,19 +210,19 @@ describe('status', () => {
     assert.equal(conditionOf(paused, 'Paused')?.observedGeneration, 5);
   });
 
-  void test('the version moves when everything is healthy', () => {
+  void test('changes the version when every component is healthy', () => {
     const next = acted({ generation: 2, raw: { version: '0.2.0' }, components: [starting('gateway')] });
     assert.equal(after(next, ready).version, '0.1.0');
     assert.equal(after({ ...next, components: [well('gateway')] }, ready).version, '0.2.0');
   });
 
-  void test('what has no pods shows only when something is wrong with it', () => {
+  void test('shows components without pods only while they are unhealthy', () => {
     const base = { ...well('base'), kind: '' };
     assert.deepEqual(after(acted({ components: [base] })).components, []);
     assert.equal(after(acted({ components: [{ ...refused('base'), kind: '' }] })).components?.length, 1);
   });
 
-  void test('the patch replaces lists and removes fields that went', () => {
+  void test('replaces lists and removes fields by a merge patch', () => {
     const { version: _version, ...without } = ready;
     assert.equal(statusPatch(ready, without).status['version'], null);
     assert.deepEqual(statusPatch(undefined, ready).status['conditions'], ready.conditions);
@@ -259,7 +259,7 @@ describe('consumer groups', () => {
   const then = (changes: Partial<ConsumerGroupStatus>, previous = before) =>
     after(acted({ groups: [{ ...sampled, ...changes }] }), previous);
 
-  void test('figures are rounded', () => {
+  void test('rounds figures', () => {
     const group = before.consumerGroups?.[0];
     assert.deepEqual([group?.lag, group?.delaySeconds, group?.arrivalRate, group?.ratePerReplica], [1000, 10, 120, 52]);
     assert.deepEqual(group?.learned, { ratePerReplica: 51.7, startupSeconds: 4, observations: 9 });
@@ -279,7 +279,7 @@ describe('consumer groups', () => {
     void test(`${name}: ${expected}`, () => assert.equal(difference(before, then(changes)), expected));
   }
 
-  void test('a problem becomes a condition whose message does not follow the figures', () => {
+  void test('reports a problem as a condition whose message ignores new figures', () => {
     const lost = then({ problems: [{ type: 'LagUnknown', message: 'no answer for 10 s' }] });
     assert.equal(conditionOf(lost, 'LagUnknown')?.message, 'interest-batch: no answer for 10 s');
     const longer = then({ problems: [{ type: 'LagUnknown', message: 'no answer for 15 s' }] }, lost);
@@ -297,30 +297,30 @@ describe('consumer groups', () => {
     );
   });
 
-  void test('in hibernation only what was learnt stays', () => {
+  void test('keeps only the learned rate in hibernation', () => {
     const group = after(acted({ raw: { hibernate: true } }), before).consumerGroups?.[0];
     assert.deepEqual([group?.lag, group?.replicas, group?.learned?.observations], [undefined, 0, 9]);
   });
 
-  void test('while nobody samples them they stay as they were', () => {
+  void test('keeps groups unchanged while they are not sampled', () => {
     assert.deepEqual(after(acted({ groups: undefined }), before).consumerGroups, before.consumerGroups);
   });
 });
 
 describe('rotation', () => {
   const steps: [string, BssPlatformStatus, Partial<Record<ConditionType, [status: string, reason: string, message?: string]>>][] = [
-    ['never asked for', ready, { Rotating: ['False', 'NeverAsked'], Ready: ['True', 'Running'] }],
+    ['never asked for', ready, { Rotating: ['False', 'NotRequested'], Ready: ['True', 'Running'] }],
     ['introducing', introducing, { Rotating: ['True', 'IntroducingNew'], Ready: ['False', 'Rotating'], Degraded: ['False', 'AsExpected'] }],
     [
       'replacing',
       replacing,
       {
-        Rotating: ['True', 'ReplacingPods', 'the former passwords are good until nothing uses them; waits for gateway'],
+        Rotating: ['True', 'ReplacingPods', 'pods still use the former passwords, which stay valid; waiting for gateway'],
         Ready: ['False', 'Rotating'],
       },
     ],
     ['locking', locking, { Rotating: ['True', 'LockingFormer'], Ready: ['False', 'Rotating'] }],
-    ['done', rotated, { Rotating: ['False', 'Rotated', 'request "one" is done'], Ready: ['True', 'Running'] }],
+    ['done', rotated, { Rotating: ['False', 'Rotated', 'rotation "one" is complete'], Ready: ['True', 'Running'] }],
     [
       'fell ill later',
       after(acted({ rotation: rotation(false, 'migrate'), components: [starting('migrate')] }), rotated),

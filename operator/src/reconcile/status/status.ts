@@ -1,14 +1,14 @@
-/** Status of a platform: pure, from the status before and what a pass found out. */
+/** Status of a platform: pure, from the previous status and the outcome of a pass. */
 import { isDeepStrictEqual } from 'node:util';
 import { statusSchema, type BssPlatformStatus } from '../../api/index.ts';
 import { conditionOf, nextConditions } from './conditions.ts';
-import { asleep, nextGroups, onlyFiguresDiffer, type GroupEntry } from '../scaling/groups.ts';
+import { hibernating, nextGroups, onlyFiguresDiffer, type GroupEntry } from '../scaling/groups.ts';
 import type { ActedOutcome, ComponentState, Outcome, StatusEntry } from './outcome.ts';
 
-/** Figures alone are written no more often than this. */
+/** Minimum interval between writes that change only figures. */
 export const FIGURES_INTERVAL_MS = 10_000;
 
-/** What of a status can be understood: a definition of another version, or none, may have let anything in. */
+/** The valid fields of a status: a CRD of another version may have admitted others. */
 export function readStatus(raw: unknown): BssPlatformStatus | undefined {
   if (typeof raw !== 'object' || raw === null) return undefined;
   const fields = Object.entries(statusSchema.shape).flatMap(([key, schema]) => {
@@ -36,7 +36,7 @@ export function nextStatus(previous: BssPlatformStatus | undefined, outcome: Out
   });
 }
 
-/** The status with this plan, or without any. */
+/** The status with this plan; undefined removes the plan. */
 export function withPlan({ plan: _old, ...status }: BssPlatformStatus, plan: BssPlatformStatus['plan']): BssPlatformStatus {
   return plan === undefined ? status : { ...status, plan };
 }
@@ -46,19 +46,19 @@ function instant(now: number): string {
   return new Date(now).toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
-/** The version moves when everything of it is healthy; a paused platform runs what it ran. */
+/** The version changes once every component is healthy; a paused platform keeps its version. */
 function version(previous: BssPlatformStatus | undefined, { type, spec }: ActedOutcome, ready: boolean): string | undefined {
   return ready && type === 'acted' ? spec.version : previous?.version;
 }
 
-/** While nobody samples them the groups stay as they were; while the platform sleeps only what was learnt does. */
+/** Without samples the groups stay unchanged; a hibernating platform keeps only the learned rates. */
 function groups(previous: BssPlatformStatus | undefined, { spec, groups: seen }: ActedOutcome): GroupEntry[] | undefined {
   const before = previous?.consumerGroups;
-  if (spec.hibernate) return before?.map((group) => asleep(group));
+  if (spec.hibernate) return before?.map((group) => hibernating(group));
   return seen === undefined ? before : nextGroups(before, seen);
 }
 
-/** What has no pods shows only when something is wrong with it. */
+/** Components without pods are shown only while they are unhealthy. */
 function isShown({ kind, health }: ComponentState): boolean {
   return kind !== '' || !health.healthy;
 }
@@ -72,7 +72,7 @@ function defined<T extends object>(fields: { [K in keyof T]: T[K] | undefined })
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
 }
 
-/** How much two statuses differ: not at all, in the figures of consumer groups alone, or in more. */
+/** How two statuses differ: not at all, only in the figures of consumer groups, or in more. */
 export function difference(old: BssPlatformStatus | undefined, next: BssPlatformStatus): 'none' | 'figures' | 'more' {
   if (isDeepStrictEqual(old, next)) return 'none';
   const { consumerGroups: before = [], ...oldRest } = old ?? {};
@@ -85,13 +85,13 @@ export function difference(old: BssPlatformStatus | undefined, next: BssPlatform
   return same ? 'figures' : 'more';
 }
 
-/** Merge patch that turns `old` into `next`: lists are replaced, fields that went are set to null. */
+/** Merge patch that turns `old` into `next`: replaces lists, and sets removed fields to null. */
 export function statusPatch(old: BssPlatformStatus | undefined, next: BssPlatformStatus): { status: Record<string, unknown> } {
-  // A merge patch goes into objects: what went from the plan is named too.
-  const plan = next.plan === undefined ? {} : { plan: { ...gone(old?.plan, next.plan), ...next.plan } };
-  return { status: { ...gone(old, next), ...next, ...plan } };
+  // A merge patch merges nested objects: removed fields of the plan must be named too.
+  const plan = next.plan === undefined ? {} : { plan: { ...removedFields(old?.plan, next.plan), ...next.plan } };
+  return { status: { ...removedFields(old, next), ...next, ...plan } };
 }
 
-function gone(old: object | undefined, next: object): Record<string, null> {
+function removedFields(old: object | undefined, next: object): Record<string, null> {
   return Object.fromEntries(Object.keys(old ?? {}).flatMap((key) => (key in next ? [] : [[key, null]])));
 }

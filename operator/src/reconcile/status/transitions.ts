@@ -1,4 +1,4 @@
-/** What happened between two statuses, as events. Pure: nothing is told when nothing happened. */
+/** Transitions between two statuses, as events. Pure; equal statuses give no event. */
 import type { BssPlatformStatus } from '../../api/index.ts';
 import { conditionOf, type ConditionType } from './conditions.ts';
 import type { EventReason } from './events.ts';
@@ -20,8 +20,8 @@ export function transitions(old: BssPlatformStatus | undefined, next: BssPlatfor
     became('SpecValid', 'False') && { type: 'Warning', reason: 'InvalidSpec', message: message('SpecValid') },
     became('Paused', 'True') && { type: 'Normal', reason: 'Paused', message: message('Paused') },
     conditionOf(old, 'Paused')?.status === 'True' &&
-      became('Paused', 'False') && { type: 'Normal', reason: 'Resumed', message: 'changes are made again' },
-    entered('Hibernating') && { type: 'Normal', reason: 'Hibernating', message: 'stopping every pod, workloads first' },
+      became('Paused', 'False') && { type: 'Normal', reason: 'Resumed', message: 'the operator applies changes again' },
+    entered('Hibernating') && { type: 'Normal', reason: 'Hibernating', message: 'stopping all pods, workloads first' },
     isAsleep(before) && !isAsleep(after) && { type: 'Normal', reason: 'Waking', message: 'starting the pods again, stores first' },
     entered('Upgrading') && { type: 'Normal', reason: 'Upgrading', message: `from ${old?.version ?? '?'}: ${message('Ready')}` },
     old?.version !== undefined &&

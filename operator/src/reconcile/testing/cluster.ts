@@ -2,15 +2,7 @@
 import { customResourceDefinition } from '../../api/crd.ts';
 import { API_VERSION, KIND, type BssPlatform, type BssPlatformStatus } from '../../api/index.ts';
 import { startApiServer, startServices, type ApiServer } from '../../../../local/src/services/index.ts';
-import {
-  isNotFound,
-  KubeClient,
-  KubeError,
-  loadKubeConfig,
-  Metrics,
-  type KubernetesObject,
-  type ObjectReference,
-} from '../../runtime/index.ts';
+import { KubeClient, KubeError, loadKubeConfig, Metrics, type KubernetesObject, type ObjectReference } from '../../runtime/index.ts';
 import { readAudit, until, type AuditEvent } from '../../runtime/testing/harness.ts';
 import { conditionOf, type ConditionType } from '../status/conditions.ts';
 import type { PlatformObject } from '../ownership/ownership.ts';
@@ -286,7 +278,7 @@ export class TestPlatform {
   }
 }
 
-export { isNotFound, until };
+export { until };
 
 export function isForbidden(error: unknown): boolean {
   return error instanceof KubeError && error.status === 403;

@@ -96,5 +96,5 @@ export class OperatorProcess {
   }
 }
 
-const LEADING = /"msg":"leading"/;
+const LEADING = /"msg":"acquired the lease"/;
 const SERVING = /"port":(\d+)/;

@@ -1,12 +1,12 @@
-/** A platform's Kafka as the operator itself reaches it: the same connection serves topics and the autoscaler's samples. */
+/** The operator's own connection to a platform's Kafka, for topics and for the autoscaler's samples. */
 import { Kafka, logLevel } from 'kafkajs';
 import type { KafkaConnection } from '../../autoscale/index.ts';
 import type { KafkaAccess } from '../../platform/index.ts';
 
-/** Reads a value of a Secret in the platform's namespace; undefined when there is no such Secret or key. */
+/** Reads a value of a Secret in the platform's namespace; undefined when the Secret or key does not exist. */
 export type ReadSecret = (name: string, key: string) => string | undefined;
 
-/** The connection, or what is missing to make one: a sentence each. */
+/** The connection, or one sentence for each missing value. */
 export function kafkaConnection(access: KafkaAccess, read: ReadSecret): { connection?: KafkaConnection; missing: string[] } {
   const missing: string[] = [];
   const value = (name: string, key: string): string => {
@@ -27,7 +27,7 @@ export function kafkaConnection(access: KafkaAccess, read: ReadSecret): { connec
 const CONNECT_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 15_000;
 
-/** A client that gives up soon: whoever uses it tries again later. */
+/** A client with short timeouts and few retries: its callers retry later. */
 export function kafkaClient({ brokers, ssl, ca, sasl }: KafkaConnection): Kafka {
   return new Kafka({
     clientId: 'bss-operator',
@@ -41,7 +41,7 @@ export function kafkaClient({ brokers, ssl, ca, sasl }: KafkaConnection): Kafka 
   });
 }
 
-/** kafkajs types each mechanism apart. */
+/** kafkajs has a type for each mechanism. */
 function saslOptions({ mechanism, username, password }: NonNullable<KafkaConnection['sasl']>) {
   switch (mechanism) {
     case 'plain':

@@ -31,7 +31,7 @@ const rows: { name: string; wanted?: WantedTopic[]; existing: ExistingTopic[]; p
   {
     name: 'too many partitions',
     existing: [{ ...there, partitions: 24 }],
-    plan: { differences: ['topic a has 24 partitions, and Kafka cannot take partitions away: write 24 instead of 12'] },
+    plan: { differences: ['topic a has 24 partitions, and Kafka cannot remove partitions: set partitions to 24 instead of 12'] },
     reason: 'they cannot shrink',
   },
   {
@@ -49,12 +49,12 @@ const rows: { name: string; wanted?: WantedTopic[]; existing: ExistingTopic[]; p
 ];
 
 for (const row of rows) {
-  void test(`topics: ${row.name}`, () => {
+  void test(`plans topics: ${row.name}`, () => {
     assert.deepEqual(planTopics(row.wanted ?? [wanted], row.existing), { ...nothing, ...row.plan }, row.reason);
   });
 }
 
-void test('a plan is told in one line', () => {
+void test('describes a plan in one line', () => {
   assert.equal(describePlan(nothing), undefined);
   const plan = planTopics([wanted, { ...wanted, name: 'b' }], [{ ...there, partitions: 1, overrides: {} }]);
   assert.equal(describePlan(plan), 'created b (12 partitions), extended a to 12 partitions, changed the settings of a');

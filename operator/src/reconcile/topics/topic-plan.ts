@@ -1,4 +1,4 @@
-/** From the topics that are wanted and those that exist to what must be done. Pure. */
+/** The changes that turn the existing topics into the desired ones. Pure. */
 import { durationMs, type BssPlatformSpec } from '../../api/index.ts';
 
 export type WantedTopic = BssPlatformSpec['topics'][number];
@@ -6,7 +6,7 @@ export type WantedTopic = BssPlatformSpec['topics'][number];
 export interface ExistingTopic {
   name: string;
   partitions: number;
-  /** Settings made on the topic itself; the broker's defaults are not among them. */
+  /** Settings of the topic itself, without the broker's defaults. */
   overrides: Record<string, string>;
 }
 
@@ -14,9 +14,9 @@ export interface TopicPlan {
   create: { name: string; partitions: number; replicationFactor: number; config: Record<string, string> }[];
   /** `partitions` is the new total. */
   extend: { name: string; partitions: number }[];
-  /** `config` is complete: whatever else was set on the topic stays. */
+  /** `config` is complete: it includes the other overrides of the topic. */
   alter: { name: string; config: Record<string, string> }[];
-  /** What cannot be done, a sentence each, sorted. */
+  /** One sentence for each difference that cannot be reconciled, sorted. */
   differences: string[];
 }
 
@@ -26,17 +26,17 @@ const BROKER_DEFAULT = -1;
 export function planTopics(wanted: WantedTopic[], existing: ExistingTopic[]): TopicPlan {
   const plan: TopicPlan = { create: [], extend: [], alter: [], differences: [] };
   for (const topic of wanted) {
-    const there = existing.find((candidate) => candidate.name === topic.name);
+    const live = existing.find((candidate) => candidate.name === topic.name);
     const { name, partitions } = topic;
     const config = configOf(topic);
-    if (there === undefined) {
+    if (live === undefined) {
       plan.create.push({ name, partitions, replicationFactor: topic.replicationFactor ?? BROKER_DEFAULT, config });
       continue;
     }
-    if (there.partitions < partitions) plan.extend.push({ name, partitions });
-    if (there.partitions > partitions) plan.differences.push(shrinking(topic, there));
-    const differs = Object.entries(config).some(([key, value]) => there.overrides[key] !== value);
-    if (differs) plan.alter.push({ name, config: { ...there.overrides, ...config } });
+    if (live.partitions < partitions) plan.extend.push({ name, partitions });
+    if (live.partitions > partitions) plan.differences.push(shrinking(topic, live));
+    const differs = Object.entries(config).some(([key, value]) => live.overrides[key] !== value);
+    if (differs) plan.alter.push({ name, config: { ...live.overrides, ...config } });
   }
   return { ...plan, differences: plan.differences.toSorted() };
 }
@@ -45,11 +45,11 @@ function configOf({ retention, cleanupPolicy }: WantedTopic): Record<string, str
   return { 'retention.ms': String(durationMs(retention)), 'cleanup.policy': cleanupPolicy };
 }
 
-function shrinking({ name, partitions }: WantedTopic, there: ExistingTopic): string {
-  return `topic ${name} has ${there.partitions} partitions, and Kafka cannot take partitions away: write ${there.partitions} instead of ${partitions}`;
+function shrinking({ name, partitions }: WantedTopic, live: ExistingTopic): string {
+  return `topic ${name} has ${live.partitions} partitions, and Kafka cannot remove partitions: set partitions to ${live.partitions} instead of ${partitions}`;
 }
 
-/** One line for an event; undefined when nothing is to be done. */
+/** One line for an event; undefined when there is nothing to do. */
 export function describePlan({ create, extend, alter }: TopicPlan): string | undefined {
   const parts = [
     ...create.map(({ name, partitions }) => `created ${name} (${partitions} partitions)`),

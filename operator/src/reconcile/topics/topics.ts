@@ -1,4 +1,4 @@
-/** Keeps topics as the specs want them. The work goes on beside the reconciling, which only asks how far it has come. */
+/** Reconciles topics in the background; a pass only reads their state. */
 import kafkajs, { type Admin } from 'kafkajs';
 import type { KafkaConnection } from '../../autoscale/index.ts';
 import { hash } from '../../platform/index.ts';
@@ -7,12 +7,12 @@ import type { Health } from '../health/health.ts';
 import { kafkaClient } from './kafka.ts';
 import { describePlan, planTopics, type ExistingTopic, type TopicPlan, type WantedTopic } from './topic-plan.ts';
 
-// It is CommonJS, and not all of its names can be found by a look at its source.
+// kafkajs is CommonJS, and Node does not detect all of its named exports.
 const { ConfigResourceTypes, KafkaJSError } = kafkajs;
 
 export interface TopicsState {
   health: Health;
-  /** What cannot be mended, a sentence each; undefined before the first look. */
+  /** One sentence for each difference that cannot be reconciled; undefined before the first check. */
   differences: string[] | undefined;
 }
 
@@ -21,25 +21,25 @@ interface Entry {
   state: TopicsState;
   running: boolean;
   failures: number;
-  /** Monotonic milliseconds: not to be looked at again before. */
+  /** Monotonic milliseconds of the next check. */
   due: number;
 }
 
 export interface TopicKeeperOptions {
   clock: Clock;
   logger: Logger;
-  /** Something about the platform's topics is new. */
+  /** The state of the platform's topics changed. */
   onChange: (platformKey: string) => void;
-  /** Something was done to them. */
+  /** Topics were created or changed. */
   onEvent: (platformKey: string, message: string) => void;
 }
 
-/** Topics that somebody deleted come back after this time at the latest. */
+/** Interval between checks: deleted topics are recreated within it. */
 const RECHECK_MS = 5 * 60_000;
 const RETRY_MS = 1_000;
 const RETRY_MAX_MS = 30_000;
-/** So many attempts may fail while brokers start, before it counts as a fault. */
-const PATIENCE = 5;
+/** Failed attempts that are tolerated while brokers start. */
+const TOLERATED_FAILURES = 5;
 
 export class TopicKeeper {
   readonly #options: TopicKeeperOptions;
@@ -50,8 +50,8 @@ export class TopicKeeper {
   }
 
   /**
-   * State of the topics as last seen. Starts a look at them when one is due; never waits for it.
-   * @param wereSettled what status says of these very topics, for a first look after a restart: they are taken to be still well until it is done
+   * State of the topics at the last check. Starts a check when one is due, and does not wait for it.
+   * @param wereSettled whether status reports these topics as ready: after a restart of the operator they count as healthy until the first check
    */
   ensure(platformKey: string, connection: KafkaConnection, topics: WantedTopic[], wereSettled: boolean): TopicsState {
     const entry = this.#entryFor(platformKey, hash([connection, topics]), topics, wereSettled);
@@ -59,8 +59,8 @@ export class TopicKeeper {
     return entry.state;
   }
 
-  /** Milliseconds until a look at the platform's topics is due; 0 while one is under way. */
-  nextLookMs(platformKey: string): number {
+  /** Milliseconds until the next check of the platform's topics; 0 while one is in progress. */
+  nextCheckMs(platformKey: string): number {
     const entry = this.#entries.get(platformKey);
     return entry === undefined || entry.running ? 0 : Math.max(0, entry.due - this.#options.clock.monotonic());
   }
@@ -72,7 +72,7 @@ export class TopicKeeper {
   #entryFor(platformKey: string, fingerprint: string, topics: WantedTopic[], wereSettled: boolean): Entry {
     const known = this.#entries.get(platformKey);
     if (known?.fingerprint === fingerprint) return known;
-    const unknown = { healthy: false, failing: false, ready: 0, desired: topics.length, message: 'are being looked at' };
+    const unknown = { healthy: false, failing: false, ready: 0, desired: topics.length, message: 'checking the topics' };
     const state = wereSettled && known === undefined ? settled(topics.length, undefined) : { health: unknown, differences: undefined };
     const entry: Entry = { fingerprint, state, running: false, failures: 0, due: 0 };
     this.#entries.set(platformKey, entry);
@@ -84,7 +84,7 @@ export class TopicKeeper {
     entry.running = true;
     const before = JSON.stringify(entry.state);
     try {
-      const plan = await settleTopics(connection, topics);
+      const plan = await reconcileTopics(connection, topics);
       const done = describePlan(plan);
       if (done !== undefined) onEvent(platformKey, done);
       entry.state = settled(topics.length, plan.differences);
@@ -94,7 +94,7 @@ export class TopicKeeper {
       entry.failures += 1;
       entry.due = clock.monotonic() + Math.min(RETRY_MAX_MS, RETRY_MS * 2 ** (entry.failures - 1));
       entry.state = this.#failed(entry, describeError(error, connection), topics.length);
-      logger.warn({ platform: platformKey, failures: entry.failures, error: String(error) }, 'topics could not be checked');
+      logger.warn({ platform: platformKey, failures: entry.failures, error: String(error) }, 'cannot reconcile the topics, retrying');
     } finally {
       entry.running = false;
     }
@@ -102,9 +102,9 @@ export class TopicKeeper {
     if (current && JSON.stringify(entry.state) !== before) onChange(platformKey);
   }
 
-  /** Topics that were well stay so until the brokers have been away for a while: they are looked at again soon. */
+  /** Healthy topics stay healthy until TOLERATED_FAILURES checks have failed. */
   #failed(entry: Entry, message: string, desired: number): TopicsState {
-    const failing = entry.failures >= PATIENCE;
+    const failing = entry.failures >= TOLERATED_FAILURES;
     if (entry.state.health.healthy && !failing) return entry.state;
     return { health: { healthy: false, failing, ready: 0, desired, message }, differences: entry.state.differences };
   }
@@ -114,13 +114,13 @@ function settled(count: number, differences: string[] | undefined): TopicsState 
   return { health: { healthy: true, failing: false, ready: count, desired: count, message: '' }, differences };
 }
 
-/** Does what is to be done, and returns what it was. Rejects when the brokers do not answer or refuse. */
-async function settleTopics(connection: KafkaConnection, wanted: WantedTopic[]): Promise<TopicPlan> {
+/** Applies the plan and returns it. Rejects when the brokers do not respond or refuse. */
+async function reconcileTopics(connection: KafkaConnection, wanted: WantedTopic[]): Promise<TopicPlan> {
   const admin = kafkaClient(connection).admin();
   try {
     await admin.connect();
     const plan = planTopics(wanted, await existingTopics(admin, wanted));
-    await carryOut(admin, plan);
+    await applyPlan(admin, plan);
     return plan;
   } finally {
     await admin.disconnect().catch(() => undefined);
@@ -147,14 +147,14 @@ async function existingTopics(admin: Admin, wanted: WantedTopic[]): Promise<Exis
   });
 }
 
-/** Kafka's code for a setting made on the topic itself. */
+/** Kafka's code of a config source: an override on the topic itself. */
 const DYNAMIC_TOPIC_CONFIG = 1;
 
 function isOwn(config: { configSource: number }): boolean {
   return config.configSource === DYNAMIC_TOPIC_CONFIG;
 }
 
-async function carryOut(admin: Admin, { create, extend, alter }: TopicPlan): Promise<void> {
+async function applyPlan(admin: Admin, { create, extend, alter }: TopicPlan): Promise<void> {
   if (create.length > 0) await admin.createTopics({ waitForLeaders: true, topics: create.map((topic) => topicConfig(topic)) });
   if (extend.length > 0)
     await admin.createPartitions({ topicPartitions: extend.map(({ name, partitions }) => ({ topic: name, count: partitions })) });
@@ -173,13 +173,13 @@ function configEntries(config: Record<string, string>): { name: string; value: s
   return Object.entries(config).map(([name, value]) => ({ name, value }));
 }
 
-/** One sentence for one cause: kafkajs words the same absence in several ways. */
+/** One sentence per cause: kafkajs has several messages for an unreachable broker. */
 function describeError(error: unknown, { brokers }: KafkaConnection): string {
   const at = brokers.join(', ');
-  if (!(error instanceof KafkaJSError)) return `cannot be looked at: ${String(error)}`;
+  if (!(error instanceof KafkaJSError)) return `cannot be checked: ${String(error)}`;
   const text = `${error.name} ${error.message}`;
   if (/SASL|Authentication/i.test(text)) return `Kafka at ${at} refuses the credentials`;
   if (/not authorized|AUTHORIZATION_FAILED/i.test(text)) return `Kafka at ${at} does not allow the operator to manage topics`;
-  if (/Connection|timed out|ENOTFOUND|ECONNREFUSED|broker/i.test(text)) return `Kafka at ${at} does not answer`;
-  return `cannot be settled: ${error.message}`;
+  if (/Connection|timed out|ENOTFOUND|ECONNREFUSED|broker/i.test(text)) return `Kafka at ${at} does not respond`;
+  return `cannot be reconciled: ${error.message}`;
 }

@@ -1,4 +1,4 @@
-/** Everything that the operator watches: platforms, what it made for them, and their pods. */
+/** Caches of what the operator watches: platforms, the objects that it created for them, and their pods. */
 import { API_VERSION, FIELD_MANAGER, KIND } from '../../api/index.ts';
 import { HTTP_ROUTE, TEMPLATE_ANNOTATION } from '../../platform/index.ts';
 import { keyOf, Reflector, systemClock, withoutForeignManagers } from '../../runtime/index.ts';
@@ -6,7 +6,7 @@ import type { Change, Clock, KubeClient, Kind, KubernetesObject, Logger, Metrics
 import { INSTANCE_LABEL, MANAGED_SELECTOR, platformKeysOf, type PlatformObject } from '../ownership/ownership.ts';
 import type { PodObject } from '../health/pods.ts';
 
-/** Kinds of which a platform consists on every cluster. */
+/** Kinds that every cluster serves. */
 const OWNED_KINDS: Kind[] = [
   ...['ConfigMap', 'PersistentVolumeClaim', 'Secret', 'Service', 'ServiceAccount'].map((kind) => ({ apiVersion: 'v1', kind })),
   ...['Deployment', 'StatefulSet'].map((kind) => ({ apiVersion: 'apps/v1', kind })),
@@ -15,16 +15,16 @@ const OWNED_KINDS: Kind[] = [
   ...['Ingress', 'NetworkPolicy'].map((kind) => ({ apiVersion: 'networking.k8s.io/v1', kind })),
   ...['Role', 'RoleBinding'].map((kind) => ({ apiVersion: 'rbac.authorization.k8s.io/v1', kind })),
 ];
-/** Kinds that a cluster serves once KEDA, or the Gateway API, is installed. */
+/** Kinds that a cluster serves after KEDA or the Gateway API is installed. */
 const OPTIONAL_KINDS: Kind[] = [
   ...['ScaledObject', 'TriggerAuthentication'].map((kind) => ({ apiVersion: 'keda.sh/v1alpha1', kind })),
   HTTP_ROUTE,
 ];
 
-/** A kind that the cluster does not serve yet is looked for this often: it may be installed after the operator. */
-const LOOK_AGAIN_MS = 20_000;
-/** A kind that has just been defined may not be listed yet. */
-const SYNC_LATER_MS = 60_000;
+/** Discovery interval for kinds that the cluster does not serve: they may be installed after the operator. */
+const DISCOVERY_MS = 20_000;
+/** Sync timeout of a kind whose definition was just created. */
+const NEW_KIND_SYNC_MS = 60_000;
 
 const BY_PLATFORM = 'platform';
 const SELECTION = { labelSelector: MANAGED_SELECTOR, indexers: { [BY_PLATFORM]: platformsOf } };
@@ -36,7 +36,7 @@ interface CacheOptions {
   clock?: Clock;
 }
 
-/** What all reflectors have in common, whatever they hold. */
+/** The interface of all reflectors, whatever they hold. */
 interface Watching {
   readonly store: { readonly synced: boolean };
   start(): void;
@@ -50,23 +50,23 @@ export class Cache {
   readonly #options: CacheOptions;
   readonly #owned: Map<string, Reflector>;
   readonly #handlers: ((platformKey: string) => void)[] = [];
-  /** Optional kinds that the cluster did not serve when they were looked for last. */
+  /** Optional kinds that the cluster did not serve at the last discovery. */
   #missing: Kind[];
   #stopped = false;
-  #cancelLook: () => void = () => undefined;
+  #cancelDiscovery: () => void = () => undefined;
 
   private constructor(options: CacheOptions, kinds: Kind[]) {
     this.#options = options;
     const platform = { kind: { apiVersion: API_VERSION, kind: KIND }, transform: withoutForeignManagers<PlatformObject>(FIELD_MANAGER) };
     this.platforms = new Reflector<PlatformObject>({ ...options, ...platform });
-    this.platforms.subscribe(({ key }) => this.#tell([key]));
+    this.platforms.subscribe(({ key }) => this.#notify([key]));
     this.pods = new Reflector<PodObject>({ ...options, ...SELECTION, kind: { apiVersion: 'v1', kind: 'Pod' }, transform: slimPod });
-    this.pods.subscribe((change) => this.#concerned(change));
+    this.pods.subscribe((change) => this.#changed(change));
     this.#owned = new Map(kinds.map((kind) => [kindKey(kind), this.#reflector(kind)]));
     this.#missing = OPTIONAL_KINDS.filter((kind) => !this.#owned.has(kindKey(kind)));
   }
 
-  /** A cache of every kind that the cluster serves; nothing is read yet. Optional kinds that come later are taken in when they do. */
+  /** A cache of every kind that the cluster serves. Reads nothing before `start`; watches optional kinds once the cluster serves them. */
   static async create(options: CacheOptions): Promise<Cache> {
     const served = await Promise.all(OPTIONAL_KINDS.map(async (kind) => ((await options.client.serves(kind)) ? [kind] : [])));
     return new Cache(options, [...OWNED_KINDS, ...served.flat()]);
@@ -78,7 +78,7 @@ export class Cache {
 
   #reflector(kind: Kind): Reflector {
     const reflector = new Reflector({ ...this.#options, ...SELECTION, kind, transform: withoutForeignManagers(FIELD_MANAGER) });
-    reflector.subscribe((change) => this.#concerned(change));
+    reflector.subscribe((change) => this.#changed(change));
     return reflector;
   }
 
@@ -87,47 +87,47 @@ export class Cache {
     this.#handlers.push(handler);
   }
 
-  #concerned({ object, old }: Change<KubernetesObject>): void {
-    this.#tell(new Set([...platformKeysOf(object), ...(old === undefined ? [] : platformKeysOf(old))]));
+  #changed({ object, old }: Change<KubernetesObject>): void {
+    this.#notify(new Set([...platformKeysOf(object), ...(old === undefined ? [] : platformKeysOf(old))]));
   }
 
-  #tell(platformKeys: Iterable<string>): void {
+  #notify(platformKeys: Iterable<string>): void {
     for (const key of platformKeys) for (const handler of this.#handlers) handler(key);
   }
 
   start(): void {
     for (const reflector of this.#reflectors) reflector.start();
-    this.#lookLater();
+    this.#scheduleDiscovery();
   }
 
-  #lookLater(): void {
+  #scheduleDiscovery(): void {
     if (this.#missing.length === 0 || this.#stopped) return;
     const { clock = systemClock } = this.#options;
-    this.#cancelLook = clock.after(LOOK_AGAIN_MS, () => void this.#look().finally(() => this.#lookLater()));
+    this.#cancelDiscovery = clock.after(DISCOVERY_MS, () => void this.#discoverMissing().finally(() => this.#scheduleDiscovery()));
   }
 
-  /** Takes in the kinds that have come. Never rejects. */
-  async #look(): Promise<void> {
+  /** Watches missing kinds that the cluster now serves. Never rejects. */
+  async #discoverMissing(): Promise<void> {
     const { client, logger } = this.#options;
     for (const kind of this.#missing) {
       try {
-        if (await client.serves(kind)) await this.#takeIn(kind);
+        if (await client.serves(kind)) await this.#watchKind(kind);
       } catch (error) {
-        logger.warn({ error, kind: kind.kind }, 'cannot look for a kind that may have been installed');
+        logger.warn({ error, kind: kind.kind }, 'discovery of an optional kind failed');
       }
     }
     this.#missing = this.#missing.filter((kind) => !this.#owned.has(kindKey(kind)));
   }
 
-  async #takeIn(kind: Kind): Promise<void> {
+  async #watchKind(kind: Kind): Promise<void> {
     if (this.#stopped) return;
     const reflector = this.#reflector(kind);
     this.#owned.set(kindKey(kind), reflector);
     reflector.start();
-    this.#options.logger.info({ kind: kind.kind }, 'the cluster serves one more kind');
-    await reflector.waitForSync(SYNC_LATER_MS);
-    // Who wants objects of this kind has been refused until now.
-    this.#tell(this.platforms.store.keys());
+    this.#options.logger.info({ kind: kind.kind }, 'watching a newly served kind');
+    await reflector.waitForSync(NEW_KIND_SYNC_MS);
+    // Platforms that use this kind were refused until now.
+    this.#notify(this.platforms.store.keys());
   }
 
   /** @throws Error when a first list takes longer than `timeoutMs` */
@@ -141,11 +141,11 @@ export class Cache {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#cancelLook();
+    this.#cancelDiscovery();
     await Promise.all(this.#reflectors.map((reflector) => reflector.stop()));
   }
 
-  /** As last seen; undefined when it does not exist, has lost our label, or is of a kind that is not watched. */
+  /** Undefined when the object does not exist, has lost the operator's label, or its kind is not watched. */
   get(reference: ObjectReference): KubernetesObject | undefined {
     return this.#owned.get(kindKey(reference))?.store.get(keyOf(reference));
   }
@@ -155,7 +155,7 @@ export class Cache {
     return this.#owned.has(kindKey(kind));
   }
 
-  /** Everything that is labelled as the platform's or has it as its controller. */
+  /** All objects with the labels of the platform or with the platform as controller. */
   ofPlatform(platformKey: string): KubernetesObject[] {
     return [...this.#owned.values()].flatMap((reflector) => reflector.store.byIndex(BY_PLATFORM, platformKey));
   }
@@ -173,7 +173,7 @@ function kindKey({ apiVersion, kind }: Kind): string {
   return `${apiVersion}/${kind}`;
 }
 
-/** What of a pod is judged: there are many of them. */
+/** Keeps only the fields that health needs: there are many pods. */
 function slimPod(pod: PodObject): PodObject {
   const { name, namespace, uid, resourceVersion, labels = {}, annotations = {}, deletionTimestamp, creationTimestamp } = pod.metadata;
   const kept = { labels: only(KEPT_LABELS, labels), annotations: only(KEPT_ANNOTATIONS, annotations) };

@@ -1,9 +1,9 @@
-/** Objects of kinds that a cluster need not serve, and without which a platform works all the same. */
+/** Objects of optional kinds: a platform works without them on clusters that do not serve the kind. */
 import { HTTP_ROUTE, type Component } from '../../platform/index.ts';
 import type { Kind, KubernetesObject } from '../../runtime/index.ts';
 
 interface Optional extends Kind {
-  /** Said while the kind is missing. */
+  /** Reported while the cluster does not serve the kind. */
   warning: string;
 }
 
@@ -11,18 +11,18 @@ const OPTIONAL: Optional[] = [
   {
     ...HTTP_ROUTE,
     warning:
-      'spec.workloads.gateway.route: the cluster does not serve HTTPRoute (gateway.networking.k8s.io/v1), so that the gateway is not reached from outside: install the Gateway API, and the route is made; or set ingress instead',
+      'spec.workloads.gateway.route: the cluster does not serve HTTPRoute (gateway.networking.k8s.io/v1), so the gateway is not reachable from outside: install the Gateway API, or set ingress instead',
   },
 ];
 
 export interface Served {
   /** Without the objects of kinds that are not served. */
   components: Component[];
-  /** What is missing for that, a sentence each. */
+  /** One sentence for each missing kind. */
   warnings: string[];
 }
 
-/** Leaves out what the cluster cannot hold. Kinds that a platform cannot do without stay: the API server refuses them. */
+/** Drops manifests of optional kinds that the cluster does not serve. Required kinds stay: the API server refuses them. */
 export async function servedComponents(components: Component[], serves: (kind: Kind) => boolean | Promise<boolean>): Promise<Served> {
   const manifests = components.flatMap((component) => component.manifests);
   const missing: Optional[] = [];

@@ -1,7 +1,7 @@
 /**
- * Tells when a Secret changes that a platform uses and that is not ours: a user has exchanged the password of an external store. Such Secrets bear no
- * label, so all are watched, but their metadata alone: what is in the Secrets of others never comes to this process. The watch begins with the
- * first platform that needs it. The operator has the right for it in any case, as it looks after the Secrets that it makes in every namespace.
+ * Reports changes of Secrets that users own and platforms use, such as a new password of an external store. Such Secrets have no label of the
+ * operator, so it watches all Secrets, but only their metadata: the values never reach this process. The watch starts with the first platform that
+ * needs it. It needs no further permission, because the operator manages credentials Secrets in every namespace.
  */
 import { Reflector, type KubeClient, type KubernetesObject, type Logger, type Metrics } from '../../runtime/index.ts';
 
@@ -12,12 +12,12 @@ export interface SecretWatchOptions {
   onChange: (platformKey: string) => void;
 }
 
-/** Nobody keeps a store's password in these, and there are many: revisions of helm's releases, tokens of service accounts. */
+/** Excludes the many Secrets that never hold a store's password: Helm releases and service account tokens. */
 const FIELD_SELECTOR = ['helm.sh/release.v1', 'kubernetes.io/service-account-token'].map((type) => `type!=${type}`).join(',');
 
 export class SecretWatch {
   readonly #options: SecretWatchOptions;
-  /** Keys of Secrets by the key of the platform that uses them. */
+  /** Keys of Secrets, by the key of the platform that uses them. */
   readonly #used = new Map<string, ReadonlySet<string>>();
   #reflector: Reflector | undefined;
 
@@ -25,8 +25,8 @@ export class SecretWatch {
     this.#options = options;
   }
 
-  /** @param secretKeys `namespace/name` of every Secret of others that the platform uses, in place of what was said before */
-  use(platformKey: string, secretKeys: string[]): void {
+  /** @param secretKeys `namespace/name` of every Secret that the platform uses and a user owns; replaces the earlier list */
+  track(platformKey: string, secretKeys: string[]): void {
     if (secretKeys.length === 0) return this.forget(platformKey);
     this.#used.set(platformKey, new Set(secretKeys));
     this.#reflector ??= this.#begin();
@@ -61,7 +61,7 @@ export class SecretWatch {
   }
 }
 
-/** That it has changed is all that matters. */
+/** Keeps only the name and version. */
 function nameOnly({ apiVersion, kind, metadata: { name, namespace, resourceVersion } }: KubernetesObject): KubernetesObject {
   return { apiVersion, kind, metadata: { name, ...(namespace && { namespace }), ...(resourceVersion && { resourceVersion }) } };
 }
