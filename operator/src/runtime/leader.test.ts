@@ -96,7 +96,7 @@ describe('leader election', () => {
     await pass([b], 20_000, (elapsed) => {
       if (tookOver === 0 && b.mayWrite()) tookOver = elapsed;
     });
-    assert.ok(tookOver > 13_000 && tookOver < 16_500, `took over after ${tookOver} ms`);
+    assert.ok(tookOver > 13_000 && tookOver <= 17_500, `took over after ${tookOver} ms`);
   });
 
   test('a leader that cannot renew stops writing before another may start', async () => {
