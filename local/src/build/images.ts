@@ -83,8 +83,10 @@ async function buildThirdParty(note: Note): Promise<ImageArchive> {
 
 async function buildOurs(note: Note): Promise<ImageArchive> {
   const base = await ensureBase(note);
-  const refs = OURS.map((image) => `docker.io/bss-platform/${image}:${VERSION}`);
-  const archive = await ensureArchive('platform', [base, BUILD_SCRIPT, ...(await buildContext())], async (target) => {
+  const inputs = [base, BUILD_SCRIPT, ...(await buildContext())];
+  const tags = [VERSION, `${VERSION}-${contentHash(inputs)}`];
+  const refsOf = (image: string): string[] => tags.map((tag) => `docker.io/bss-platform/${image}:${tag}`);
+  const archive = await ensureArchive('platform', inputs, async (target) => {
     note(`building ${OURS.join(' and ')}`);
     // One process builds at a time: what is in this folder was left by one that was killed.
     const work = cachePath('buildah', 'work');
@@ -93,13 +95,24 @@ async function buildOurs(note: Note): Promise<ImageArchive> {
     try {
       const options = secretOptions(await writeSecrets(work));
       await runIsolated(BUILD_SCRIPT, [cachePath('buildah'), work, base, baseName(base), PROJECT_DIR, ...options]);
-      const pushed = OURS.map((image, index) => ({ ref: refs[index] ?? image, folder: join(work, image) }));
+      const pushed = OURS.flatMap((image) => refsOf(image).map((ref) => ({ ref, folder: join(work, image) })));
       await packPushed(pushed, cachePath('images', 'layers'), target);
     } finally {
       await rm(work, { recursive: true, force: true });
     }
   });
-  return { archive, refs };
+  return { archive, refs: OURS.flatMap(refsOf) };
+}
+
+/**
+ * The tag of our images that changes with their content, such as `0.1.0-3f2a…`. They have the tag of the version too, which a platform uses by
+ * default.
+ */
+export function contentTag(archives: readonly ImageArchive[]): string {
+  const prefix = `docker.io/bss-platform/operator:${VERSION}-`;
+  const ref = archives.flatMap(({ refs }) => refs).find((each) => each.startsWith(prefix));
+  if (ref === undefined) throw new Error(`no image ${prefix}*`);
+  return ref.slice(ref.lastIndexOf(':') + 1);
 }
 
 /** The archive with Debian, Node as it runs here, and npm: what the public Node image has too. */
@@ -198,15 +211,24 @@ function secretOptions(secrets: Secrets): string[] {
   return Object.entries(secrets).flatMap(([id, file]) => ['--secret', `id=${id},src=${String(file)}`]);
 }
 
-/** Builds our images with Docker on the public base image. */
-export async function buildForKind(): Promise<void> {
+/**
+ * Builds our images with Docker on the public base image.
+ * @returns the tag that both images have beside the version; it changes with their content
+ */
+export async function buildForKind(): Promise<string> {
+  await mkdir(cachePath(), { recursive: true });
   const folder = await mkdtemp(cachePath('.docker-'));
   try {
     const options = secretOptions(await writeSecrets(folder));
+    const ids: string[] = [];
     for (const image of OURS) {
-      const tag = `bss-platform/${image}:${VERSION}`;
-      await run('docker', ['build', ...options, '--tag', tag, '--file', join(PROJECT_DIR, image, 'Dockerfile'), PROJECT_DIR]);
+      const name = `bss-platform/${image}:${VERSION}`;
+      await run('docker', ['build', ...options, '--tag', name, '--file', join(PROJECT_DIR, image, 'Dockerfile'), PROJECT_DIR]);
+      ids.push((await run('docker', ['image', 'inspect', '--format', '{{.Id}}', name])).stdout.trim());
     }
+    const tag = `${VERSION}-${contentHash(ids)}`;
+    for (const image of OURS) await run('docker', ['tag', `bss-platform/${image}:${VERSION}`, `bss-platform/${image}:${tag}`]);
+    return tag;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -215,8 +237,9 @@ export async function buildForKind(): Promise<void> {
 /**
  * Copies the images that `buildForKind` built into a kind cluster; third-party ones are public.
  * @param cluster its name in kind
+ * @param tag as `buildForKind` returned it
  */
-export async function loadIntoKind(cluster: string): Promise<void> {
-  const tags = OURS.map((image) => `bss-platform/${image}:${VERSION}`);
-  await run('kind', ['load', 'docker-image', ...tags, '--name', cluster]);
+export async function loadIntoKind(cluster: string, tag: string): Promise<void> {
+  const names = OURS.flatMap((image) => [VERSION, tag].map((each) => `bss-platform/${image}:${each}`));
+  await run('kind', ['load', 'docker-image', ...names, '--name', cluster]);
 }
