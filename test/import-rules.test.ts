@@ -73,7 +73,7 @@ await test('every rule reports the import that it forbids', async (context) => {
       `${rule} reports ${from}; reported:\n${found.join('\n')}`,
     );
   assert.deepEqual(
-    rules.forbidden.map(({ name }) => name).toSorted(),
+    rules.forbidden.map(({ name }) => name ?? '').toSorted(),
     Object.keys(VIOLATIONS).toSorted(),
     'each rule has its violation here',
   );
