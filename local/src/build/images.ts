@@ -3,14 +3,15 @@
  * those of other programs are one root file system under all of their names.
  */
 import { existsSync } from 'node:fs';
-import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { dirname, join, relative } from 'node:path';
+import { join, relative } from 'node:path';
 import process from 'node:process';
 import { run } from '../exec.ts';
 import { withLock } from '../lock.ts';
 import { packFolder, packPushed, type ImageEntry } from './oci.ts';
 import { cachePath, PROJECT_DIR } from '../paths.ts';
+import { markUsed } from './cache.ts';
 import { contentHash } from './programs.ts';
 import type { Note } from '../progress.ts';
 import { copyTree, ensureDebian, ensureFolder, ensureRootfs, ROOTFS_PATH, runIsolated } from './rootfs.ts';
@@ -86,7 +87,7 @@ async function buildOurs(note: Note): Promise<ImageArchive> {
   const inputs = [base, BUILD_SCRIPT, ...(await buildContext())];
   const tags = [VERSION, `${VERSION}-${contentHash(inputs)}`];
   const refsOf = (image: string): string[] => tags.map((tag) => `docker.io/bss-platform/${image}:${tag}`);
-  const archive = await ensureArchive('platform', inputs, async (target) => {
+  const archive = await ensureArchive('platform', [...inputs, ...OURS.flatMap(refsOf)], async (target) => {
     note(`building ${OURS.join(' and ')}`);
     // One process builds at a time: what is in this folder was left by one that was killed.
     const work = cachePath('buildah', 'work');
@@ -138,9 +139,6 @@ function baseName(archive: string): string {
   return `localhost/bss-base:${/base-(\w+)\.tar$/.exec(archive)?.[1] ?? 'unknown'}`;
 }
 
-/** Older archives are kept for this long: another process may be about to import one. */
-const KEEP_MS = 3_600_000;
-
 /** An archive in the cache by the hash of its inputs. */
 async function ensureArchive(
   kind: string,
@@ -148,23 +146,13 @@ async function ensureArchive(
   build: (target: string) => Promise<void>,
 ): Promise<string> {
   const target = cachePath('images', `${kind}-${contentHash(inputs)}.tar`);
+  markUsed(target);
   if (existsSync(target)) return target;
   await withLock(`images-${kind}`, async () => {
     if (existsSync(target)) return;
     await build(target);
-    await removeOlder(kind, target);
   });
   return target;
-}
-
-async function removeOlder(kind: string, current: string): Promise<void> {
-  const folder = dirname(current);
-  for (const name of await readdir(folder)) {
-    const file = join(folder, name);
-    if (!name.startsWith(`${kind}-`) || file === current) continue;
-    const { mtimeMs } = await stat(file);
-    if (Date.now() - mtimeMs > KEEP_MS) await rm(file, { recursive: true, force: true });
-  }
 }
 
 /** Every file that the Dockerfiles can see, with its path: .dockerignore leaves out the same. */
