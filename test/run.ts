@@ -4,46 +4,61 @@
  *   node test/run.ts              every suite
  *   node test/run.ts unit e2e     some of them
  *
- * Each suite is a list of files for node's own runner, which starts one process a file. Servers that a test needs are started by the
- * test itself and end with it.
+ * Each suite is a list of files; each file runs in a process of its own with a time limit. Files run side by side, except those that measure
+ * time: a comment `Runs alone: REASON` in the file says so. The suites share the servers that are slow to start.
  */
 import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { run } from 'node:test';
-import type { EventData } from 'node:test';
-import { spec } from 'node:test/reporters';
 import process from 'node:process';
+import { SHARED_SERVERS } from '../local/src/services/shared.ts';
+import { killAll } from './runner/run-file.ts';
+import { startTestServers, type TestServers } from './runner/servers.ts';
+import { closingLine, noCounts, runSuite, type Counts, type Limits } from './runner/suite.ts';
+import { saveTimes } from './runner/times.ts';
 
 const ROOT = new URL('..', import.meta.url).pathname;
 // Every child runs the Node and the tools of this project, whatever the machine has.
 process.env['PATH'] = `${ROOT}node_modules/.bin:${process.env['PATH'] ?? ''}`;
 
-interface Counts {
-  passed: number;
-  failed: number;
-  failures: string[];
-}
+const MINUTE = 60_000;
+/** Files listed at the end, slowest first. */
+const SLOWEST = 10;
 
 interface Suite {
   readonly about: string;
   readonly run: () => Promise<Counts>;
 }
 
+/** Integration tests wait for servers most of their time: one file more than there are processors keeps these busy. */
+const SIDE_BY_SIDE = availableParallelism() + 1;
+// A file's limit is at least five times what it takes on two processors: a hung file fails, a slow machine does not fail it.
+const UNIT: Limits = { fileMs: 3 * MINUTE, suiteMs: 10 * MINUTE, concurrency: availableParallelism() };
+const INTEGRATION: Limits = { fileMs: 10 * MINUTE, suiteMs: 30 * MINUTE, concurrency: SIDE_BY_SIDE };
+/** These tests start and stop whole clusters, and compare what the machine has before and after. */
+const CLUSTER: Limits = { fileMs: 10 * MINUTE, suiteMs: 20 * MINUTE, concurrency: 1 };
+const END_TO_END: Limits = { fileMs: 30 * MINUTE, suiteMs: 45 * MINUTE, concurrency: 1 };
+
 const SUITES: Record<string, Suite> = {
   check: { about: 'types, lint, import rules, unused code, format, generated files', run: runChecks },
-  unit: { about: 'pure logic', run: () => runFiles(unitFiles(), availableParallelism()) },
+  unit: { about: 'pure logic', run: () => runSuite(ROOT, unitFiles(), UNIT) },
   prepare: { about: 'programs, root file system and images (from the cache where it has them)', run: prepare },
-  operator: { about: 'operator against a real API server', run: () => runFiles(integrationFiles('{operator,charts}'), 1) },
+  operator: { about: 'operator against a real API server', run: () => runWithServers(integrationFiles('{operator,charts}')) },
   workloads: {
     about: 'workloads against real Kafka, Postgres, PgBouncer and Redis',
-    run: () => runFiles(integrationFiles('workloads'), 1),
+    run: () => runWithServers(integrationFiles('workloads')),
   },
-  local: { about: 'the local cluster itself', run: () => runFiles(integrationFiles('local'), 1) },
+  local: { about: 'the local cluster itself', run: () => runSuite(ROOT, integrationFiles('local'), CLUSTER) },
+  charts: {
+    about: 'charts against a real API server',
+    run: () => runWithServers(glob('{operator,charts}/**/{charts,upgrade}.integration.test.ts')),
+  },
   e2e: { about: 'the whole platform on a cluster of its own', run: runEndToEnd },
 };
 
-const NEEDS_PREPARE = new Set(['operator', 'workloads', 'local', 'e2e']);
+/** Part of the operator suite: it runs by its name only. */
+const ON_REQUEST = new Set(['charts']);
+const NEEDS_PREPARE = new Set(['operator', 'workloads', 'local', 'charts', 'e2e']);
 
 function glob(pattern: string): string[] {
   return globSync(pattern, { cwd: ROOT, exclude: (path) => path.includes('node_modules') }).toSorted();
@@ -59,46 +74,49 @@ function integrationFiles(area: string): string[] {
   return glob(`${area}/**/*.integration.test.ts`);
 }
 
-/** Runs files with node's runner; prints its `spec` report as it goes. */
-async function runFiles(files: string[], concurrency: number): Promise<Counts> {
-  const counts: Counts = { passed: 0, failed: 0, failures: [] };
-  if (files.length === 0) return { ...counts, failed: 1, failures: ['the suite has no files'] };
-  const stream = run({ files: files.map((file) => ROOT + file), concurrency, cwd: ROOT });
-  stream.on('test:pass', (event) => count(counts, event, true));
-  stream.on('test:fail', (event) => count(counts, event, false));
-  for await (const chunk of stream.compose(spec)) process.stdout.write(String(chunk));
-  return counts;
+let servers: TestServers | undefined;
+
+/** With the servers that files share; they stay up for the next suite. */
+async function runWithServers(files: string[]): Promise<Counts> {
+  const started = Date.now();
+  if (servers === undefined) {
+    servers = await startTestServers(SIDE_BY_SIDE);
+    console.log(`shared servers: ${SIDE_BY_SIDE} Kafka and 1 API server, started in ${seconds(started)}`);
+  }
+  process.env[SHARED_SERVERS] = servers.file;
+  try {
+    return await runSuite(ROOT, files, INTEGRATION);
+  } finally {
+    delete process.env[SHARED_SERVERS];
+  }
 }
 
-/** One cluster for all files: the first brings it up, and it ends here, whatever the files came to. */
+/** One cluster for all files: the first brings it up, and it ends here, whatever the result. */
 async function runEndToEnd(): Promise<Counts> {
   const cluster = `e2e-${process.pid}`;
   process.env['E2E_CLUSTER'] = cluster;
   const down = (): Promise<boolean> => execute('cluster down', 'node', ['local/src/cli.ts', 'down', '--name', cluster]);
-  const interrupted = (): void => void down().finally(() => process.exit(130));
-  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
+  onInterrupt = down;
   try {
-    return await runFiles(glob('test/e2e/*.e2e.test.ts'), 1);
+    return await runSuite(ROOT, glob('test/e2e/*.e2e.test.ts'), END_TO_END);
   } finally {
-    process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
+    onInterrupt = undefined;
     await down();
   }
 }
 
-/** Counts leaf tests; a file or suite that merely holds tests is not one, but a file that fails by itself is. */
-function count(counts: Counts, event: EventData.TestPass | EventData.TestFail, passed: boolean): void {
-  if (event.skip !== undefined || event.todo !== undefined) return;
-  if (event.details.type === 'suite') return;
-  if (passed) counts.passed += 1;
-  else {
-    counts.failed += 1;
-    counts.failures.push(`${event.file?.replace(ROOT, '') ?? ''} ${event.name}`.trim());
-  }
+/** Removes what must not stay behind when a person interrupts the run. */
+let onInterrupt: (() => Promise<boolean>) | undefined;
+
+async function interrupted(): Promise<void> {
+  killAll();
+  await Promise.allSettled([onInterrupt?.(), servers?.stop()]);
+  process.exit(130);
 }
 
 /** Checks are commands: each counts as one test. */
 async function runChecks(): Promise<Counts> {
-  const counts: Counts = { passed: 0, failed: 0, failures: [] };
+  const counts = noCounts();
   for (const [name, command, ...args] of [
     ['types', 'tsc', '--noEmit', '-p', '.'],
     ['lint', 'oxlint', '--type-aware', '--deny-warnings'],
@@ -107,19 +125,15 @@ async function runChecks(): Promise<Counts> {
     ['format', 'prettier', '--check', '--log-level', 'warn', '.'],
     ['generated files', 'node', 'operator/src/generate.ts', '--check'],
   ] as const) {
-    const ok = await execute(name, command, args);
-    if (ok) counts.passed += 1;
-    else {
-      counts.failed += 1;
-      counts.failures.push(`check: ${name} (${command} ${args.join(' ')})`);
-    }
+    if (await execute(name, command, args)) counts.passed += 1;
+    else counts.failures.push(`check: ${name} (${command} ${args.join(' ')})`);
   }
   return counts;
 }
 
 async function prepare(): Promise<Counts> {
   const ok = await execute('build', 'node', ['local/src/cli.ts', 'build']);
-  return ok ? { passed: 1, failed: 0, failures: [] } : { passed: 0, failed: 1, failures: ['prepare: node local/src/cli.ts build'] };
+  return ok ? { ...noCounts(), passed: 1 } : noCounts(['prepare: node local/src/cli.ts build']);
 }
 
 function execute(name: string, command: string, args: readonly string[]): Promise<boolean> {
@@ -127,7 +141,7 @@ function execute(name: string, command: string, args: readonly string[]): Promis
   return new Promise((resolve) => {
     const child = spawn(command, args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] });
     child.on('error', (error) => {
-      console.error(`${command}: ${error.message}; run 'make setup' first`);
+      console.error(`cannot start ${command}: ${error.message}. Run 'make setup' first.`);
       resolve(false);
     });
     child.on('exit', (code) => {
@@ -147,15 +161,16 @@ function chosenSuites(args: string[]): string[] {
     console.error(`unknown suite ${unknown.join(', ')}: choose from ${Object.keys(SUITES).join(', ')}`);
     process.exit(2);
   }
-  if (args.length === 0) return Object.keys(SUITES);
+  if (args.length === 0) return Object.keys(SUITES).filter((name) => !ON_REQUEST.has(name));
   const prepared = args.some((name) => NEEDS_PREPARE.has(name)) ? ['prepare', ...args] : args;
   return Object.keys(SUITES).filter((name) => prepared.includes(name));
 }
 
 async function main(): Promise<void> {
   const names = chosenSuites(process.argv.slice(2));
+  process.once('SIGINT', () => void interrupted()).once('SIGTERM', () => void interrupted());
   const started = Date.now();
-  const total: Counts = { passed: 0, failed: 0, failures: [] };
+  const total = noCounts();
   for (const [index, name] of names.entries()) {
     const suite = SUITES[name];
     if (suite === undefined) continue;
@@ -163,14 +178,31 @@ async function main(): Promise<void> {
     console.log(`\n=== [${index + 1}/${names.length}] ${name}: ${suite.about}`);
     const counts = await suite.run();
     total.passed += counts.passed;
-    total.failed += counts.failed;
     total.failures.push(...counts.failures);
-    console.log(`=== ${name}: ${counts.passed} passed, ${counts.failed} failed in ${seconds(suiteStarted)} (${seconds(started)} in all)`);
-    if (name === 'prepare' && counts.failed > 0) break;
+    total.skipped.push(...counts.skipped);
+    Object.assign(total.times, counts.times);
+    console.log(`=== ${name}: ${closingLine(counts)} in ${seconds(suiteStarted)} (${seconds(started)} in all)`);
+    if (name === 'prepare' && counts.failures.length > 0) break;
   }
-  if (total.failures.length > 0) console.log(`\nFailed:\n${total.failures.map((name) => `  ${name}`).join('\n')}`);
-  console.log(`\n${total.passed} passed, ${total.failed} failed`);
-  process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0);
+  await servers?.stop();
+  saveTimes(total.times);
+  printEnd(total);
+  process.exit(total.failures.length > 0 || total.passed === 0 ? 1 : 0);
+}
+
+function printEnd(total: Counts): void {
+  const slowest = Object.entries(total.times)
+    .toSorted(([, a], [, b]) => b - a)
+    .slice(0, SLOWEST)
+    .map(([file, took]) => `${took.toFixed(1).padStart(6)} s  ${file}`);
+  for (const [title, lines] of [
+    ['Slowest files', slowest],
+    ['Skipped', total.skipped],
+    ['Failed', total.failures],
+  ] as const) {
+    if (lines.length > 0) console.log(`\n${title}:\n${lines.map((line) => `  ${line}`).join('\n')}`);
+  }
+  console.log(`\n${closingLine(total)}`);
 }
 
 await main();

@@ -23,6 +23,7 @@ import { runInTerminal } from './exec.ts';
 import { describeError, Failure } from './failure.ts';
 import { cacheDir, clusterPaths } from './paths.ts';
 import { prepareMachine } from './preflight.ts';
+import { describePruned, pruneCache } from './build/cache.ts';
 import { ALL_PROGRAMS, ensurePrograms } from './build/programs.ts';
 import { Progress } from './progress.ts';
 
@@ -64,6 +65,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     help: 'fill the build cache without a cluster: programs, images, or both',
     run: runBuild,
   },
+  prune: { usage: 'prune', help: 'remove what no checkout has used for two weeks from the build cache; build does it too', run: runPrune },
   clean: { usage: 'clean', help: 'remove the build cache', run: runClean },
 };
 
@@ -196,6 +198,14 @@ async function runBuild(args: readonly string[]): Promise<number> {
   const { flags } = parse(args, ['programs', 'images', 'all']);
   const both = flags.has('all') || flags.size === 0;
   await Promise.all([both || flags.has('programs') ? buildPrograms() : undefined, both || flags.has('images') ? buildImages() : undefined]);
+  const pruned = describePruned(await pruneCache());
+  if (pruned !== undefined) console.log(pruned);
+  return 0;
+}
+
+async function runPrune(args: readonly string[]): Promise<number> {
+  parse(args);
+  console.log(describePruned(await pruneCache()) ?? 'The build cache holds nothing that is unused.');
   return 0;
 }
 

@@ -1,7 +1,7 @@
 /** The local cluster on this machine: pods, volumes, DNS, addresses, two side by side, and nothing left after any kind of end. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -103,6 +103,33 @@ function inPod(name: string, script: string): Promise<string> {
   return kubectl(name, ['exec', '--namespace=lab', 'deployment/counter', '--', '/bin/node', '-e', script]);
 }
 
+/** Counters, and limits that the kernel adapts by itself. */
+const VOLATILE =
+  /\/(dentry-state|inode-nr|inode-state|file-nr|aio-nr|ns_last_pid|pty\/nr|perf_event_max_sample_rate|random\/.*|quota\/.*|hung_task_detect_count|stat_refresh|nf_conntrack_count)$/;
+
+/** Path of each readable setting of the host's kernel -> value. */
+async function kernelSettings(): Promise<Record<string, string>> {
+  const entries = await readdir('/proc/sys', { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  // Those of network devices come and go with the tests that run beside this one.
+  const stable = files.filter((file) => !VOLATILE.test(file) && !/^\/proc\/sys\/net\/ipv[46]\/(conf|neigh)\//.test(file));
+  const values = await Promise.all(stable.map((file) => readFile(file, 'utf8').catch(() => 'unreadable')));
+  return Object.fromEntries(stable.map((file, index) => [file, values[index] ?? '']));
+}
+
+/** One line for each setting of the host's kernel that is no longer what it was. */
+async function changedSettings(before: Readonly<Record<string, string>>): Promise<string[]> {
+  const now = await kernelSettings();
+  const changed = Object.keys(before).filter((file) => now[file] !== undefined && now[file] !== before[file]);
+  return changed.map((file) => `${file}: ${before[file]?.trim()} -> ${now[file]?.trim()}`);
+}
+
+/** Runs a shell script among the node's processes, as root of the node, and returns what it printed. */
+async function onNode(name: string, script: string): Promise<string> {
+  const target = String((await status(name))?.initPid);
+  return (await run('nsenter', ['--target', target, '--mount', '--pid', 'sh', '-c', script])).stdout;
+}
+
 async function nothingLeft(name: string): Promise<void> {
   let found: string[] = [];
   await eventually(`nothing is left of ${name}`, 20_000, async () => {
@@ -130,12 +157,45 @@ await test('the local cluster', async (t) => {
     await rm(folder, { recursive: true, force: true });
   });
   await writeTestImage(image);
+  const settingsBefore = await kernelSettings();
 
   await t.test('a cluster starts, and a second start finds it', LIMIT, async () => {
     assert.equal((await up({ name: FIRST })).started, true);
     assert.equal((await up({ name: FIRST })).started, false);
     const { system = Infinity } = await memory(FIRST);
     assert.ok(system < 1024 ** 3, `the control plane takes ${system} bytes`);
+  });
+
+  await t.test("the kubelet leaves the host's kernel settings as they are", LIMIT, async () => {
+    assert.deepEqual(await changedSettings(settingsBefore), []);
+  });
+
+  await t.test("the node's root cannot change the host's kernel settings or files", LIMIT, async (inner) => {
+    const below = await mkdtemp('/mnt/bss-below-');
+    const settings = ['kernel/panic', 'vm/swappiness'].map((name) => `/proc/sys/${name}`);
+    const values = await Promise.all(settings.map((file) => readFile(file, 'utf8')));
+    inner.after(async () => {
+      for (const [index, file] of settings.entries()) await writeFile(file, values[index] ?? '');
+      await rm(below, { recursive: true });
+    });
+    const written = await onNode(
+      FIRST,
+      `for file in ${settings.join(' ')} ${below}/made; do (echo 7 >$file) 2>/dev/null && echo $file; done; true`,
+    );
+    assert.deepEqual(await Promise.all(settings.map((file) => readFile(file, 'utf8'))), values);
+    assert.deepEqual(await readdir(below), []);
+    // The node has a file of its own in place of this setting, which the kubelet wants to have another value.
+    assert.equal(written.trim(), '/proc/sys/kernel/panic');
+  });
+
+  await t.test("no mount of the host's folders is writable for the node", LIMIT, async () => {
+    const mounts = (await onNode(FIRST, 'cat /proc/self/mounts')).split('\n').map((line) => line.split(' '));
+    const writable = mounts.filter(([, , , options = '']) => options.startsWith('rw')).map(([, point = '']) => point);
+    const own = /^\/($|proc|dev|sys|run|var|tmp)/;
+    assert.deepEqual(
+      writable.filter((point) => !own.test(point)),
+      [],
+    );
   });
 
   await t.test('a restricted pod writes to its volume and is reached through its Service, from the host too', LIMIT, async () => {
@@ -180,7 +240,7 @@ await test('the local cluster', async (t) => {
   await t.test('a component that is killed comes back', LIMIT, async () => {
     const [earlier] = await componentOf(FIRST, 'scheduler');
     // Its process id is that of the node's own process namespace.
-    await run('nsenter', ['--target', String((await status(FIRST))?.initPid), '--pid', '--mount', 'kill', '-KILL', String(earlier)]);
+    await onNode(FIRST, `kill -KILL ${earlier}`);
     await eventually('the scheduler runs again', 20_000, async () => {
       const [now, restarts] = await componentOf(FIRST, 'scheduler');
       return now !== undefined && now !== earlier && restarts === 1;
@@ -221,4 +281,8 @@ await test('the local cluster', async (t) => {
       await nothingLeft(BROKEN);
     });
   }
+
+  await t.test("after all of that the host's kernel settings are as before", async () => {
+    assert.deepEqual(await changedSettings(settingsBefore), []);
+  });
 });

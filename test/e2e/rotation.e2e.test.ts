@@ -8,6 +8,7 @@ import { assertSound, component, Environment, MINUTE, NAMESPACE, PLATFORM, secon
 /** With each look at the platform. */
 const EVENTS = 1_000;
 const LOOK_MS = 2_000;
+const ROTATION_LIMIT = 8 * MINUTE;
 
 let env: Environment;
 
@@ -99,7 +100,11 @@ void test('no request fails and no event is lost while all passwords change', { 
       accepted += await new Gateway(gateway.url, await platform.credential('debug-token')).seed(EVENTS);
       return reason === 'Rotated' && message.includes(request);
     };
-    while (!(await look())) await pause(LOOK_MS);
+    // Not `until`: an event that is refused fails the test at once.
+    while (!(await look())) {
+      assert.ok(Date.now() - begun < ROTATION_LIMIT, `the rotation did not end within ${ROTATION_LIMIT / MINUTE} min; it is at ${last}`);
+      await pause(LOOK_MS);
+    }
     const end = await env.untilApplied(start, accepted);
     assertSound(end);
     assert.equal(end.transactions - start.transactions, accepted);

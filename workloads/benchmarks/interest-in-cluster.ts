@@ -156,7 +156,8 @@ ${table([copy, whole, single])}
 `;
 }
 
-const target = chooseTarget();
+const { target, reason } = chooseTarget();
+console.log(reason);
 const progress = new Progress('benchmark', 3);
 try {
   const bench = await progress.step('cluster, operator, platform', () => prepare(target));

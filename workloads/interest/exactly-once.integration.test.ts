@@ -1,3 +1,4 @@
+// Runs alone: it measures how long a consumer takes to drain and to rejoin.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TestPlatform } from '../shared/testing/platform.ts';

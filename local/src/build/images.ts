@@ -3,14 +3,15 @@
  * those of other programs are one root file system under all of their names.
  */
 import { existsSync } from 'node:fs';
-import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { dirname, join, relative } from 'node:path';
+import { join, relative } from 'node:path';
 import process from 'node:process';
 import { run } from '../exec.ts';
 import { withLock } from '../lock.ts';
 import { packFolder, packPushed, type ImageEntry } from './oci.ts';
 import { cachePath, PROJECT_DIR } from '../paths.ts';
+import { markUsed } from './cache.ts';
 import { contentHash } from './programs.ts';
 import type { Note } from '../progress.ts';
 import { copyTree, ensureDebian, ensureFolder, ensureRootfs, ROOTFS_PATH, runIsolated } from './rootfs.ts';
@@ -37,10 +38,10 @@ export const THIRD_PARTY: readonly ImageEntry[] = [
       'docker.io/apache/kafka:4.3.1',
       'docker.io/library/redis:8',
       'docker.io/edoburu/pgbouncer:v1.24.1-p1',
-      'docker.io/prom/prometheus:v3.5.0',
-      'docker.io/prometheuscommunity/postgres-exporter:v0.18.1',
-      'docker.io/prometheuscommunity/pgbouncer-exporter:v0.11.0',
-      'docker.io/oliver006/redis_exporter:v1.74.0',
+      'docker.io/prom/prometheus:v2.53.3',
+      'docker.io/prometheuscommunity/postgres-exporter:v0.17.1',
+      'docker.io/prometheuscommunity/pgbouncer-exporter:v0.10.2',
+      'docker.io/oliver006/redis_exporter:v1.69.0',
     ],
     settings: { Env: [`PATH=${ROOTFS_PATH}`] },
   },
@@ -83,8 +84,10 @@ async function buildThirdParty(note: Note): Promise<ImageArchive> {
 
 async function buildOurs(note: Note): Promise<ImageArchive> {
   const base = await ensureBase(note);
-  const refs = OURS.map((image) => `docker.io/bss-platform/${image}:${VERSION}`);
-  const archive = await ensureArchive('platform', [base, BUILD_SCRIPT, ...(await buildContext())], async (target) => {
+  const inputs = [base, BUILD_SCRIPT, ...(await buildContext())];
+  const tags = [VERSION, `${VERSION}-${contentHash(inputs)}`];
+  const refsOf = (image: string): string[] => tags.map((tag) => `docker.io/bss-platform/${image}:${tag}`);
+  const archive = await ensureArchive('platform', [...inputs, ...OURS.flatMap(refsOf)], async (target) => {
     note(`building ${OURS.join(' and ')}`);
     // One process builds at a time: what is in this folder was left by one that was killed.
     const work = cachePath('buildah', 'work');
@@ -93,13 +96,24 @@ async function buildOurs(note: Note): Promise<ImageArchive> {
     try {
       const options = secretOptions(await writeSecrets(work));
       await runIsolated(BUILD_SCRIPT, [cachePath('buildah'), work, base, baseName(base), PROJECT_DIR, ...options]);
-      const pushed = OURS.map((image, index) => ({ ref: refs[index] ?? image, folder: join(work, image) }));
+      const pushed = OURS.flatMap((image) => refsOf(image).map((ref) => ({ ref, folder: join(work, image) })));
       await packPushed(pushed, cachePath('images', 'layers'), target);
     } finally {
       await rm(work, { recursive: true, force: true });
     }
   });
-  return { archive, refs };
+  return { archive, refs: OURS.flatMap(refsOf) };
+}
+
+/**
+ * The tag of our images that changes with their content, such as `0.1.0-3f2a…`. They have the tag of the version too, which a platform uses by
+ * default.
+ */
+export function contentTag(archives: readonly ImageArchive[]): string {
+  const prefix = `docker.io/bss-platform/operator:${VERSION}-`;
+  const ref = archives.flatMap(({ refs }) => refs).find((each) => each.startsWith(prefix));
+  if (ref === undefined) throw new Error(`no image ${prefix}*`);
+  return ref.slice(ref.lastIndexOf(':') + 1);
 }
 
 /** The archive with Debian, Node as it runs here, and npm: what the public Node image has too. */
@@ -125,9 +139,6 @@ function baseName(archive: string): string {
   return `localhost/bss-base:${/base-(\w+)\.tar$/.exec(archive)?.[1] ?? 'unknown'}`;
 }
 
-/** Older archives are kept for this long: another process may be about to import one. */
-const KEEP_MS = 3_600_000;
-
 /** An archive in the cache by the hash of its inputs. */
 async function ensureArchive(
   kind: string,
@@ -135,23 +146,13 @@ async function ensureArchive(
   build: (target: string) => Promise<void>,
 ): Promise<string> {
   const target = cachePath('images', `${kind}-${contentHash(inputs)}.tar`);
+  markUsed(target);
   if (existsSync(target)) return target;
   await withLock(`images-${kind}`, async () => {
     if (existsSync(target)) return;
     await build(target);
-    await removeOlder(kind, target);
   });
   return target;
-}
-
-async function removeOlder(kind: string, current: string): Promise<void> {
-  const folder = dirname(current);
-  for (const name of await readdir(folder)) {
-    const file = join(folder, name);
-    if (!name.startsWith(`${kind}-`) || file === current) continue;
-    const { mtimeMs } = await stat(file);
-    if (Date.now() - mtimeMs > KEEP_MS) await rm(file, { recursive: true, force: true });
-  }
 }
 
 /** Every file that the Dockerfiles can see, with its path: .dockerignore leaves out the same. */
@@ -198,15 +199,24 @@ function secretOptions(secrets: Secrets): string[] {
   return Object.entries(secrets).flatMap(([id, file]) => ['--secret', `id=${id},src=${String(file)}`]);
 }
 
-/** Builds our images with Docker on the public base image. */
-export async function buildForKind(): Promise<void> {
+/**
+ * Builds our images with Docker on the public base image.
+ * @returns the tag that both images have beside the version; it changes with their content
+ */
+export async function buildForKind(): Promise<string> {
+  await mkdir(cachePath(), { recursive: true });
   const folder = await mkdtemp(cachePath('.docker-'));
   try {
     const options = secretOptions(await writeSecrets(folder));
+    const ids: string[] = [];
     for (const image of OURS) {
-      const tag = `bss-platform/${image}:${VERSION}`;
-      await run('docker', ['build', ...options, '--tag', tag, '--file', join(PROJECT_DIR, image, 'Dockerfile'), PROJECT_DIR]);
+      const name = `bss-platform/${image}:${VERSION}`;
+      await run('docker', ['build', ...options, '--tag', name, '--file', join(PROJECT_DIR, image, 'Dockerfile'), PROJECT_DIR]);
+      ids.push((await run('docker', ['image', 'inspect', '--format', '{{.Id}}', name])).stdout.trim());
     }
+    const tag = `${VERSION}-${contentHash(ids)}`;
+    for (const image of OURS) await run('docker', ['tag', `bss-platform/${image}:${VERSION}`, `bss-platform/${image}:${tag}`]);
+    return tag;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -215,8 +225,9 @@ export async function buildForKind(): Promise<void> {
 /**
  * Copies the images that `buildForKind` built into a kind cluster; third-party ones are public.
  * @param cluster its name in kind
+ * @param tag as `buildForKind` returned it
  */
-export async function loadIntoKind(cluster: string): Promise<void> {
-  const tags = OURS.map((image) => `bss-platform/${image}:${VERSION}`);
-  await run('kind', ['load', 'docker-image', ...tags, '--name', cluster]);
+export async function loadIntoKind(cluster: string, tag: string): Promise<void> {
+  const names = OURS.flatMap((image) => [VERSION, tag].map((each) => `bss-platform/${image}:${each}`));
+  await run('kind', ['load', 'docker-image', ...names, '--name', cluster]);
 }

@@ -10,6 +10,7 @@ import { pipeline } from 'node:stream/promises';
 import { constants, createZstdCompress } from 'node:zlib';
 import { run } from '../exec.ts';
 import { Failure } from '../failure.ts';
+import { markUsed } from './cache.ts';
 
 /** What a container starts with when the pod says nothing else. */
 export interface ImageSettings {
@@ -83,7 +84,10 @@ export async function packPushed(images: readonly PushedImage[], layerCache: str
       const { config, layers } = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8')) as PushedManifest;
       const packed: Layer[] = [];
       for (const { digest } of layers) packed.push(await cachedLayer(join(folder, hex(digest)), digest, layerCache));
-      for (const { digest, diffId } of packed) await linkOnce(join(layerCache, hex(diffId)), blobPath(layout, digest));
+      for (const { digest, diffId } of packed) {
+        markUsed(join(layerCache, hex(diffId)));
+        await linkOnce(join(layerCache, hex(diffId)), blobPath(layout, digest));
+      }
       const settings = JSON.parse(await readFile(join(folder, hex(config.digest)), 'utf8')) as object;
       manifests.push({ ref, manifest: await writeImage(layout, settings, packed) });
     }

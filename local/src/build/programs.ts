@@ -12,6 +12,7 @@ import { run, which } from '../exec.ts';
 import { Failure } from '../failure.ts';
 import { withLock } from '../lock.ts';
 import { cacheDir, cachePath, PROJECT_DIR } from '../paths.ts';
+import { markUsed } from './cache.ts';
 import type { Note } from '../progress.ts';
 
 export const KUBERNETES_VERSION = 'v1.36.3';
@@ -124,6 +125,7 @@ async function ensureModule(module: ModuleName, names: readonly ProgramName[], n
   };
   const targets: Record<string, string> = {};
   for (const name of names) targets[name] = cachePath('programs', await keyOf(packages[name] ?? ''), name);
+  for (const target of Object.values(targets)) markUsed(target);
   const missing = (): string[] => names.filter((name) => !existsSync(targets[name] ?? ''));
   if (missing().length === 0) return targets;
   await withLock(`programs-${module}`, async () => {
@@ -171,6 +173,7 @@ async function ensurePause(): Promise<Record<string, string>> {
   const source = join(PROJECT_DIR, 'local', 'programs', 'pause', 'pause.c');
   const flags = ['-static', '-Os', '-s'];
   const target = cachePath('programs', contentHash([await readFile(source), ...flags]), 'pause');
+  markUsed(target);
   if (existsSync(target)) return { pause: target };
   const output = await draftFolder('pause');
   try {

@@ -9,6 +9,7 @@ import { run } from '../exec.ts';
 import { Failure } from '../failure.ts';
 import { withLock } from '../lock.ts';
 import { cachePath, PROJECT_DIR } from '../paths.ts';
+import { markUsed } from './cache.ts';
 import { contentHash } from './programs.ts';
 import type { Note } from '../progress.ts';
 
@@ -154,6 +155,7 @@ export async function ensureFolder(
   build: (draft: string) => Promise<void>,
 ): Promise<string> {
   const target = cachePath('rootfs', `${kind}-${contentHash(inputs)}`);
+  markUsed(target);
   if (existsSync(target)) return target;
   await withLock(`rootfs-${kind}`, async () => {
     if (existsSync(target)) return;

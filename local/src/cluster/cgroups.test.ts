@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { parseHierarchies } from './cgroups.ts';
+import { delegate, parseHierarchies } from './cgroups.ts';
 
 const CASES = [
   {
@@ -34,4 +37,19 @@ const CASES = [
 
 for (const { name, reason, mounts, expected } of CASES) {
   await test(`cgroup hierarchies: ${name}`, () => assert.deepEqual(parseHierarchies(mounts.join('\n')), expected, reason));
+}
+
+for (const [controller, expected] of [
+  ['memory', /The cgroup controller "memory" cannot be enabled: writing \+memory to .*cgroup\.subtree_control failed/],
+  ['rdma', undefined],
+] as const) {
+  await test(`a controller that the kernel refuses: ${controller} ${expected === undefined ? 'is not needed' : 'stops the start'}`, async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'bss-cgroup-'));
+    t.after(() => rm(folder, { recursive: true }));
+    await writeFile(join(folder, 'cgroup.controllers'), `${controller}\n`);
+    // Writing to it fails, as in a group that has processes of its own.
+    await mkdir(join(folder, 'cgroup.subtree_control'));
+    const delegated = delegate(folder, []);
+    await (expected === undefined ? delegated : assert.rejects(delegated, { message: expected }));
+  });
 }

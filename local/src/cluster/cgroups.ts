@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
+import { Failure } from '../failure.ts';
 import { CGROUP_ROOT } from '../paths.ts';
 import { eventually } from './wait.ts';
 
@@ -44,13 +45,39 @@ export async function createCgroups(cgroup: string): Promise<string[]> {
   return folders;
 }
 
-/** Version 2: a group's children have a controller only when the group passes it on. */
-async function delegate(mountPoint: string, groups: readonly string[]): Promise<void> {
+/** Without these the kubelet cannot limit pods. */
+const REQUIRED_CONTROLLERS = new Set(['cpu', 'cpuset', 'memory', 'pids']);
+
+/**
+ * Version 2: a group's children have a controller only when the group enables it for them.
+ * @throws Failure when the kernel refuses a controller that pods need; others may be missing
+ */
+export async function delegate(mountPoint: string, groups: readonly string[]): Promise<void> {
   for (const group of ['', ...groups]) {
     const folder = join(mountPoint, group);
     await mkdir(folder, { recursive: true });
     const available = (await readFile(join(folder, 'cgroup.controllers'), 'utf8')).split(/\s+/).filter((name) => name !== '');
-    for (const controller of available) await writeFile(join(folder, 'cgroup.subtree_control'), `+${controller}`).catch(() => undefined);
+    for (const controller of available) await enable(folder, controller);
+  }
+}
+
+async function enable(folder: string, controller: string): Promise<void> {
+  const file = join(folder, 'cgroup.subtree_control');
+  try {
+    await writeFile(file, `+${controller}`);
+  } catch (error) {
+    if (!REQUIRED_CONTROLLERS.has(controller)) {
+      console.error(`cgroup controller ${controller} is not enabled: ${String(error)}`);
+      return;
+    }
+    throw new Failure(`The cgroup controller "${controller}" cannot be enabled: writing +${controller} to ${file} failed.`, {
+      log: [String(error)],
+      tryNext: [
+        `cat ${join(folder, 'cgroup.procs')}   (a group with processes of its own cannot enable a controller for its children)`,
+        'inside a container, start it with --privileged --cgroupns=host',
+      ],
+      cause: error,
+    });
   }
 }
 

@@ -83,9 +83,19 @@ function apiserver({ paths, audit }: NodeConfig): Component {
     'proxy-client-key-file': pki('front-proxy-client.key'),
     'allow-privileged': 'true',
     profiling: 'false',
-    ...(audit ? { 'audit-policy-file': join(paths.config, 'audit.json'), 'audit-log-path': join(paths.logs, 'audit.log') } : {}),
+    ...(audit ? auditFlags(paths) : {}),
   });
   return { name: 'apiserver', program: 'kube-apiserver', args };
+}
+
+/** At most two files of 100 MB. */
+function auditFlags(paths: NodeConfig['paths']): Record<string, string> {
+  return {
+    'audit-policy-file': join(paths.config, 'audit.json'),
+    'audit-log-path': join(paths.logs, 'audit.log'),
+    'audit-log-maxsize': '100',
+    'audit-log-maxbackup': '1',
+  };
 }
 
 function controllerManager({ paths }: NodeConfig): Component {

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
+import { markUsed } from '../build/cache.ts';
 import { run } from '../exec.ts';
 import { packFolder } from '../build/oci.ts';
 import { cachePath } from '../paths.ts';
@@ -17,6 +18,7 @@ export async function pauseArchive(program: string): Promise<string> {
     .update(await readFile(program))
     .digest('hex');
   const archive = cachePath('images', `pause-${digest.slice(0, 16)}.tar`);
+  markUsed(archive);
   if (!existsSync(archive)) await packFiles(PAUSE_IMAGE, { '/pause': program }, ['/pause'], archive);
   return archive;
 }

@@ -14,6 +14,7 @@ import { createAddons } from './addons.ts';
 import { ApiClient } from './api-client.ts';
 import { components, type ComponentName } from './components.ts';
 import { connected, join, serveLines } from './lines.ts';
+import { keepRotating } from './log-rotation.ts';
 import { API_PORT, NODE_IP, readNodeConfig, type NodeConfig } from './node-config.ts';
 import { Provisioner } from './provisioner.ts';
 import { ManagedProcess } from './managed-process.ts';
@@ -153,6 +154,7 @@ async function carry(socket: Socket, host: string, port: number): Promise<void> 
 async function main(): Promise<void> {
   const node = readNodeConfig(process.argv[2] ?? '');
   const supervisor = new Supervisor(node);
+  keepRotating(node.paths.logs);
   await serveLines(node.paths.tunnelSocket, async (line, socket) => {
     const { op, host, port }: TunnelRequest = JSON.parse(line);
     if (op === 'status') socket.end(`${JSON.stringify({ components: supervisor.status() })}\n`);

@@ -6,6 +6,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { parseAllDocuments } from 'yaml';
 import { describeError, Failure, tellingLines } from '../failure.ts';
 import { Progress } from '../progress.ts';
 import { installOperator } from '../target/install.ts';
@@ -41,7 +42,8 @@ const REST_MS = 600_000;
 
 async function main(): Promise<void> {
   const started = Date.now();
-  const target = chooseTarget();
+  const { target, reason } = chooseTarget();
+  console.log(reason);
   try {
     const ok = await demo(target, started);
     process.exitCode = ok ? 0 : 1;
@@ -57,7 +59,7 @@ async function demo(target: Target, started: number): Promise<boolean> {
   sayWhatStaysOnInterrupt();
   await progress.step('helm install bss-operator', () => installOperator(target));
   const platform = new PlatformResource(await target.kubectl(), NAMESPACE, PLATFORM);
-  const readySeconds = await progress.step('kubectl apply -f examples/demo.yaml, wait for Ready', () => applyAndWait(platform), {
+  const readySeconds = await progress.step('kubectl apply -f examples/demo.yaml, wait for Ready', () => applyAndWait(target, platform), {
     live: false,
   });
   const run = await progress.step('events, and the autoscaler at work', () => burst(target, platform), { live: false });
@@ -74,10 +76,22 @@ function sayWhatStaysOnInterrupt(): void {
   });
 }
 
+/** The example with the workloads' image of this build, so that changed code replaces the pods of an earlier demo. */
+function withImage(example: string, tag: string | undefined): string {
+  if (tag === undefined) return example;
+  const objects = parseAllDocuments(example).map((document) => document.toJS() as { kind: string; spec?: object });
+  const changed = objects.map((object) =>
+    object.kind === 'BssPlatform'
+      ? { ...object, spec: { ...object.spec, images: { workloads: `bss-platform/workloads:${tag}` } } }
+      : object,
+  );
+  return JSON.stringify({ apiVersion: 'v1', kind: 'List', items: changed });
+}
+
 /** @returns seconds from apply to Ready */
-async function applyAndWait(platform: PlatformResource): Promise<number> {
+async function applyAndWait(target: Target, platform: PlatformResource): Promise<number> {
   const applied = Date.now();
-  await platform.kubectl.run(['apply', '-f', '-'], { input: await readFile(EXAMPLE, 'utf8') });
+  await platform.kubectl.run(['apply', '-f', '-'], { input: withImage(await readFile(EXAMPLE, 'utf8'), await target.imageTag()) });
   let shown = '';
   const look = async (): Promise<boolean> => {
     const current = await platform.get();

@@ -4,13 +4,16 @@ import type { Target } from './target.ts';
 
 const CHART = fileURLToPath(new URL('../../../charts/bss-operator', import.meta.url));
 
-/** Installs or upgrades the operator and waits until it is available. Throws with helm's words. */
+/**
+ * Installs or upgrades the operator and waits until it is available. An image of changed code has another tag, so its pods are replaced.
+ * @throws Failure with the output of helm or kubectl
+ */
 export async function installOperator(target: Target): Promise<void> {
   const kubectl = await target.kubectl();
-  // helm installs the CRDs of a chart once and never again, so an upgrade of the CRD is applied here, before the operator that needs it.
+  // helm installs the CRDs of a chart once and never upgrades them: the CRD is applied here, before the operator that needs it.
   await kubectl.run(['apply', '--server-side', '--force-conflicts', '-f', `${CHART}/crds`]);
-  const revision = await target.imageRevision();
-  const sets = revision === undefined ? [] : ['--set-string', `podAnnotations.image-revision=${revision}`];
+  const tag = await target.imageTag();
+  const sets = tag === undefined ? [] : ['--set-string', `image.tag=${tag}`];
   await target.helm([
     'upgrade',
     '--install',

@@ -1,8 +1,11 @@
 /** The local cluster as a target: a node made here, images built here, ports on loopback that live as long as the cluster. */
-import { basename, join } from 'node:path';
-import { clusterEnvironment, down, forward, loadImage, memory, up, type Cluster } from '../cluster/index.ts';
-import { run } from '../exec.ts';
-import { buildImages, type ImageArchive } from '../build/images.ts';
+import { join } from 'node:path';
+import process from 'node:process';
+import { buildImages, contentTag, type ImageArchive } from '../build/images.ts';
+import { clusterEnvironment, down, forward, loadImage, memory, status, up, type Cluster } from '../cluster/index.ts';
+import { run, runInTerminal } from '../exec.ts';
+import { Failure } from '../failure.ts';
+import { clusterPaths } from '../paths.ts';
 import { prepareMachine } from '../preflight.ts';
 import { Kubectl } from './kubectl.ts';
 import type { Target } from './target.ts';
@@ -37,16 +40,25 @@ export class LocalTarget implements Target {
     for (const image of archives) await loadImage(this.name, image.archive);
   }
 
-  /** Names the content of the project's own images: their tag stays the same while someone works on them. */
-  async imageRevision(): Promise<string> {
-    const archives = await this.#images();
-    const ours = archives.find((image) => image.refs.some((ref) => ref.includes('bss-platform/')));
-    return basename(ours?.archive ?? '', '.tar');
+  async imageTag(): Promise<string> {
+    return contentTag(await this.#images());
   }
 
   async kubectl(): Promise<Kubectl> {
     const cluster = await this.#running();
     return new Kubectl(join(cluster.bin, 'kubectl'), clusterEnvironment(this.name));
+  }
+
+  async find(): Promise<Kubectl | undefined> {
+    if ((await status(this.name)) === undefined) return undefined;
+    return new Kubectl(join(clusterPaths(this.name).state, 'bin', 'kubectl'), clusterEnvironment(this.name));
+  }
+
+  async shell(): Promise<number> {
+    if ((await this.find()) === undefined)
+      throw new Failure(`The ${this.title} does not run.`, { tryNext: [`make up CLUSTER=local NAME=${this.name}`] });
+    console.log('kubectl and helm work on this cluster here; leave with exit.');
+    return runInTerminal(process.env['SHELL'] ?? '/bin/sh', [], clusterEnvironment(this.name));
   }
 
   async helm(args: readonly string[]): Promise<string> {
@@ -75,7 +87,10 @@ export class LocalTarget implements Target {
   }
 
   hints(): string[] {
-    return ['make shell    then: kubectl get bss -A', 'make down     stops it and removes everything but the build cache'];
+    return [
+      `make shell CLUSTER=local NAME=${this.name}    then: kubectl get bss -A`,
+      `make down CLUSTER=local NAME=${this.name}     stops it and removes everything but the build cache`,
+    ];
   }
 
   /** Packages for the cluster and for the images at once: apt takes one at a time. */

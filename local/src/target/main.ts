@@ -1,43 +1,62 @@
-/** `make up`, `install`, `down`, `status`: the chosen target's verbs for the Makefile. */
+/** `make up`, `install`, `down`, `status`, `shell`, `images`: the verbs of the Makefile on the chosen target. */
 import process from 'node:process';
-import { describeError } from '../failure.ts';
+import { describeError, Failure } from '../failure.ts';
 import { chooseTarget } from './choose.ts';
 import { installOperator } from './install.ts';
 import { bringUp, type Target } from './target.ts';
 
-const VERBS: Record<string, (target: Target) => Promise<void>> = {
-  up: (target) => target.up(),
+/** Each resolves to the exit code. */
+const VERBS: Record<string, (target: Target) => Promise<number>> = {
+  up: (target) => target.up().then(() => 0),
   install,
-  down: (target) => target.down(),
+  down: (target) => target.down().then(() => 0),
   status,
+  shell: (target) => target.shell(),
+  images: (target) => target.buildImages().then(() => 0),
 };
 
-async function install(target: Target): Promise<void> {
+async function install(target: Target): Promise<number> {
   await bringUp(target);
   await installOperator(target);
   console.log(`The operator runs on ${target.title}. Next: kubectl apply -f examples/demo.yaml`);
+  const tag = await target.imageTag();
+  if (tag !== undefined) {
+    console.log(
+      `Platforms run bss-platform/workloads:0.1.0 by default. A platform that is to follow each build names this one in its spec:`,
+    );
+    console.log(`  images: { workloads: 'bss-platform/workloads:${tag}' }`);
+  }
+  return 0;
 }
 
-async function status(target: Target): Promise<void> {
-  const kubectl = await target.kubectl();
-  console.log(`${target.title}\n`);
-  console.log(await kubectl.run(['get', 'nodes,bss,pods', '-A']));
+/** Looks only: a cluster that does not run is not started. */
+async function status(target: Target): Promise<number> {
+  const kubectl = await target.find();
+  if (kubectl === undefined) {
+    console.log(`The ${target.title} does not run. Start it with: make up`);
+    return 1;
+  }
+  console.log(await kubectl.run(['get', 'nodes,pods', '-A']));
+  const served = await kubectl.find(['crd', 'bssplatforms.bss-platform.io']);
+  console.log(served === undefined ? 'No operator is installed.' : await kubectl.run(['get', 'bss', '-A']));
+  return 0;
 }
 
-async function main(): Promise<void> {
+async function main(): Promise<number> {
   const verb = process.argv[2] ?? '';
   const action = VERBS[verb];
-  if (action === undefined) throw new Error(`usage: main.ts ${Object.keys(VERBS).join(' | ')}`);
-  const target = chooseTarget();
+  if (action === undefined) throw new Failure(`usage: main.ts ${Object.keys(VERBS).join(' | ')}`);
+  const { target, reason } = chooseTarget();
+  console.log(reason);
   try {
-    await action(target);
+    return await action(target);
   } finally {
     await target.close();
   }
 }
 
 try {
-  await main();
+  process.exitCode = await main();
 } catch (error) {
   console.error(describeError(error));
   process.exitCode = 1;

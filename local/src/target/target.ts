@@ -13,10 +13,14 @@ export interface Target {
   buildImages(): Promise<void>;
   /** Makes the built images known to the cluster. May be called together with `up` and `buildImages`; it waits for what it needs of them. */
   loadImages(): Promise<void>;
-  /** Names the content of the project's own images where the tag alone does not. */
-  imageRevision(): Promise<string | undefined>;
-  /** After `up`. */
+  /** Tag of the project's own images, which changes with their content; undefined where the images are not built here. After `buildImages`. */
+  imageTag(): Promise<string | undefined>;
+  /** Starts the cluster where that is ours to do. */
   kubectl(): Promise<Kubectl>;
+  /** Access to the cluster as it is; undefined when it does not run. Starts and changes nothing. */
+  find(): Promise<Kubectl | undefined>;
+  /** Runs a shell whose kubectl and helm work on the cluster; resolves to its exit code. */
+  shell(): Promise<number>;
   /** Runs helm against the cluster; resolves to what it printed. */
   helm(args: readonly string[]): Promise<string>;
   /** Opens a Service's port on loopback and returns its base URL; stays open until the cluster or this process ends, as the title says. */
@@ -25,7 +29,7 @@ export interface Target {
   memoryBytes(): Promise<number | undefined>;
   /** Ends the forwards of this process; those that outlive it belong to the cluster. */
   close(): Promise<void>;
-  /** Removes the cluster (local, kind) or only what was installed (current). */
+  /** Removes the cluster (local, kind) or only what `install` and the demo created there (current). */
   down(): Promise<void>;
   /** The commands that a person would type to look further. */
   hints(): string[];

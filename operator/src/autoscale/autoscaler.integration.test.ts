@@ -1,4 +1,7 @@
-/** The loop as a whole: a real broker, real consumers as the pods of a Deployment that lives in this process. */
+/**
+ * The loop as a whole: a real broker, real consumers as the pods of a Deployment that lives in this process.
+ * Runs alone: it measures rates and how soon the loop reacts.
+ */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -120,9 +123,7 @@ describe('autoscaler with real consumers', { timeout: 240_000 }, () => {
   it('goes up for a burst, drains it, learns the rate, and goes down again', async () => {
     await until('a settled group', () => status().groupState === 'Stable' && status().members === 1);
     await send(6000);
-    const begun = Date.now();
     await until('a scale-up', () => workers.replicas > 1, 15_000);
-    assert.ok(Date.now() - begun < 15_000);
     await until('the backlog to be gone', () => status().lag === 0, 60_000);
     const { learned } = status();
     assert.ok(learned !== null && learned.ratePerReplica > 50 && learned.ratePerReplica < 250, JSON.stringify(learned));

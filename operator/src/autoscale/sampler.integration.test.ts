@@ -154,7 +154,7 @@ describe('sampler against a real broker', { timeout: 180_000 }, () => {
     const waited = Date.now() - begun;
     kafka.thaw();
     assert.ok(reading?.ok === false && reading.reason === 'BrokerAway', JSON.stringify(reading));
-    assert.ok(waited < 5000, `${waited} ms`);
+    assert.ok(waited < 15_000, `${waited} ms`);
     await backWithin(15_000, 'frozen-group', 'frozen');
   });
 

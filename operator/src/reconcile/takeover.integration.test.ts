@@ -1,6 +1,7 @@
 /**
  * Two replicas of the operator and a platform that keeps them busy: the leader is killed, and frozen in the middle of its work. Who wrote when is read
  * from the API server's audit log, where each replica is known by its token.
+ * Runs alone: it measures how soon the other replica takes over.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test, type TestContext } from 'node:test';

@@ -122,7 +122,7 @@ describe('client', () => {
       assert.match(error.message, /^cannot get ConfigMap client\/x: timeout/);
       return true;
     });
-    assert.ok(performance.now() - begun < 2_000);
+    assert.ok(performance.now() - begun < 10_000, 'long before the default limit of a request');
     assert.equal(await seriesValue(counted, 'bss_operator_api_requests_total{verb="get",kind="ConfigMap",code="Timeout"}'), 1);
   });
 
@@ -132,7 +132,7 @@ describe('client', () => {
     const begun = performance.now();
     const asked = fresh.get(reference('x'));
     await assert.rejects(asked, { reason: 'Timeout' }).finally(() => api.thaw());
-    assert.ok(performance.now() - begun < 2_000);
+    assert.ok(performance.now() - begun < 10_000, 'long before the default limit of a request');
   });
 
   test('aborts when the caller aborts', async (t) => {
