@@ -45,7 +45,7 @@ async function observe(files: string[]): Promise<{ recoveries: Recovery[]; faile
   const stream = run({ files: files.map((file) => ROOT + file), concurrency: 1, cwd: ROOT });
   stream.on('test:pass', (event) => names.set(placeOf(event), event.name));
   stream.on('test:fail', () => (failed += 1));
-  // What a test says comes right after its end. Several tests may stand in one place, in a loop.
+  // The diagnostics of a test follow its result. Tests in a loop share one place in the source.
   stream.on('test:diagnostic', (event) => note(recoveries, event, names.get(placeOf(event)) ?? ''));
   for await (const chunk of stream.compose(spec)) process.stdout.write(String(chunk));
   return { recoveries: [...recoveries.values()], failed };

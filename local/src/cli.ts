@@ -1,4 +1,4 @@
-/** `node local/src/cli.ts COMMAND`: the local cluster by hand. The Makefile's targets and the tests use the same functions. */
+/** `node local/src/cli.ts COMMAND`: controls the local cluster. The Makefile's targets and the tests call the same functions. */
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import process from 'node:process';
@@ -38,26 +38,30 @@ const LOGS = [...COMPONENT_NAMES, 'supervisor', 'agent', 'audit'] as const;
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   up: { usage: 'up [--audit]', help: 'start the cluster; does nothing when it runs. --audit: log every API request', run: runUp },
-  down: { usage: 'down [--all]', help: 'stop it and remove everything that it has on this machine, but the build cache', run: runDown },
-  status: { usage: 'status', help: 'its components, memory, addresses; exit code 1 when it does not run', run: runStatus },
+  down: {
+    usage: 'down [--all]',
+    help: 'stop the cluster and remove everything that it has on this machine; the build cache stays',
+    run: runDown,
+  },
+  status: { usage: 'status', help: 'print its components, memory and addresses; exit code 1 when it does not run', run: runStatus },
   load: { usage: 'load [ARCHIVE...]', help: "import image archives; without one, build and import the project's images", run: runLoad },
-  images: { usage: 'images', help: 'list the images that it has', run: runImages },
-  kubectl: { usage: 'kubectl ARGS...', help: 'run kubectl on it', run: (args) => runTool('kubectl', args) },
-  helm: { usage: 'helm ARGS...', help: 'run helm on it', run: (args) => runTool('helm', args) },
-  shell: { usage: 'shell', help: 'a shell in which kubectl and helm (and KUBECONFIG) are those of the cluster', run: runShell },
+  images: { usage: 'images', help: 'list the images of the node', run: runImages },
+  kubectl: { usage: 'kubectl ARGS...', help: 'run kubectl on the cluster', run: (args) => runTool('kubectl', args) },
+  helm: { usage: 'helm ARGS...', help: 'run helm on the cluster', run: (args) => runTool('helm', args) },
+  shell: { usage: 'shell', help: 'start a shell whose kubectl, helm and KUBECONFIG are those of the cluster', run: runShell },
   forward: {
     usage: 'forward SERVICE.NAMESPACE PORT',
-    help: 'open a Service on 127.0.0.1 for as long as the cluster runs',
+    help: 'forward a port of 127.0.0.1 to a Service for as long as the cluster runs',
     run: runForward,
   },
   logs: {
     usage: `logs [-f] [${LOGS.join('|')}]`,
-    help: 'the log of a component; of the last failed start when it does not run',
+    help: 'print the log of a component; without a running cluster, that of the last failed start',
     run: runLogs,
   },
   leftovers: {
     usage: 'leftovers',
-    help: 'list what is on this machine of it (of all clusters without --name); exit code 1 when there is anything',
+    help: 'list what the cluster has on this machine (without --name: all clusters); exit code 1 when there is anything',
     run: runLeftovers,
   },
   build: {
@@ -80,7 +84,7 @@ Usage: node local/src/cli.ts COMMAND [--name NAME]
 
 ${lines.join('\n')}
 
-  --name NAME   which cluster; default: $NAME, else "bss". For kubectl and helm it stands before their own arguments.
+  --name NAME   name of the cluster; default: $NAME, else "bss". For kubectl and helm it precedes their own arguments.
 `;
 }
 
@@ -121,7 +125,7 @@ async function runDown(args: readonly string[]): Promise<number> {
   const names = flags.has('all') ? await knownClusters() : [name];
   for (const each of names) {
     await down({ name: each });
-    console.log(`The cluster ${each} is gone.`);
+    console.log(`The cluster ${each} is removed.`);
   }
   return 0;
 }
@@ -179,10 +183,10 @@ async function runForward(args: readonly string[]): Promise<number> {
 async function runLogs(args: readonly string[]): Promise<number> {
   const { name, flags, words } = parse(args, ['follow']);
   const component = LOGS.find((each) => each === (words[0] ?? 'supervisor'));
-  if (component === undefined) throw new Failure(`${words[0]} has no log; there are ${LOGS.join(', ')}`);
+  if (component === undefined) throw new Failure(`"${words[0]}" has no log; choose from ${LOGS.join(', ')}`);
   const file = logFile(name, component);
   if (!existsSync(file))
-    throw new Failure(`There is no log of ${component}: the cluster ${name} has not been started, or stopped in good order.`);
+    throw new Failure(`There is no log of ${component}: the cluster ${name} was never started, or was stopped by down.`);
   return runInTerminal('tail', [...(flags.has('follow') ? ['--follow'] : []), '--lines', '200', file]);
 }
 
@@ -190,7 +194,7 @@ async function runLeftovers(args: readonly string[]): Promise<number> {
   const { name } = takeName(args, false);
   const names = name === undefined ? await knownClusters() : [name];
   const found = (await Promise.all(names.map(async (each) => (await leftovers(each)).map((line) => `${each}: ${line}`)))).flat();
-  console.log(found.length === 0 ? 'Nothing is left.' : found.join('\n'));
+  console.log(found.length === 0 ? 'Nothing remains.' : found.join('\n'));
   return found.length === 0 ? 0 : 1;
 }
 

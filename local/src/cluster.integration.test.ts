@@ -159,7 +159,7 @@ await test('the local cluster', async (t) => {
   await writeTestImage(image);
   const settingsBefore = await kernelSettings();
 
-  await t.test('a cluster starts, and a second start finds it', LIMIT, async () => {
+  await t.test('starts a cluster; a second start finds it running', LIMIT, async () => {
     assert.equal((await up({ name: FIRST })).started, true);
     assert.equal((await up({ name: FIRST })).started, false);
     const { system = Infinity } = await memory(FIRST);
@@ -231,13 +231,13 @@ await test('the local cluster', async (t) => {
     assert.equal(packet, 'unreachable');
   });
 
-  await t.test('a volume goes when its claim goes', LIMIT, async () => {
+  await t.test('deletes a volume with its claim', LIMIT, async () => {
     const name = (await kubectl(FIRST, ['get', 'persistentvolume', '-o', 'jsonpath={.items[0].metadata.name}'])).trim();
     await kubectl(FIRST, ['delete', '--namespace=lab', 'deployment/counter', 'persistentvolumeclaim/data']);
     await kubectl(FIRST, ['wait', `persistentvolume/${name}`, '--for=delete', '--timeout=30s']);
   });
 
-  await t.test('a component that is killed comes back', LIMIT, async () => {
+  await t.test('restarts a component that was killed', LIMIT, async () => {
     const [earlier] = await componentOf(FIRST, 'scheduler');
     // Its process id is that of the node's own process namespace.
     await onNode(FIRST, `kill -KILL ${earlier}`);
@@ -247,7 +247,7 @@ await test('the local cluster', async (t) => {
     });
   });
 
-  await t.test('a second cluster stands beside the first; the death of one leaves the other alone and nothing behind', LIMIT, async () => {
+  await t.test('two clusters run at the same time; the end of one does not affect the other and leaves nothing', LIMIT, async () => {
     await up({ name: SECOND, audit: true });
     await deploy(SECOND);
     assert.match(await readFile(join(clusterPaths(SECOND).logs, 'audit.log'), 'utf8'), /"resource":"deployments"/);
@@ -258,7 +258,7 @@ await test('the local cluster', async (t) => {
     assert.equal((await count(SECOND)).requests, 1);
   });
 
-  await t.test('a killed agent takes the node with it; down removes the rest', LIMIT, async () => {
+  await t.test('the node ends with a killed agent; down removes the rest', LIMIT, async () => {
     const agent = (await status(SECOND))?.agentPid;
     assert.ok(agent !== undefined);
     process.kill(agent, 'SIGKILL');
@@ -268,7 +268,7 @@ await test('the local cluster', async (t) => {
   });
 
   for (const signal of ['SIGINT', 'SIGKILL'] as const) {
-    await t.test(`a start that is ended by ${signal} leaves nothing`, LIMIT, async () => {
+    await t.test(`a start that ${signal} ends leaves nothing`, LIMIT, async () => {
       const starting = spawn(process.execPath, [CLI, 'up', '--name', BROKEN], { stdio: 'ignore' });
       const ended = new Promise((resolve) => starting.once('exit', (code, by) => resolve(by ?? code)));
       await eventually(

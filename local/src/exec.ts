@@ -1,4 +1,4 @@
-/** Child processes: run one to its end, with errors that carry its own words. */
+/** Child processes: runs one to its end; its error contains the output of the process. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createWriteStream, accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';

@@ -11,6 +11,6 @@ await test('the lines that speak of an error are shown, the last ones first of a
 
 await test('a failure shows its log and what to try', () => {
   const text = describeError(new Failure('It broke.', { log: ['why'], logFile: '/log', tryNext: ['do this'] }));
-  assert.equal(text, 'It broke.\n\n  | why\n\nThe whole log: /log\n\nTo try next:\n  do this');
+  assert.equal(text, 'It broke.\n\n  | why\n\nThe whole log: /log\n\nNext steps:\n  do this');
   assert.equal(describeError(new Error('plain')), 'plain');
 });

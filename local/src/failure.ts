@@ -1,4 +1,4 @@
-/** An error that a person can act on: what went wrong, the log lines that matter, the next command to try. */
+/** An error that a user can act on: what failed, the relevant log lines, the next command to try. */
 
 export interface FailureDetails {
   /** Lines of a log that show the cause, oldest first. */
@@ -31,14 +31,14 @@ export function describeError(error: unknown): string {
   const lines = [error.message];
   if (error.log.length > 0) lines.push('', ...error.log.map((line) => `  | ${line}`));
   if (error.logFile !== undefined) lines.push('', `The whole log: ${error.logFile}`);
-  if (error.tryNext.length > 0) lines.push('', 'To try next:', ...error.tryNext.map((hint) => `  ${hint}`));
+  if (error.tryNext.length > 0) lines.push('', 'Next steps:', ...error.tryNext.map((hint) => `  ${hint}`));
   return lines.join('\n');
 }
 
 const TELLING = /\b(error|fatal|panic|fail(ed|ure)?|cannot|unable|denied|refused|no such|not found|invalid)\b|^[EF]\d{4} /i;
 
 /**
- * The lines of a log that most likely hold the cause of a failure: the last ones that speak of an error, else the last ones.
+ * The lines of a log that most likely contain the cause of a failure: the last ones about an error, else the last ones.
  * @param limit most lines to return
  */
 export function tellingLines(log: string, limit = 12): string[] {

@@ -7,7 +7,7 @@ import { Failure } from './failure.ts';
 import { cachePath } from './paths.ts';
 
 /**
- * Runs `work` while this process alone holds the lock of that name; waits for whoever holds it.
+ * Runs `work` while this process holds the lock of that name; waits while another process holds it.
  * `flock` keeps the lock for as long as its child `cat` sees an open standard input, which ends with this process at the latest.
  */
 export async function withLock<T>(name: string, work: () => Promise<T>): Promise<T> {

@@ -20,7 +20,7 @@ const CASES: readonly { name: string; facts: Partial<MachineFacts>; problem: Reg
   { name: 'no apt', facts: { hasApt: false }, problem: /apt-get/, remedy: /Debian 12/ },
   { name: 'no Go', facts: { missingTools: ['go'] }, problem: /go is not on PATH/, remedy: /go\.dev/ },
   { name: 'no Maven', facts: { missingTools: ['mvn'] }, problem: /mvn is not on PATH/, remedy: /apt-get install maven/ },
-  { name: 'no overlayfs', facts: { missingFeatures: ['overlayfs'] }, problem: /no overlayfs/, remedy: /modprobe overlay/ },
+  { name: 'no overlayfs', facts: { missingFeatures: ['overlayfs'] }, problem: /does not provide overlayfs/, remedy: /modprobe overlay/ },
   { name: 'little memory', facts: { memoryAvailable: GIB }, problem: /Only 1\.0 GiB of memory/, remedy: /larger machine/ },
   {
     name: 'little disk',
@@ -30,7 +30,7 @@ const CASES: readonly { name: string; facts: Partial<MachineFacts>; problem: Reg
   },
 ];
 
-await test('a good machine has no problems', () => assert.deepEqual(findProblems(GOOD), []));
+await test('a suitable machine has no problems', () => assert.deepEqual(findProblems(GOOD), []));
 
 for (const { name, facts, problem, remedy } of CASES) {
   await test(`${name}: the problem is named with its remedy`, () => {
@@ -41,7 +41,7 @@ for (const { name, facts, problem, remedy } of CASES) {
   });
 }
 
-await test('every problem is told at once', () => {
+await test('reports all problems at once', () => {
   assert.equal(findProblems({ ...GOOD, missingTools: ['go', 'java'], memoryAvailable: 0 }).length, 3);
 });
 

@@ -1,4 +1,4 @@
-/** Whether this machine can do it, found out before any work starts: each problem with its remedy. Missing Debian packages are named, then installed. */
+/** Checks the machine before any work starts and reports each problem with its remedy. Missing Debian packages are named, then installed. */
 import { mkdir, mkdtemp, readFile, rm, rmdir, statfs } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -58,7 +58,7 @@ const FEATURE_REMEDIES: Readonly<Record<string, string>> = {
   cgroups: 'mount the cgroup file systems writable at /sys/fs/cgroup; inside a container, start that with --privileged --cgroupns=host',
 };
 
-/** What stands in the way, in the order in which a person should deal with it. Pure. */
+/** Problems that prevent a start, in the order in which a user should solve them. Pure. */
 export function findProblems(facts: MachineFacts): Problem[] {
   if (facts.platform !== 'linux') {
     return [
@@ -71,7 +71,7 @@ export function findProblems(facts: MachineFacts): Problem[] {
   if (facts.userId !== 0) {
     return [
       {
-        problem: 'The local cluster needs root: it makes namespaces, mounts and cgroups.',
+        problem: 'The local cluster needs root: it creates namespaces, mounts and cgroups.',
         remedy: 'sudo env "PATH=$PATH" make demo, or without root on Docker: CLUSTER=kind make demo',
       },
     ];
@@ -79,18 +79,18 @@ export function findProblems(facts: MachineFacts): Problem[] {
   const problems: Problem[] = [];
   if (!facts.hasApt) {
     problems.push({
-      problem: 'apt-get is not here; packages and images come from Debian.',
+      problem: 'apt-get is missing; packages and images come from Debian.',
       remedy: 'use Debian 12 or newer, or Ubuntu 24.04 or newer',
     });
   }
   for (const tool of facts.missingTools)
     problems.push({ problem: `${tool} is not on PATH.`, remedy: TOOL_REMEDIES[tool] ?? `install ${tool}` });
   for (const feature of facts.missingFeatures)
-    problems.push({ problem: `The kernel gives no ${feature} here.`, remedy: FEATURE_REMEDIES[feature] ?? '' });
+    problems.push({ problem: `The kernel does not provide ${feature}.`, remedy: FEATURE_REMEDIES[feature] ?? '' });
   if (facts.memoryAvailable < LEAST_MEMORY) {
     problems.push({
       problem: `Only ${gib(facts.memoryAvailable)} of memory is free; a cluster needs ${gib(LEAST_MEMORY)}, the demo 6 GiB.`,
-      remedy: 'end other programs, or use a larger machine',
+      remedy: 'stop other programs, or use a larger machine',
     });
   }
   return [...problems, ...diskProblems(facts)];

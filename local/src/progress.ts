@@ -1,5 +1,5 @@
 /**
- * Steps of a longer piece of work for a person who waits: step n of m, time so far, an estimate from the last run.
+ * Progress of a longer task on the terminal: step n of m, elapsed time, an estimate from the last run.
  * On a terminal the running steps are repainted on one line; elsewhere each step is a plain line when it starts and when it ends.
  */
 import { readFileSync } from 'node:fs';
@@ -101,7 +101,7 @@ function end(step: RunningStep, how: string): void {
 
 function paint(): void {
   const live = [...running].filter((step) => step.live);
-  // A step that paints the terminal itself has it alone.
+  // While a step prints to the terminal itself, no progress line is painted.
   if (live.length < running.size) return;
   const text = live.map((step) => formatRunning(step, Date.now() - step.startedAt)).join(' · ');
   const width = process.stdout.columns ?? 120;

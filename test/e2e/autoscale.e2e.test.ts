@@ -1,5 +1,5 @@
 /**
- * The autoscaler at work on a real cluster: how fast it acts, what it costs, and that it holds still where scaling would do harm or no good.
+ * The autoscaler on a real cluster: how fast it acts, what it costs, and that it does not scale where that would be useless or harmful.
  * Every test prints its figures. OUTAGE_SECONDS sets how long Kafka is away (default 30).
  */
 import assert from 'node:assert/strict';
@@ -19,7 +19,7 @@ import {
   secondsSince,
 } from './environment.ts';
 import { GROUP, GroupRecorder, kafkaAt, Load, type Account, type Sent } from './events.ts';
-import { fewestPodSeconds, percentile, podSeconds, rebalancePauses, rebalancesOf, worstDelay, type GroupLook } from './figures.ts';
+import { fewestPodSeconds, percentile, podSeconds, rebalancePauses, rebalancesOf, worstDelay, type GroupSample } from './figures.ts';
 import { DeploymentWatch } from './watch.ts';
 
 const DEPLOYMENT = `${PLATFORM}-interest`;
@@ -28,7 +28,7 @@ const AUTOSCALING = { minReplicas: 1, maxReplicas: 4, maxDelay: '15s', scaleToZe
 const NORMAL = { batch: { maxRecords: 1000 }, resources: { limits: { cpu: '500m' } }, autoscaling: AUTOSCALING };
 const AS_BEFORE = { batch: null, resources: { limits: { cpu: '200m' } }, autoscaling: AUTOSCALING };
 const MAX_DELAY_SECONDS = 15;
-/** Machines are shared and differ: the figures are printed, and a test fails when one is so many times what it should be. */
+/** Machines are shared and differ. The figures are printed, and a test fails when one exceeds its target by this factor. */
 const TOLERANCE = 2;
 /** Events per second: far too much for one replica, and less than four can do. */
 const BUSY = 2500;
@@ -139,17 +139,17 @@ interface Scene {
   readonly start: LedgerCheck;
 }
 
-/** Runs a test on a group at rest: nothing waits, one replica. What it changed it must change back. */
+/** Runs a test on a settled group: no lag, one replica. The test reverts its own changes. */
 async function onGroupAtRest(act: (scene: Scene) => Promise<void>): Promise<void> {
   const watch = await DeploymentWatch.start(env.kubectl, NAMESPACE, DEPLOYMENT);
   const recorder = new GroupRecorder(kafka);
   try {
     await until('nothing to wait', 3 * MINUTE, () => Promise.resolve(recorder.lag === 0));
-    // What the test before left is not waited for: the autoscaler takes a change by hand for a new start.
+    // The replicas of the test before are removed by hand: waiting for a scale-down would take minutes.
     if (watch.replicas > 1) await env.kubectl.run(['scale', 'deployment', DEPLOYMENT, '-n', NAMESPACE, '--replicas=1']);
     await until('one replica alone', MINUTE, async () => {
       const { wanted, ready } = await env.platform.replicas('interest');
-      const last = recorder.looks.at(-1);
+      const last = recorder.samples.at(-1);
       return wanted === 1 && ready === 1 && last?.stable === true && last.members.length === 1 && recorder.lag === 0;
     });
     await act({ watch, recorder, start: await env.gateway.ledgerCheck() });
@@ -161,7 +161,12 @@ async function onGroupAtRest(act: (scene: Scene) => Promise<void>): Promise<void
 
 function untilCommitted(recorder: GroupRecorder, timeoutMs = 3 * MINUTE): Promise<unknown> {
   const asked = Date.now();
-  return until('every event to be committed', timeoutMs, () => Promise.resolve(recorder.lag === 0 && recorder.lookedAt > asked + 500), 250);
+  return until(
+    'every event to be committed',
+    timeoutMs,
+    () => Promise.resolve(recorder.lag === 0 && recorder.sampledAt > asked + 500),
+    250,
+  );
 }
 
 /** Each event that was sent is in the ledger, once. */
@@ -204,20 +209,20 @@ test('up within seconds of a jump in arrivals, and down after it', { timeout: 6 
     await untilCommitted(recorder);
     const drained = Date.now();
     await watch.until((replicas) => replicas === 1, 3 * MINUTE);
-    const looks = [...recorder.looks];
+    const samples = [...recorder.samples];
     const rate = (await groupStatus()).ratePerReplica ?? 0;
-    reportJump(t, watch, jump, looks);
+    reportJump(t, watch, jump, samples);
     reportPods(t, watch, jump, rate, drained);
-    reportPauses(t, looks);
+    reportPauses(t, samples);
     t.diagnostic(`as the members measure their pauses, all tests so far: p95 ${await pauseOfMembers()} s`);
     await assertApplied(start, calm.count + jump.count);
   }),
 );
 
-function reportJump(t: TestContext, watch: DeploymentWatch, { firstAt }: Sent, looks: readonly GroupLook[]): void {
+function reportJump(t: TestContext, watch: DeploymentWatch, { firstAt }: Sent, samples: readonly GroupSample[]): void {
   const up = watch.changes.find(({ at, replicas }) => at > firstAt && replicas > 1);
   assert.ok(up !== undefined, 'replicas were added');
-  const delay = worstDelay(looks);
+  const delay = worstDelay(samples);
   t.diagnostic(`from 300/s to ${BUSY}/s: up to ${up.replicas} after ${seconds(up.at - firstAt)} s; worst delay ${delay.toFixed(1)} s`);
   t.diagnostic(`replicas: ${watch.describe(firstAt)}`);
   assert.ok(up.at - firstAt < TOLERANCE * 6000, 'from the jump to the scale request in about 6 s');
@@ -234,10 +239,10 @@ function reportPods(t: TestContext, watch: DeploymentWatch, jump: Sent, rate: nu
   t.diagnostic(`no lag ${seconds(drained - jump.firstAt)} s after the jump, back at one replica ${seconds(down - drained)} s later`);
 }
 
-function reportPauses(t: TestContext, looks: readonly GroupLook[]): void {
-  const pauses = rebalancePauses(looks);
+function reportPauses(t: TestContext, samples: readonly GroupSample[]): void {
+  const pauses = rebalancePauses(samples);
   const [half, most, worst] = [percentile(pauses, 0.5), percentile(pauses, 0.95), percentile(pauses, 1)];
-  const of = `${pauses.length} pauses of partitions in ${rebalancesOf(looks).length} rebalances`;
+  const of = `${pauses.length} pauses of partitions in ${rebalancesOf(samples).length} rebalances`;
   t.diagnostic(`${of}: median ${half.toFixed(1)} s, p95 ${most.toFixed(1)} s, worst ${worst.toFixed(1)} s`);
 }
 
@@ -249,7 +254,7 @@ async function pauseOfMembers(): Promise<string> {
   return pause.toFixed(2);
 }
 
-test('replicas changed by hand: reported, and taken as a new start', { timeout: 4 * MINUTE }, (t) =>
+test('reports replicas that a user changed, and continues from their number', { timeout: 4 * MINUTE }, (t) =>
   onGroupAtRest(async ({ watch }) => {
     const reported = new Set((await manualChanges()).map(({ key }) => key));
     const changed = Date.now();
@@ -320,7 +325,7 @@ test(
     }),
 );
 
-test('another scaler of the Deployment: the autoscaler says so and stands back until it is gone', { timeout: 6 * MINUTE }, (t) =>
+test('reports another scaler of the Deployment, and does not scale until it is removed', { timeout: 6 * MINUTE }, (t) =>
   onGroupAtRest(async ({ watch, recorder, start }) => {
     const made = Date.now();
     let sent: Sent;
@@ -368,7 +373,7 @@ test('a database that is the limit: the autoscaler stops adding replicas and say
   }),
 );
 
-test('Kafka away at full lag: replicas are held, and work goes on soon after its return', { timeout: 8 * MINUTE }, (t) =>
+test('holds the replicas while Kafka is unavailable, and continues soon after its return', { timeout: 8 * MINUTE }, (t) =>
   onGroupAtRest(async ({ watch, recorder, start }) => {
     const flowing = load.flow(BUSY, 25);
     await watch.until((replicas) => replicas > 1, MINUTE);
@@ -380,8 +385,8 @@ test('Kafka away at full lag: replicas are held, and work goes on soon after its
       t.diagnostic(`stopped with ${lag} events waiting and ${held} replicas; LagUnknown after ${secondsSince(stopped)} s: ${message}`);
       assert.equal((await groupStatus()).lag, undefined, 'a lag that is not known is not shown as zero');
     }, stopped);
-    const committed = total(recorder.looks.at(-1));
-    await until('an event to be committed', MINUTE, () => Promise.resolve(total(recorder.looks.at(-1)) > committed), 250);
+    const committed = total(recorder.samples.at(-1));
+    await until('an event to be committed', MINUTE, () => Promise.resolve(total(recorder.samples.at(-1)) > committed), 250);
     const working = secondsSince(returned);
     await untilCondition('LagUnknown', 'LagKnown', MINUTE);
     const known = secondsSince(returned);
@@ -420,8 +425,8 @@ async function operatorRestarts(): Promise<string> {
   return env.kubectl.run(['get', 'pods', '-n', OPERATOR_NAMESPACE, '-l', OPERATOR, '-o', path]);
 }
 
-function total(look: GroupLook | undefined): number {
-  return look?.committed.reduce((sum, one) => sum + one, 0) ?? 0;
+function total(sample: GroupSample | undefined): number {
+  return sample?.committed.reduce((sum, one) => sum + one, 0) ?? 0;
 }
 
 function seconds(milliseconds: number): string {

@@ -1,10 +1,10 @@
-/** Events at a chosen rate, sent to the platform's Kafka from outside the cluster, and a look at the group's offsets from there. */
+/** Sends events at a chosen rate to the platform's Kafka from outside the cluster, and samples the group's offsets from there. */
 import { randomInt, randomUUIDv7 } from 'node:crypto';
 import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Kafka, logLevel, Partitioners, type Admin, type ISocketFactory, type Producer } from 'kafkajs';
 import { cloudEventHeaders, type InterestTransaction } from '../../workloads/shared/contracts/interest-transaction.ts';
-import type { GroupLook } from './figures.ts';
+import type { GroupSample } from './figures.ts';
 
 export const TOPIC = 'interest.transaction.v1';
 export const GROUP = 'interest-batch';
@@ -22,7 +22,7 @@ const TICK_MS = 100;
 const SOURCE = '/tests/e2e';
 
 /**
- * A Kafka client for a forwarded port: the broker names itself by an address inside the cluster, so every connection is led to the port.
+ * A Kafka client for a forwarded port. The broker advertises an address inside the cluster, so every connection goes to the port instead.
  * @param url of the forward, such as `http://127.0.0.1:40123`
  */
 export function kafkaAt(url: string): Kafka {
@@ -126,9 +126,9 @@ interface FlowOptions {
   readonly onFirst?: (at: number) => void;
 }
 
-/** Looks at the group a few times a second until it is stopped, and keeps what it saw. A look that fails is left out. */
+/** Samples the group four times a second until it is stopped, and keeps the samples. A sample that fails is omitted. */
 export class GroupRecorder {
-  readonly looks: GroupLook[] = [];
+  readonly samples: GroupSample[] = [];
   readonly #kafka: Kafka;
   #running = true;
   readonly #loop: Promise<void>;
@@ -138,22 +138,22 @@ export class GroupRecorder {
     this.#loop = this.#record();
   }
 
-  /** Events waiting at the last look; Infinity before the first. */
+  /** Lag of the group at the last sample; Infinity before the first. */
   get lag(): number {
-    const last = this.looks.at(-1);
+    const last = this.samples.at(-1);
     return last === undefined ? Infinity : last.end.reduce((sum, end, index) => sum + end - (last.committed[index] ?? 0), 0);
   }
 
-  /** When the last look was, epoch milliseconds; 0 before the first. */
-  get lookedAt(): number {
-    return this.looks.at(-1)?.at ?? 0;
+  /** Time of the last sample, epoch milliseconds; 0 before the first. */
+  get sampledAt(): number {
+    return this.samples.at(-1)?.at ?? 0;
   }
 
-  /** Ends the looking; resolves to all that was seen. */
-  async stop(): Promise<readonly GroupLook[]> {
+  /** Stops sampling; resolves to all samples. */
+  async stop(): Promise<readonly GroupSample[]> {
     this.#running = false;
     await this.#loop;
-    return this.looks;
+    return this.samples;
   }
 
   async #record(): Promise<void> {
@@ -162,18 +162,18 @@ export class GroupRecorder {
       const started = Date.now();
       try {
         admin ??= await connected(this.#kafka);
-        this.looks.push(await look(admin));
+        this.samples.push(await sample(admin));
       } catch {
         await admin?.disconnect().catch(() => undefined);
         admin = undefined;
       }
-      await pause(Math.max(0, started + LOOK_MS - Date.now()));
+      await pause(Math.max(0, started + SAMPLE_MS - Date.now()));
     }
     await admin?.disconnect().catch(() => undefined);
   }
 }
 
-const LOOK_MS = 250;
+const SAMPLE_MS = 250;
 
 async function connected(kafka: Kafka): Promise<Admin> {
   const admin = kafka.admin({ retry: { retries: 0 } });
@@ -182,7 +182,7 @@ async function connected(kafka: Kafka): Promise<Admin> {
 }
 
 /** Commits before ends: a commit that is read after the end might lie beyond it. */
-async function look(admin: Admin): Promise<GroupLook> {
+async function sample(admin: Admin): Promise<GroupSample> {
   const [[commits], { groups }] = await Promise.all([
     admin.fetchOffsets({ groupId: GROUP, topics: [TOPIC] }),
     admin.describeGroups([GROUP]),

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fewestPodSeconds, percentile, podSeconds, rebalancePauses, rebalancesOf, worstDelay, type GroupLook } from './figures.ts';
+import { fewestPodSeconds, percentile, podSeconds, rebalancePauses, rebalancesOf, worstDelay, type GroupSample } from './figures.ts';
 
-/** Looks at one partition, a second apart. */
-function looksAt(rows: readonly (readonly [end: number, committed: number, members?: string, stable?: boolean])[]): GroupLook[] {
+/** Samples of one partition, one second apart. */
+function samplesOf(rows: readonly (readonly [end: number, committed: number, members?: string, stable?: boolean])[]): GroupSample[] {
   return rows.map(([end, committed, members = 'a', stable = true], index) => ({
     at: index * 1000,
     end: [end],
@@ -13,18 +13,18 @@ function looksAt(rows: readonly (readonly [end: number, committed: number, membe
   }));
 }
 
-test('the delay of an event counts from the look before the first that saw it', () => {
-  const cases: Record<string, [GroupLook[], number]> = {
-    'no looks': [[], 0],
+test('the delay of an event counts from the sample before the first that contains it', () => {
+  const cases: Record<string, [GroupSample[], number]> = {
+    'no samples': [[], 0],
     'never behind': [
-      looksAt([
+      samplesOf([
         [5, 5],
         [9, 9],
       ]),
       0,
     ],
     'seen once': [
-      looksAt([
+      samplesOf([
         [5, 5],
         [9, 5],
         [9, 9],
@@ -32,7 +32,7 @@ test('the delay of an event counts from the look before the first that saw it', 
       1,
     ],
     'one waits while others pass': [
-      looksAt([
+      samplesOf([
         [0, 0],
         [4, 0],
         [8, 2],
@@ -42,7 +42,7 @@ test('the delay of an event counts from the look before the first that saw it', 
       3,
     ],
     'the oldest was passed': [
-      looksAt([
+      samplesOf([
         [0, 0],
         [4, 0],
         [8, 4],
@@ -52,13 +52,13 @@ test('the delay of an event counts from the look before the first that saw it', 
       2,
     ],
   };
-  for (const [name, [looks, seconds]] of Object.entries(cases)) assert.equal(worstDelay(looks), seconds, name);
+  for (const [name, [samples, seconds]] of Object.entries(cases)) assert.equal(worstDelay(samples), seconds, name);
 });
 
 test('a rebalance is where the group is not stable or has other members', () => {
   assert.deepEqual(
     rebalancesOf(
-      looksAt([
+      samplesOf([
         [1, 1],
         [1, 1],
         [1, 1],
@@ -68,7 +68,7 @@ test('a rebalance is where the group is not stable or has other members', () => 
   );
   assert.deepEqual(
     rebalancesOf(
-      looksAt([
+      samplesOf([
         [1, 1],
         [1, 1, 'a', false],
         [1, 1, 'ab', true],
@@ -80,14 +80,14 @@ test('a rebalance is where the group is not stable or has other members', () => 
 });
 
 test('a pause is the standstill of a partition with work around a rebalance, and no other one', () => {
-  const calm = looksAt([
+  const calm = samplesOf([
     [90, 10],
     [90, 10],
     [90, 10],
     [90, 20],
   ]);
   assert.deepEqual(rebalancePauses(calm), []);
-  const rebalanced = looksAt([
+  const rebalanced = samplesOf([
     [90, 10],
     [90, 20],
     [90, 20, 'a', false],
@@ -97,7 +97,7 @@ test('a pause is the standstill of a partition with work around a rebalance, and
     [90, 50, 'ab'],
   ]);
   assert.deepEqual(rebalancePauses(rebalanced), [3], 'the longest that touches it');
-  const idle = looksAt([
+  const idle = samplesOf([
     [20, 20],
     [20, 20, 'a', false],
     [20, 20, 'ab'],

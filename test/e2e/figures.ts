@@ -1,7 +1,7 @@
 /** Figures of a load test from what was seen: delay, pauses of rebalances, pod-seconds. Pure. Instants are epoch milliseconds. */
 
-/** One look at the group; the arrays have an entry for each partition. */
-export interface GroupLook {
+/** One sample of the group; the arrays have an entry for each partition. */
+export interface GroupSample {
   readonly at: number;
   readonly end: readonly number[];
   readonly committed: readonly number[];
@@ -17,18 +17,18 @@ export interface ReplicaChange {
   readonly replicas: number;
 }
 
-/** The longest that an event was seen to wait for its commit, seconds; exact to the time between two looks, and never too short. */
-export function worstDelay(looks: readonly GroupLook[]): number {
+/** The longest that an event was seen to wait for its commit, seconds; accurate to the time between two samples, and never too small. */
+export function worstDelay(samples: readonly GroupSample[]): number {
   let worst = 0;
-  const partitions = looks[0]?.end.length ?? 0;
+  const partitions = samples[0]?.end.length ?? 0;
   for (let partition = 0; partition < partitions; partition++) {
     let arrival = 0;
-    for (const look of looks) {
-      const position = look.committed[partition] ?? 0;
-      if (position >= (look.end[partition] ?? 0)) continue;
-      // The oldest event that waits arrived before the first look that saw it, and after the look before.
-      while ((looks[arrival]?.end[partition] ?? Infinity) <= position) arrival++;
-      worst = Math.max(worst, look.at - (looks[Math.max(0, arrival - 1)]?.at ?? look.at));
+    for (const sample of samples) {
+      const position = sample.committed[partition] ?? 0;
+      if (position >= (sample.end[partition] ?? 0)) continue;
+      // The oldest unprocessed event arrived between the first sample that contains it and the sample before that.
+      while ((samples[arrival]?.end[partition] ?? Infinity) <= position) arrival++;
+      worst = Math.max(worst, sample.at - (samples[Math.max(0, arrival - 1)]?.at ?? sample.at));
     }
   }
   return worst / 1000;
@@ -38,11 +38,11 @@ export function worstDelay(looks: readonly GroupLook[]): number {
  * For each rebalance and each partition with events waiting, seconds: the longest that it stood still around the rebalance, from its last
  * progress before to its first after. The time between two commits of a busy consumer is a part of it.
  */
-export function rebalancePauses(looks: readonly GroupLook[]): number[] {
-  const rebalances = rebalancesOf(looks);
+export function rebalancePauses(samples: readonly GroupSample[]): number[] {
+  const rebalances = rebalancesOf(samples);
   const pauses: number[] = [];
-  for (let partition = 0; partition < (looks[0]?.end.length ?? 0); partition++) {
-    const still = standstills(looks, partition);
+  for (let partition = 0; partition < (samples[0]?.end.length ?? 0); partition++) {
+    const still = standstills(samples, partition);
     for (const rebalance of rebalances) {
       const around = still.filter(({ from, to }) => rebalance.from < to && rebalance.to > from);
       if (around.length > 0) pauses.push(Math.max(...around.map(({ from, to }) => to - from)) / 1000);
@@ -57,16 +57,16 @@ interface Span {
 }
 
 /** Times in which the group was not stable, or its members became others. */
-export function rebalancesOf(looks: readonly GroupLook[]): Span[] {
+export function rebalancesOf(samples: readonly GroupSample[]): Span[] {
   const spans: Span[] = [];
   let from: number | undefined;
-  for (const [index, look] of looks.entries()) {
-    const before = looks[index - 1];
-    const changed = before !== undefined && before.members.join() !== look.members.join();
-    const unsettled = !look.stable || changed;
-    if (unsettled) from ??= before?.at ?? look.at;
+  for (const [index, sample] of samples.entries()) {
+    const before = samples[index - 1];
+    const changed = before !== undefined && before.members.join() !== sample.members.join();
+    const unsettled = !sample.stable || changed;
+    if (unsettled) from ??= before?.at ?? sample.at;
     else if (from !== undefined) {
-      spans.push({ from, to: look.at });
+      spans.push({ from, to: sample.at });
       from = undefined;
     }
   }
@@ -74,11 +74,11 @@ export function rebalancesOf(looks: readonly GroupLook[]): Span[] {
 }
 
 /** Times between two commits of a partition, events waiting all the while. */
-function standstills(looks: readonly GroupLook[], partition: number): Span[] {
+function standstills(samples: readonly GroupSample[], partition: number): Span[] {
   const spans: Span[] = [];
   let since: number | undefined;
   let position = -1;
-  for (const { at, end, committed } of looks) {
+  for (const { at, end, committed } of samples) {
     const now = committed[partition] ?? 0;
     if (now !== position) {
       if (since !== undefined) spans.push({ from: since, to: at });

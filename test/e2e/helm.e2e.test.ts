@@ -47,7 +47,7 @@ test('a platform that helm takes over stays as it is, and passes its test', { ti
     assert.equal(later.metadata.generation, earlier.metadata.generation, 'the spec is not changed');
   } finally {
     await rm(folder, { recursive: true });
-    // helm forgets the platform, which goes on: other files use it.
+    // helm's record of the release is removed; the platform stays for the other test files.
     await env.kubectl.run(['delete', 'secret', '-n', NAMESPACE, '-l', `owner=helm,name=${PLATFORM}`]);
     await env.kubectl.run(['delete', 'pod', '-n', NAMESPACE, `${PLATFORM}-test`, '--ignore-not-found']);
   }

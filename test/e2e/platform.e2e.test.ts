@@ -18,7 +18,7 @@ import {
   secondsSince,
 } from './environment.ts';
 
-/** Enough that the consumer, held down to `SLOW`, has most of it still to do when the fault strikes. */
+/** Enough events that the consumer, limited to `SLOW`, has not processed most of them when the fault occurs. */
 const BURST = 40_000;
 const SLOW = { resources: { limits: { cpu: '120m' } }, autoscaling: { minReplicas: 1, maxReplicas: 2 } };
 const NORMAL = { resources: { limits: { cpu: '200m' } }, autoscaling: { minReplicas: 1, maxReplicas: 4 } };
@@ -41,15 +41,15 @@ async function burstWithFault(t: TestContext, fault: () => Promise<void>): Promi
   const accepted = await env.gateway.seed(BURST);
   const atFault = (await env.gateway.ledgerCheck()).transactions - start.transactions;
   assert.ok(atFault < 0.8 * accepted, `most of the burst was over before the fault: ${atFault} of ${accepted} applied`);
-  const struck = Date.now();
+  const faultAt = Date.now();
   await fault();
   const end = await env.untilApplied(start, accepted);
-  t.diagnostic(`fault after ${atFault} of ${accepted} events; all applied ${secondsSince(struck)} s later`);
+  t.diagnostic(`fault after ${atFault} of ${accepted} events; all applied ${secondsSince(faultAt)} s later`);
   assertSound(end);
   assert.equal(end.transactions - start.transactions, accepted, 'events applied');
 }
 
-test('kubectl get bss reads well', async () => {
+test('kubectl get bss prints a name and a Ready column', async () => {
   const table = await env.kubectl.run(['get', 'bss', '-n', NAMESPACE]);
   assert.match(table, /^NAME\s+READY\s+/);
   assert.match(table, /demo\s+True\s+/);
@@ -60,7 +60,7 @@ test('every pod runs under Pod Security "restricted"', async () => {
   assert.equal(namespace.metadata.labels['pod-security.kubernetes.io/enforce'], 'restricted');
 });
 
-test('a wrong resource is refused by the API server with words that say what to write', async () => {
+test('the API server rejects an invalid resource and names the field', async () => {
   const wrong = {
     apiVersion: 'bss-platform.io/v1alpha1',
     kind: 'BssPlatform',
@@ -74,7 +74,7 @@ test('a wrong resource is refused by the API server with words that say what to 
   });
 });
 
-test('ten thousand events are applied, each once', { timeout: 5 * MINUTE }, async () => {
+test('applies ten thousand events, each exactly once', { timeout: 5 * MINUTE }, async () => {
   const start = await env.gateway.ledgerCheck();
   const accepted = await env.gateway.seed(10_000);
   const end = await env.untilApplied(start, accepted);
@@ -83,7 +83,7 @@ test('ten thousand events are applied, each once', { timeout: 5 * MINUTE }, asyn
   assertSound(end);
 });
 
-test('a changed resource limit is rolled out', { timeout: 3 * MINUTE }, async () => {
+test('rolls out a changed resource limit', { timeout: 3 * MINUTE }, async () => {
   await env.setInterest(SLOW);
   const deployment = await env.kubectl.json<{ spec: { template: { spec: { containers: { resources: { limits: { cpu: string } } }[] } } } }>(
     ['get', 'deployment', `${PLATFORM}-interest`, '-n', NAMESPACE],
@@ -91,23 +91,23 @@ test('a changed resource limit is rolled out', { timeout: 3 * MINUTE }, async ()
   assert.equal(deployment.spec.template.spec.containers[0]?.resources.limits.cpu, '120m');
 });
 
-test('the interest consumer killed in the middle of a burst', { timeout: 6 * MINUTE }, (t) =>
+test('applies each event once when the interest consumer is killed during a burst', { timeout: 6 * MINUTE }, (t) =>
   burstWithFault(t, () => env.killPods(NAMESPACE, component('interest'))),
 );
 
-test('Kafka killed in the middle of a burst', { timeout: 6 * MINUTE }, (t) =>
+test('applies each event once when Kafka is killed during a burst', { timeout: 6 * MINUTE }, (t) =>
   burstWithFault(t, () => env.killPods(NAMESPACE, component('kafka'))),
 );
 
-test('Postgres killed in the middle of a burst', { timeout: 6 * MINUTE }, (t) =>
+test('applies each event once when Postgres is killed during a burst', { timeout: 6 * MINUTE }, (t) =>
   burstWithFault(t, () => env.killPods(NAMESPACE, component('postgres'))),
 );
 
-test('the operator killed in the middle of a burst', { timeout: 6 * MINUTE }, (t) =>
+test('applies each event once when the operator is killed during a burst', { timeout: 6 * MINUTE }, (t) =>
   burstWithFault(t, () => env.killPods(OPERATOR_NAMESPACE, OPERATOR)),
 );
 
-test('consumers are added under load and taken away after it', { timeout: 8 * MINUTE }, async (t) => {
+test('scales consumers up under load and down after it', { timeout: 8 * MINUTE }, async (t) => {
   await env.setInterest(NORMAL);
   const started = Date.now();
   await env.gateway.seed(4 * BURST);
@@ -120,7 +120,7 @@ test('consumers are added under load and taken away after it', { timeout: 8 * MI
   assertSound(await env.gateway.ledgerCheck());
 });
 
-test('after all of that the platform is Ready again', { timeout: 3 * MINUTE }, () => env.waitReady(2 * MINUTE));
+test('the platform is Ready after all faults', { timeout: 3 * MINUTE }, () => env.waitReady(2 * MINUTE));
 
 test('deleting the platform removes its objects', { timeout: 3 * MINUTE }, async () => {
   await env.kubectl.run(['delete', 'bss', PLATFORM, '-n', NAMESPACE, '--timeout=120s']);

@@ -1,13 +1,13 @@
-/** A rotation of the generated passwords on a real cluster, while requests and events keep coming. */
+/** A rotation of the generated passwords on a real cluster under continuous requests and events. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Gateway } from '../../local/src/demo/platform.ts';
 import { assertSound, component, Environment, MINUTE, NAMESPACE, PLATFORM, secondsSince } from './environment.ts';
 
-/** With each look at the platform. */
+/** Sent each time that the platform's status is read. */
 const EVENTS = 1_000;
-const LOOK_MS = 2_000;
+const SAMPLE_MS = 2_000;
 const ROTATION_LIMIT = 8 * MINUTE;
 
 let env: Environment;
@@ -20,7 +20,7 @@ before(
 );
 after(() => env.end(), { timeout: 2 * MINUTE });
 
-/** Requests through gateway, ledger, PgBouncer and Postgres, one after the other on several ways at once. */
+/** Sends requests through gateway, ledger, PgBouncer and Postgres from several clients at once, one after the other each. */
 class Load {
   readonly #url: string;
   readonly #ways: Promise<void>[];
@@ -92,18 +92,18 @@ void test('no request fails and no event is lost while all passwords change', { 
   try {
     await kubectl.run(['annotate', 'bss', PLATFORM, '-n', NAMESPACE, `bss-platform.io/rotate-credentials=${request}`]);
     let last = '';
-    const look = async () => {
+    const sample = async () => {
       const { reason = '', message = '' } = (await rotating()) ?? {};
       if (reason !== last) t.diagnostic(`${secondsSince(begun)} s: ${reason}`);
       last = reason;
-      // Whoever reads the token and sends it at once is let in, wherever the rotation is.
+      // At every step of the rotation, a client that reads the token and uses it at once is authorized.
       accepted += await new Gateway(gateway.url, await platform.credential('debug-token')).seed(EVENTS);
       return reason === 'Rotated' && message.includes(request);
     };
     // Not `until`: an event that is refused fails the test at once.
-    while (!(await look())) {
+    while (!(await sample())) {
       assert.ok(Date.now() - begun < ROTATION_LIMIT, `the rotation did not end within ${ROTATION_LIMIT / MINUTE} min; it is at ${last}`);
-      await pause(LOOK_MS);
+      await pause(SAMPLE_MS);
     }
     const end = await env.untilApplied(start, accepted);
     assertSound(end);

@@ -20,7 +20,7 @@ export class DeploymentWatch {
     const child = spawn(kubectl.program, kubectl.arguments(args), { env: kubectl.env, stdio: ['ignore', 'pipe', 'inherit'] });
     const watch = new DeploymentWatch(child);
     createInterface({ input: child.stdout }).on('line', (line) => watch.#saw(Number(line)));
-    await until('the first word of the watch', 10_000, () => Promise.resolve(watch.changes.length > 0), 50);
+    await until('the first event of the watch', 10_000, () => Promise.resolve(watch.changes.length > 0), 50);
     return watch;
   }
 

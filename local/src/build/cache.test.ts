@@ -69,6 +69,6 @@ test('an entry that is marked as used stays', async () => {
   assert.deepEqual([program, unused].map(existsSync), [true, false]);
 });
 
-test('nothing is said when nothing was removed', () => {
+test('prints nothing when nothing was removed', () => {
   assert.equal(describePruned([]), undefined);
 });

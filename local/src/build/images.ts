@@ -67,7 +67,7 @@ engine rmi --prune > /dev/null
 
 /**
  * Builds the archives that the local cluster imports. What is in the cache already is not built again.
- * @throws Failure with the words of the build that failed
+ * @throws Failure with the output of the build that failed
  */
 export async function buildImages(note: Note = () => undefined): Promise<ImageArchive[]> {
   return Promise.all([buildThirdParty(note), buildOurs(note)]);

@@ -82,7 +82,7 @@ export const ALL_PROGRAMS: readonly ProgramName[] = [...MODULE_NAMES.flatMap((mo
 
 /**
  * Builds what is not in the cache and returns the absolute path of each program. Safe to call from several processes at once.
- * @throws Failure with the compiler's words when a build fails
+ * @throws Failure with the compiler's output when a build fails
  */
 export async function ensurePrograms<N extends ProgramName>(names: readonly N[], note: Note = () => undefined): Promise<Record<N, string>> {
   const wanted: readonly ProgramName[] = names;
@@ -203,7 +203,7 @@ async function removeDrafts(module: string): Promise<void> {
   for (const draft of drafts) await rm(cachePath('programs', draft), { recursive: true, force: true });
 }
 
-/** Nobody ever sees a half-written program at its final path. */
+/** A program appears at its final path when it is complete. */
 async function publish(draft: string, target: string): Promise<void> {
   await mkdir(join(target, '..'), { recursive: true });
   await rename(draft, target);
@@ -230,7 +230,7 @@ function goVersion(): Promise<string> {
 
 /**
  * A compiler lives for seconds: collecting garbage costs it a fifth of its time and is only worth that when memory is short. Several run at once.
- * @param available bytes of memory that nobody uses
+ * @param available bytes of free memory
  */
 export function compilerMemory(available: number): { readonly GOGC: string; readonly GOMEMLIMIT: string } {
   const limit = Math.min(3 * GIB, Math.max(GIB / 2, available / 8));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { machineAptSettings } from './rootfs.ts';
 
-test('of the apt settings of a machine those for reaching a mirror are taken over', () => {
+test('copies those apt settings of the machine that reach a mirror', () => {
   const dump = `Acquire "";
 Acquire::Check-Valid-Until "false";
 Acquire::Languages "none";

@@ -112,7 +112,7 @@ ${TRIM_SCRIPT}`;
 export function ensureDebian(note: Note = () => undefined): Promise<string> {
   return ensureFolder('debian', [DEBOOTSTRAP_SCRIPT], async (draft) => {
     note(`debootstrap ${SUITE}`);
-    await downloading(`making a minimal Debian ${SUITE}`, 'the Debian archive', runIsolated(DEBOOTSTRAP_SCRIPT, [draft]));
+    await downloading(`creating a minimal Debian ${SUITE}`, 'the Debian archive', runIsolated(DEBOOTSTRAP_SCRIPT, [draft]));
   });
 }
 
@@ -174,7 +174,7 @@ export async function ensureFolder(
   return target;
 }
 
-/** What an interrupted run left: whoever holds the lock of the kind knows that nobody works in them. */
+/** Removes drafts of interrupted runs. The caller holds the lock of the kind, so no other process uses them. */
 async function removeDrafts(kind: string): Promise<void> {
   const folder = cachePath('rootfs');
   await mkdir(folder, { recursive: true });
@@ -212,7 +212,7 @@ export function machineAptSettings(dump: string): string {
   return lines.map((line) => `${line}\n`).join('');
 }
 
-/** Adds what to do about it to the error of a download. */
+/** Adds remedies to the error of a download. */
 async function downloading(what: string, source: string, work: Promise<void>): Promise<void> {
   try {
     await work;

@@ -1,6 +1,6 @@
 /**
- * The cluster's one process on the host's side: starts the node's namespaces, holds the ports on loopback, and clears everything away when the
- * node ends, when it is told to (SIGTERM), or when `up` goes away before the node is ready. Killing it kills the node.
+ * The cluster's only process on the host: it starts the node's namespaces, listens on the loopback ports, and removes everything when the node
+ * ends, on SIGTERM, or when `up` ends before the node is ready. Killing it kills the node.
  * Usage: agent.ts NAME CONFIG; standard input: open for as long as `up` waits; standard output: events, one line of JSON each.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
@@ -60,7 +60,7 @@ class Agent {
     process.exit(code);
   }
 
-  /** `up` has gone: fine when the node is ready, else nobody waits for it any more. */
+  /** `up` has ended: the node stays if it is ready; otherwise nothing waits for it, and it is removed. */
   async onStarterGone(): Promise<void> {
     if (!this.#ready) await this.stop(1);
   }

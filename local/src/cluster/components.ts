@@ -146,7 +146,7 @@ function kubelet({ paths, nodeName }: NodeConfig): Component {
   return { name: 'kubelet', program: 'kubelet', args };
 }
 
-/** Its conntrack settings are the whole machine's and read-only here: 0 leaves them alone. */
+/** conntrack settings apply to the whole machine and are read-only here: 0 leaves them unchanged. */
 function proxy({ paths, nodeName }: NodeConfig): Component {
   const args = flags({
     kubeconfig: join(paths.config, 'proxy.kubeconfig'),
@@ -198,7 +198,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
   address = "${paths.containerdSocket}"
 
 [plugins.'io.containerd.cri.v1.runtime']
-  # Without CAP_SYS_RESOURCE nobody may lower it, as in many virtual machines and containers.
+  # Lowering it needs CAP_SYS_RESOURCE, which many virtual machines and containers lack.
   restrict_oom_score_adj = true
 
 [plugins.'io.containerd.cri.v1.runtime'.cni]

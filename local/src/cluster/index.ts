@@ -31,7 +31,7 @@ export interface UpOptions {
   readonly name: string;
   /** Writes every API request's metadata to `logs/audit.log` of the cluster. */
   readonly audit?: boolean;
-  /** Called when containerd answers, so that images can be imported while the rest still starts; not called when the cluster runs already. */
+  /** Called when containerd answers, so that images can be imported while the rest still starts; not called when the cluster is already running. */
   readonly onContainerd?: () => void;
 }
 
@@ -46,9 +46,9 @@ export interface Cluster {
 }
 
 /**
- * Starts the cluster of that name, or finds it running; resolves when its node is Ready and pods can be created.
- * What an earlier start left half done is removed first. A signal or an error on the way removes everything again.
- * @throws Failure saying which component's log tells why
+ * Starts the cluster of that name unless it runs; resolves when its node is Ready and pods can be created.
+ * It first removes the remains of an interrupted start. A signal or an error during the start removes everything.
+ * @throws Failure naming the component whose log has the cause
  */
 export async function up({ name, audit = false, onContainerd }: UpOptions): Promise<Cluster> {
   const node = nodeConfig(name, audit);
@@ -270,14 +270,14 @@ function stageWaiter(): StageWaiter {
   };
 }
 
-/** The log that tells why: the failed component's, else the supervisor's. */
+/** The log with the cause: that of the failed component, else the supervisor's. */
 async function startFailure(name: string, event: NodeEvent | undefined): Promise<Failure> {
   const component = event?.component ?? 'supervisor';
   const file = join(keptLogs(name), `${component}.log`);
   const log = tellingLines(await readFile(file, 'utf8').catch(() => ''));
   const what =
     event?.component === undefined ? `the node ended: ${event?.message ?? 'no reason given'}` : `${component} did not become ready`;
-  return new Failure(`The cluster ${name} did not start: ${what}. Everything it had begun is removed again.`, {
+  return new Failure(`The cluster ${name} did not start: ${what}. Everything that it had created is removed.`, {
     log,
     logFile: file,
     tryNext: [`node local/src/cli.ts logs ${component} --name ${name}`, `node local/src/cli.ts up --name ${name}`],
@@ -288,5 +288,5 @@ async function startFailure(name: string, event: NodeEvent | undefined): Promise
 export function describeStart(cluster: Cluster, ms: number): string {
   return cluster.started
     ? `The cluster ${cluster.name} is ready after ${formatDuration(ms)}.`
-    : `The cluster ${cluster.name} runs already.`;
+    : `The cluster ${cluster.name} is already running.`;
 }

@@ -42,7 +42,7 @@ export function serveLines(path: string, handle: (line: string, socket: Socket) 
   });
 }
 
-/** Sends a request and returns the answer. Throws when nobody listens, the answer does not come in time, or it is an error. */
+/** Sends a request and returns the answer. Throws when no process listens, the answer is late, or it is an error. */
 export async function ask<T>(path: string, request: object, limitMs = 10_000): Promise<T> {
   const socket = connect(path);
   try {

@@ -16,7 +16,7 @@ test('a log that a process appends to stays bounded, and the newest lines are ke
   t.after(() => rm(folder, { recursive: true }));
   const file = join(folder, 'chatty.log');
   const descriptor = openSync(file, 'a');
-  // 1 kB a line; it writes the next hundred lines when it is told to.
+  // 1 kB a line; it writes the next hundred lines on each message.
   const script = `let line = 0; process.on('message', () => {
     for (let n = 0; n < 100; n += 1) require('node:fs').writeSync(1, String(line++).padEnd(999, '.') + '\\n');
     process.send(line);

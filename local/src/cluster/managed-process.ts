@@ -1,4 +1,4 @@
-/** A component's process: its output goes to its log; when it ends it is started again, ever more slowly. */
+/** A component's process: its output goes to its log; when it ends it is restarted with backoff. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,9 +9,9 @@ import type { ComponentStatus } from './protocol.ts';
 
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 10_000;
-/** A process that lived this long has not failed at its start. */
+/** A process that ran this long has started successfully. */
 const SETTLED_MS = 10_000;
-/** So many ends in a row are no accident. */
+/** After this many failed starts in a row the component counts as failing. */
 const HOPELESS = 5;
 
 /** Pause before start number `failures` + 1 in a row, milliseconds. */

@@ -1,4 +1,4 @@
-/** What the supervisor, the agent and the commands tell each other. */
+/** Messages between the supervisor, the agent and the commands. */
 import type { ComponentName } from './components.ts';
 
 /** A part of the start that is done; `ready` and `failed` are the last. */
@@ -6,7 +6,7 @@ export type Stage = ComponentName | 'containers' | 'api' | 'ready' | 'failed';
 
 export interface NodeEvent {
   readonly stage: Stage;
-  /** With `failed`: whose log tells why. */
+  /** With `failed`: the component whose log has the cause. */
   readonly component?: ComponentName;
   readonly message?: string;
 }

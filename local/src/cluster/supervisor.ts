@@ -168,6 +168,6 @@ async function main(): Promise<void> {
   }
 }
 
-// An error that nobody caught must not take the node down; it stands in the supervisor's log.
+// An unhandled rejection is written to the supervisor's log; it must not end the node.
 process.on('unhandledRejection', (error) => console.error(error));
 await main();

@@ -1,6 +1,6 @@
 /**
- * `make demo`: from nothing to a platform that scales under load, on a real cluster, watched live.
- * It can be run again at once and after an interruption: every step brings about a state and does not care what was there before.
+ * `make demo`: starts a cluster and a platform, sends a burst of events, and shows how the platform scales.
+ * It can be repeated at any time, also after an interruption: every step is idempotent.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
@@ -68,10 +68,10 @@ async function demo(target: Target, started: number): Promise<boolean> {
   return verdicts(facts).every((verdict) => verdict.ok);
 }
 
-/** From here on nothing is half made: an interrupted demo leaves a cluster that the next one takes up. */
+/** From here on an interrupted demo leaves a running cluster, with which the next demo continues. */
 function sayWhatStaysOnInterrupt(): void {
   process.once('SIGINT', () => {
-    console.error('\nInterrupted. What runs goes on running: make demo takes it up again, make down removes it.');
+    console.error('\nInterrupted. The cluster keeps running: make demo continues with it, make down removes it.');
     process.exit(130);
   });
 }
@@ -117,7 +117,7 @@ async function notReady(platform: PlatformResource, waitingFor: string, cause: u
   });
 }
 
-/** Sends the two waves, shows lag and replicas until the group is back at rest, and gathers the facts. */
+/** Sends the two waves, prints lag and replicas until the group is settled, and collects the results. */
 async function burst(target: Target, platform: PlatformResource) {
   const gatewayUrl = await target.forward(NAMESPACE, `${PLATFORM}-gateway`, 8080);
   const exporterUrl = await target.forward(NAMESPACE, `${PLATFORM}-kafka-exporter`, 9308);
@@ -162,7 +162,7 @@ async function send(gateway: Gateway, watch: Watch): Promise<number> {
   let accepted = await gateway.seed(FIRST_WAVE);
   watch.note(`${accepted.toLocaleString('en-US')} events sent; now a burst of ${BURST.toLocaleString('en-US')}`);
   while (accepted < FIRST_WAVE + BURST) accepted += await gateway.seed(Math.min(SEED_CHUNK, FIRST_WAVE + BURST - accepted));
-  watch.note(`all ${accepted.toLocaleString('en-US')} events are in Kafka`);
+  watch.note(`Kafka has acknowledged all ${accepted.toLocaleString('en-US')} events`);
   return accepted;
 }
 
@@ -190,7 +190,7 @@ class Watch {
     await until('the events of an earlier run to be applied', REST_MS, async () => {
       const [offsets, replicas] = await Promise.all([this.#offsets(), this.#platform.replicas('interest')]);
       const atRest = this.#isRest(offsets?.lag ?? 0, replicas);
-      if (!atRest && !told) this.note('events of an earlier run are still being applied: waiting for the group to be at rest');
+      if (!atRest && !told) this.note('events of an earlier run are still being processed: waiting until the group is settled');
       told ||= !atRest;
       return atRest;
     });
@@ -226,10 +226,10 @@ class Watch {
     await Promise.race([rest, failed]);
   }
 
-  /** The samples, and the delay as the operator saw it at each of its looks. */
+  /** The samples, and the delay in each of the operator's samples. */
   async record(): Promise<DemoRecord> {
     const recording = await this.#platform.scaling().catch((error: unknown) => {
-      this.note(`the operator could not be asked for its decisions: ${describeError(error)}`);
+      this.note(`the operator's decisions are not available: ${describeError(error)}`);
     });
     const group = recording?.groups.find((one) => one.group === GROUP);
     const delays = (group?.decisions ?? []).flatMap(({ at, usable, delaySeconds }) =>
@@ -253,7 +253,7 @@ class Watch {
     if (this.#reasonsDue > 0) await this.#explain();
   }
 
-  /** Why the autoscaler did what it just did, in its own words: the events that it published since the last look. */
+  /** The reasons of the autoscaler's latest decisions: the events that it published since the last call. */
   async #explain(): Promise<void> {
     for (const { uid, text } of await this.#platform.scaleEvents()) {
       if (this.#explained.has(uid)) continue;

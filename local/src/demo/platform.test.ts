@@ -21,7 +21,7 @@ function platform(status: PlatformView['status']): PlatformView {
 
 const READY = { type: 'Ready', status: 'True', reason: 'AllHealthy', message: 'all is well' } as const;
 
-test('ready means: of this generation, and the condition says so', () => {
+test('a platform is ready when the condition is True for its current generation', () => {
   assert.equal(isReady(undefined), false);
   assert.equal(isReady(platform(undefined)), false);
   assert.equal(isReady(platform({ observedGeneration: 1, conditions: [READY] })), false);

@@ -1,4 +1,4 @@
-/** The platform as its user sees it: the resource's status, the gateway's HTTP, the exporter's metrics. Shared by the demo and the tests. */
+/** The platform's interfaces: the status of the resource, the gateway's HTTP API, the exporter's metrics. The demo and the tests share them. */
 import { recordingSchema, type Recording } from '../../../operator/src/autoscale/recording.ts';
 import type { Kubectl } from '../target/kubectl.ts';
 
@@ -128,7 +128,7 @@ export class PlatformResource {
   }
 }
 
-/** True when the status speaks of the spec as it stands and says Ready. */
+/** True when the status is about the current spec and Ready is True. */
 export function isReady(platform: PlatformView | undefined): boolean {
   if (platform?.status === undefined) return false;
   if (platform.status.observedGeneration !== platform.metadata.generation) return false;

@@ -47,7 +47,7 @@ test('the chart has its four panels over one axis', () => {
   assert.match(svg, /points="166\.5,\d+\.\d 679\.0,\d+\.\d"/);
 });
 
-test('the page says what was seen, and when the operator could not be asked', () => {
+test('the page reports the measurements, and that the decisions of the operator are not available', () => {
   const page = recordPage(record, 'demo-run.svg', '2026-01-02');
   for (const line of [
     '| events | 12,000 |',

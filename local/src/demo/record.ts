@@ -2,7 +2,7 @@
 import { chart, COLOURS, type Line } from '../../../operator/src/autoscale/simulator/chart.ts';
 import { formatCount, scaleActions, worstLag, type TimelineSample } from './timeline.ts';
 
-/** What the operator remembers of one of its looks; the fields that matter here. */
+/** One sample of the operator's recording; the fields that matter here. */
 export interface DelaySample {
   /** Seconds since the demo began to send events. */
   readonly at: number;
@@ -103,7 +103,7 @@ export function recordChart({ samples, delays, maxDelaySeconds }: DemoRecord): s
   );
 }
 
-/** A number of replicas holds until the next look. */
+/** A number of replicas is valid until the next sample. */
 function stairs(points: Line['points']): Line['points'] {
   return points.flatMap((point, index) => {
     const before = points[index - 1];

@@ -72,7 +72,7 @@ export function formatSummary(facts: DemoFacts): string {
     ...rows.map(([name, value]) => `  ${name.padEnd(26)} ${value}`),
     'Ledger and autoscaler',
     ...checks,
-    'To look at',
+    'Addresses',
     ...facts.addresses.map((address) => `  ${address.what.padEnd(26)} ${address.url}`),
     ...facts.hints.map((hint) => `  ${hint}`),
   ].join('\n');

@@ -104,7 +104,7 @@ function etcdFlags(folder: string, port: number, peerPort: number): Record<strin
   };
 }
 
-/** Without controllers nobody makes service accounts and nobody needs the endpoints of the API server. */
+/** Without controllers there are no service accounts, and nothing uses the endpoints of the API server. */
 function apiServerFlags(
   folder: string,
   port: number,
@@ -132,7 +132,7 @@ function apiServerFlags(
   };
 }
 
-/** The certificate is the server's own, made at its first start. */
+/** The server creates its own certificate at its first start. */
 async function isReady(folder: string, port: number, token: string): Promise<boolean> {
   try {
     const ca = await readFile(join(folder, 'certificates', 'apiserver.crt'));

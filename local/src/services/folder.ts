@@ -12,7 +12,7 @@ import { Failure } from '../failure.ts';
  */
 export async function serverFolder(kind: string): Promise<string> {
   if (process.getuid?.() !== 0) {
-    throw new Failure('servers for tests run in namespaces of their own and as users of their own, which needs root', {
+    throw new Failure('test servers need root: they run in their own namespaces and under their own user ids', {
       tryNext: ['sudo make test'],
     });
   }

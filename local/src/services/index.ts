@@ -41,7 +41,7 @@ export interface ServiceSet {
 export interface ServiceOptions {
   /** Start a Kafka of this process's own: for a test that stops, kills or freezes it. Default: a shared one, emptied first, when one is free. */
   readonly own?: boolean;
-  /** Kafka lets in only whom its `sasl` names. */
+  /** Kafka accepts only the client that its `sasl` names. */
   readonly kafkaSasl?: boolean;
 }
 
@@ -209,7 +209,7 @@ appender.out.layout.type=PatternLayout
 appender.out.layout.pattern=%d{ISO8601} %p %c{1} %m%n
 `;
 
-/** One node that is broker and controller, without waits that only matter among several nodes or members. */
+/** One node that is broker and controller, without the delays that only help several nodes or members. */
 export function kafkaProperties(port: number, controllerPort: number): string {
   return `process.roles=broker,controller
 node.id=0
@@ -233,7 +233,7 @@ share.coordinator.state.topic.min.isr=1
 
 const SCRAM = ['SCRAM-SHA-256', 'SCRAM-SHA-512'];
 
-/** The same for clients that must show who they are; the broker talks to itself on a port of its own. */
+/** The same for clients that authenticate; the broker uses another port for its own connections. */
 function saslProperties(port: number, controllerPort: number, innerPort: number): string {
   const { username, password } = KAFKA_USER;
   const module = 'org.apache.kafka.common.security';

@@ -1,5 +1,5 @@
 /**
- * One server process for tests. It dies with the process that started it, however that ends, and is ready only when it says so and answers.
+ * One server process for tests. It ends with the process that started it, however that ends. It is ready when its log says so and its port answers.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
@@ -9,17 +9,17 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Failure, tellingLines } from '../failure.ts';
 import { MOUNT_PROC_AND_DEV, ROOTFS_PATH } from '../build/rootfs.ts';
 
-/** How a test treats a server. All wait until it is so; data and port stay the same over stop, kill and start. */
+/** How a test controls a server. Each call resolves when its effect is complete; stop, kill and start keep data and port. */
 export interface Service {
-  /** @throws Failure with the telling lines of its log when it ends or is not ready in time */
+  /** @throws Failure with the relevant lines of its log when it ends or is not ready in time */
   start(): Promise<void>;
-  /** Asks it to end, as the kubelet would. */
+  /** Sends its stop signal, as the kubelet would. */
   stop(): Promise<void>;
-  /** Ends it at once, as a crash would. */
+  /** Sends SIGKILL, as a crash would end it. */
   kill(): Promise<void>;
   /** stop and start. */
   restart(): Promise<void>;
-  /** It keeps its connections and answers nothing. */
+  /** Stops it (SIGSTOP): it keeps its connections and does not answer. */
   freeze(): void;
   /** Ends `freeze`. */
   thaw(): void;
@@ -44,7 +44,7 @@ export interface ServerOptions {
   readonly readyLine?: RegExp;
   /** Whether it serves; default: its port takes connections. */
   readonly probe?: () => Promise<boolean>;
-  /** Signal that makes it end in good order at once. */
+  /** Signal for a fast graceful shutdown; default: SIGTERM. */
   readonly stopSignal?: NodeJS.Signals;
 }
 
@@ -79,7 +79,7 @@ export class ServerProcess implements Service {
   }
 
   async start(): Promise<void> {
-    if (this.#child !== undefined) throw new Failure(`${this.#options.name} runs already`);
+    if (this.#child !== undefined) throw new Failure(`${this.#options.name} is already running`);
     const { command, inside, logFile } = this.#options;
     const line = inside === undefined ? command : insideCommand(inside, command);
     const log = openSync(logFile, 'a');
@@ -154,7 +154,7 @@ export class ServerProcess implements Service {
 }
 
 /**
- * Ports of 127.0.0.1 that nobody listens on. They lie below the range from which the kernel takes ports for outgoing connections, so that a
+ * Unused ports of 127.0.0.1. They are below the range from which the kernel assigns ports to outgoing connections, so that a
  * stopped server finds its port free when it starts again.
  */
 export async function freePorts(count: number): Promise<number[]> {

@@ -1,4 +1,4 @@
-/** A real Kafka that takes clients by TLS and SASL alone, as clusters of companies do. For tests. */
+/** A real Kafka that accepts clients by TLS and SASL only, for tests. */
 import { chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '../exec.ts';
@@ -7,11 +7,11 @@ import { serverFolder } from './folder.ts';
 import { freePorts, insideCommand, ServerProcess } from './process.ts';
 
 export interface SecureKafka {
-  /** One `host:port`, by the name that stands in the certificate. */
+  /** One `host:port` with the host name of the certificate. */
   readonly brokers: string[];
   readonly username: string;
   readonly password: string;
-  /** The authority of the brokers in PEM, which no client knows by itself, and the file that holds it. */
+  /** The CA certificate of the broker in PEM, which no client trusts by default, and its file. */
   readonly authority: string;
   readonly authorityPath: string;
   stop(): Promise<void>;
@@ -63,7 +63,7 @@ function java(mainClass: string, ...args: string[]): string[] {
   return ['java', '-Xmx512m', '-XX:+UseSerialGC', '-XX:-UsePerfData', '-cp', '/opt/kafka/libs/*', mainClass, ...args];
 }
 
-/** Clients have a listener of their own; the broker speaks to itself without ceremony. */
+/** Clients have their own listener; the broker uses a plaintext listener for itself. */
 function properties(port: number, internalPort: number, controllerPort: number): string {
   const host = '127.0.0.1';
   return `process.roles=broker,controller

@@ -58,7 +58,7 @@ describe('stores', () => {
   });
   after(() => services.stop());
 
-  test('any role of Postgres gets through PgBouncer, in transaction mode', async () => {
+  test('PgBouncer passes every Postgres role through, in transaction mode', async () => {
     await query(services.postgres, `create role teller login password 'counting'`);
     const url = services.pgbouncer.url().replace(/\/\/[^@]*@/, '//teller:counting@');
     assert.equal(await inside('psql', '-XAtq', '--dbname', url, '--command', 'select current_user'), 'teller');
@@ -66,7 +66,7 @@ describe('stores', () => {
     assert.match(mode, /^pool_mode\|transaction/m);
   });
 
-  test('committed rows outlive a crash of Postgres, on the same port', async () => {
+  test('Postgres keeps committed rows and its port over a crash', async () => {
     await query(services.postgres, 'create table kept as select 42 as answer');
     await services.postgres.kill();
     await assert.rejects(query(services.postgres, 'select 1'));
@@ -74,7 +74,7 @@ describe('stores', () => {
     assert.equal(await query(services.postgres, 'select answer from kept'), '42');
   });
 
-  test('a frozen Redis holds its connections and answers nothing, a thawed one goes on', async () => {
+  test('a frozen Redis does not answer, a thawed one does', async () => {
     services.redis.freeze();
     await assert.rejects(redis(services.redis.url, 'PING', 300), /no answer/);
     services.redis.thaw();
@@ -120,7 +120,7 @@ describe('API server', () => {
   });
   after(() => api.stop());
 
-  test('objects outlive a crash of the API server, and each request is in the audit log', async () => {
+  test('the API server keeps objects over a crash, and logs each request in the audit log', async () => {
     await kubectl('create', 'configmap', 'kept', '--from-literal=answer=42');
     await api.kill();
     await assert.rejects(kubectl('get', 'configmap', 'kept'));
@@ -132,14 +132,14 @@ describe('API server', () => {
     assert.equal(writes.length, 1);
   });
 
-  test('access is decided by roles', async () => {
+  test('RBAC authorizes requests', async () => {
     const answer = await kubectl('auth', 'can-i', 'list', 'secrets', '--as', 'somebody').catch((error: { stdout: string }) =>
       error.stdout.trim(),
     );
     assert.equal(answer, 'no');
   });
 
-  test('a frozen API server does not answer, a thawed one goes on', async () => {
+  test('a frozen API server does not answer, a thawed one does', async () => {
     api.freeze();
     await assert.rejects(kubectl('get', 'namespaces', '--request-timeout=500ms'));
     api.thaw();

@@ -4,11 +4,11 @@ import type { Service } from './process.ts';
 export interface KafkaService extends Service {
   /** One `host:port`. */
   readonly brokers: string[];
-  /** Who may connect, by PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512; only with `kafkaSasl`. */
+  /** Credentials for PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512; only with `kafkaSasl`. */
   readonly sasl?: { readonly username: string; readonly password: string };
 }
 
-/** What a test does to the API server; etcd keeps running. `stop` ends both and removes everything. */
+/** How a test controls the API server; etcd keeps running. `stop` stops both and removes their data. */
 export interface ApiServer extends Omit<Service, 'start'> {
   readonly url: string;
   /** For a user in `system:masters`, by token. */

@@ -1,4 +1,4 @@
-/** A thin hand on `kubectl`: what a person would type, with JSON parsed and errors that carry kubectl's own words. */
+/** A thin wrapper of `kubectl`: it parses JSON output, and its errors contain kubectl's message. */
 import { spawn } from 'node:child_process';
 
 /** Thrown when kubectl ends with a non-zero code; `stderr` is what it said. */

@@ -29,7 +29,7 @@ async function install(target: Target): Promise<number> {
   return 0;
 }
 
-/** Looks only: a cluster that does not run is not started. */
+/** Read-only: it does not start a cluster that does not run. */
 async function status(target: Target): Promise<number> {
   const kubectl = await target.find();
   if (kubectl === undefined) {

@@ -8,7 +8,7 @@ export interface PortForward {
   stop(): void;
 }
 
-/** @throws with kubectl's own words when it ends before the port is open */
+/** @throws with kubectl's output when it ends before the port is open */
 export function portForward(kubectl: Kubectl, namespace: string, service: string, port: number): Promise<PortForward> {
   const child = spawn(
     kubectl.program,

@@ -5,7 +5,7 @@ export type TargetKind = 'local' | 'kind' | 'current';
 
 export interface Target {
   readonly kind: TargetKind;
-  /** What a person calls it, such as `local cluster bss`. */
+  /** Its name in messages, such as `local cluster bss`. */
   readonly title: string;
   /** Starts the cluster where that is ours to do; resolves when its API server answers and its node is Ready. */
   up(): Promise<void>;
@@ -31,7 +31,7 @@ export interface Target {
   close(): Promise<void>;
   /** Removes the cluster (local, kind) or only what `install` and the demo created there (current). */
   down(): Promise<void>;
-  /** The commands that a person would type to look further. */
+  /** Commands for the user to continue with. */
   hints(): string[];
 }
 
