@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { freePort } from '../shared/testing/workload.ts';
+import { wrongBalances } from '../shared/testing/oracle.ts';
 import { TestPlatform, TOPIC } from '../shared/testing/platform.ts';
 import { waitFor } from '../shared/testing/wait.ts';
 
@@ -88,6 +89,7 @@ await test('applies a seed of 10,000 events with two database calls a batch', LI
     { ok: check.body['ok'], applied: check.body['interestTransactions'], sum: check.body['sumMinor'] },
     { ok: true, applied: 10_000, sum: '0' },
   );
+  assert.deepEqual(await wrongBalances(platform), [], 'each balance is what the events of the topic lead to');
   const batches = await interest.metric('interest_batch_size_count');
   assert.equal(await interest.metric('db_calls_total', 'operation="read balances"'), batches);
   assert.equal(await interest.metric('db_calls_total', 'operation="write journal"'), batches);

@@ -132,3 +132,26 @@ test('a job with an unusable filter ends with exit code 78 and says what to writ
   assert.equal(job.exitCode, 78);
   assert.match(job.log, /REPLAY_FROM is "yesterday": write a UTC time such as/);
 });
+
+test('a running consumer continues after retention has deleted records that it had not applied, and reports the gap', LIMIT, async () => {
+  consumer.signal('SIGSTOP');
+  const lost = Array.from({ length: 200 }, (_value, index) => platform.event(index));
+  const kept = Array.from({ length: 200 }, (_value, index) => platform.event(index));
+  try {
+    await platform.produce(lost.map((event) => recordOf(event)));
+    await platform.deleteRecords();
+    await platform.produce(kept.map((event) => recordOf(event)));
+  } finally {
+    consumer.signal('SIGCONT');
+  }
+  await platform.drained(60_000);
+  const ids = await platform.appliedIds();
+  assert.deepEqual(
+    kept.filter(({ id }) => !ids.has(id)),
+    [],
+  );
+  assert.ok(lost.some(({ id }) => !ids.has(id)));
+  assert.match(consumer.log, /retention deleted records that were not applied/);
+  assert.equal(await consumer.metric('interest_records_lost_total'), lost.length);
+  assert.equal(consumer.exitCode, null);
+});

@@ -1,6 +1,7 @@
 // Runs alone: it measures how long a consumer takes to drain and to rejoin.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { wrongBalances } from '../shared/testing/oracle.ts';
 import { TestPlatform } from '../shared/testing/platform.ts';
 import { Traffic } from '../shared/testing/traffic.ts';
 import { waitFor } from '../shared/testing/wait.ts';
@@ -60,6 +61,7 @@ async function settled(): Promise<void> {
   const check = await platform.check();
   assert.equal(check.interestTransactions, ids.size);
   assert.equal(check.ok, true, JSON.stringify(check));
+  assert.deepEqual(await wrongBalances(platform), [], 'each balance is what the events of the topic lead to');
   const dead = await platform.admin.extents('interest.transaction.v1.dlq');
   assert.equal(dead[0]?.high, 0n, 'no fault sends a good event to the dead-letter topic');
   for (const consumer of consumers) assert.equal(consumer.exitCode, null, consumer.log.slice(-2000));

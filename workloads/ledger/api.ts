@@ -9,6 +9,7 @@ import {
   statementQuery,
   statementView,
 } from '../shared/contracts/ledger.ts';
+import { withOwnDeadline } from '../shared/kernel/deadline.ts';
 import { answers } from '../shared/kernel/http.ts';
 import type { HttpApp } from '../shared/kernel/http.ts';
 import type { Metrics } from '../shared/kernel/metrics.ts';
@@ -24,7 +25,7 @@ export function ledgerRoutes(app: HttpApp, store: LedgerStore, metrics: Metrics)
   const balanceQueries = metrics.counter('balance_queries_total', 'Balance queries answered', [], [{}]);
   const statementQueries = metrics.counter('statement_queries_total', 'Statement queries answered', [], [{}]);
   const unavailable = PROBLEMS.database_unavailable;
-  const check = oneAtATime(() => store.check());
+  const check = oneAtATime(() => withOwnDeadline(CHECK_DEADLINE_MS, () => store.check()));
   const find = async (id: string): Promise<AccountView> => {
     const account = await store.account(id);
     if (!account) throw new Problem(LEDGER.account_not_found, `There is no account ${id}.`);

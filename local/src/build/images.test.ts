@@ -35,13 +35,20 @@ test('tests and installed packages do not make an image stale, sources do', () =
     'workloads/shared/databases/ledger/001_journal.sql',
     'operator/Dockerfile',
   ];
-  const others = ['operator/src/api/spec.test.ts', 'workloads/node_modules/pg/index.js', 'operator/src/platform/golden/demo.yaml'];
+  const others = [
+    'operator/src/api/spec.test.ts',
+    'workloads/node_modules/pg/index.js',
+    'operator/src/platform/golden/demo.yaml',
+    'workloads/shared/testing/wait.ts',
+    'workloads/benchmarks/interest.ts',
+  ];
   assert.deepEqual([...inputs, ...others].filter(isBuildInput), inputs);
 });
 
 test('.dockerignore leaves out what does not make an image stale', async () => {
   const patterns = (await readFile(join(PROJECT_DIR, '.dockerignore'), 'utf8')).split('\n');
-  for (const pattern of ['**/node_modules', '**/*.test.ts', '**/golden', '**/testdata']) assert.ok(patterns.includes(pattern), pattern);
+  for (const pattern of ['**/node_modules', '**/*.test.ts', '**/golden', '**/testdata', '**/testing', '**/benchmarks'])
+    assert.ok(patterns.includes(pattern), pattern);
 });
 
 test('npm in a build gets the registry in effect and no path of this machine', () => {

@@ -170,7 +170,7 @@ async function buildContext(): Promise<(string | Buffer)[]> {
 
 /** Whether a change of this file of `operator/` or `workloads/` changes an image. */
 export function isBuildInput(file: string): boolean {
-  return !/(^|\/)(node_modules|golden|testdata)\//.test(file) && !file.endsWith('.test.ts');
+  return !/(^|\/)(node_modules|golden|testdata|testing|benchmarks)\//.test(file) && !file.endsWith('.test.ts');
 }
 
 interface Secrets {

@@ -72,7 +72,7 @@ export class HttpServer {
       // A request that has arrived is served.
       return503OnClosing: false,
       routerOptions: { ignoreTrailingSlash: true },
-      frameworkErrors: (error, request, reply) => sendProblem(toProblem(error), error, request, reply),
+      frameworkErrors: (error, request, reply) => sendProblem(toProblem(error, request), error, request, reply),
     }).withTypeProvider<ZodTypeProvider>();
     const server = new HttpServer(app);
     app.setValidatorCompiler(validatorCompiler);
@@ -83,7 +83,7 @@ export class HttpServer {
     });
     traceRequests(app);
     measureRequests(app, service.metrics);
-    app.setErrorHandler((error, request, reply) => sendProblem(toProblem(error), error, request, reply));
+    app.setErrorHandler((error, request, reply) => sendProblem(toProblem(error, request), error, request, reply));
     app.setNotFoundHandler((request, reply) => sendProblem(new Problem(PROBLEMS.not_found), undefined, request, reply));
     await limitRequests(app, options);
     app.addHook('onRequest', startDeadline);
@@ -244,11 +244,11 @@ function single(header: string | string[] | undefined): string | undefined {
 
 const PLACES: Record<string, string> = { params: 'path', querystring: 'query', body: 'body', headers: 'header' };
 
-function toProblem(error: unknown): Problem {
+function toProblem(error: unknown, request: FastifyRequest): Problem {
   if (error instanceof Problem) return error;
   if (hasZodFastifySchemaValidationErrors(error)) return invalid(error);
   const { statusCode, code, message } = httpError(error);
-  if (code === 'FST_ERR_HANDLER_TIMEOUT') return deadlineExceeded(DEADLINE_MS);
+  if (code === 'FST_ERR_HANDLER_TIMEOUT') return deadlineExceeded(request.routeOptions.handlerTimeout ?? DEADLINE_MS);
   if (statusCode === 413) return new Problem(PROBLEMS.payload_too_large, `A request body has at most ${BODY_LIMIT_BYTES} bytes.`);
   if (statusCode === 415) return new Problem(PROBLEMS.unsupported_media_type, 'Send application/json.');
   if (statusCode !== undefined && statusCode < 500) return new Problem(PROBLEMS.validation_failed, message);

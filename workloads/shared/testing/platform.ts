@@ -7,7 +7,7 @@ import type { LedgerCheck } from '../../ledger/store.ts';
 import { migrate } from '../../migrate/migrate.ts';
 import type { InterestTransaction } from '../contracts/interest-transaction.ts';
 import { KafkaAdmin } from '../kernel/kafka/admin.ts';
-import { createKafka } from '../kernel/kafka/client.ts';
+import { createKafka, type Admin } from '../kernel/kafka/client.ts';
 import { KafkaProducer } from '../kernel/kafka/producer.ts';
 import type { OutgoingRecord } from '../kernel/kafka/producer.ts';
 import { createLogger } from '../kernel/log.ts';
@@ -146,12 +146,25 @@ export class TestPlatform {
     );
   }
 
-  /** Has Kafka forget how far the group has come; the group must be without members. */
+  /** Resets the group's committed offsets to the earliest ones; the group must be without members. */
   async rewindCommits(): Promise<void> {
+    await this.#withAdmin((admin) => admin.resetOffsets({ groupId: GROUP, topic: TOPIC, earliest: true }));
+  }
+
+  /** Deletes every record that the topic holds now, as retention does. */
+  async deleteRecords(): Promise<void> {
+    await this.#withAdmin(async (admin) => {
+      // Reading the offsets first loads the metadata that the deletion needs.
+      const partitions = (await admin.fetchTopicOffsets(TOPIC)).map(({ partition, high }) => ({ partition, offset: high }));
+      await admin.deleteTopicRecords({ topic: TOPIC, partitions });
+    });
+  }
+
+  async #withAdmin(work: (admin: Admin) => Promise<unknown>): Promise<void> {
     const admin = createKafka(this.#connection(), 'test', this.#log).admin();
     await admin.connect();
     try {
-      await admin.resetOffsets({ groupId: GROUP, topic: TOPIC, earliest: true });
+      await work(admin);
     } finally {
       await admin.disconnect();
     }

@@ -18,6 +18,7 @@ export function consumerMetrics(metrics: Metrics, prefix: string, rejections: re
     dbCalls: metrics.histogram(`${prefix}_batch_db_calls`, 'Database statements per batch', [2, 3, 4, 8, 16, 32, 64]),
     fallbacks: metrics.counter(`${prefix}_batch_fallback_total`, 'Batches halved because the database rejected them', [], [{}]),
     duplicates: metrics.counter(`${prefix}_duplicates_total`, 'Events skipped because they were applied before', [], [{}]),
+    lost: metrics.counter(`${prefix}_records_lost_total`, 'Records that retention deleted before they were applied', [], [{}]),
     deadLetters: metrics.counter(
       `${prefix}_dead_letters_total`,
       'Records sent to the dead-letter topic',

@@ -109,18 +109,19 @@ export class Processor<E> {
     const { deadLetters, log } = this.#parts;
     const retried = { log, what: 'write dead letters', retryable: (error: unknown) => !isFatal(error) };
     const sent = await whileHeld(lease, retried, () => deadLetters.send(slice));
-    if (sent) this.#reportRejected(sent);
+    if (sent) this.#reportRejected(slice, sent);
     return sent !== undefined;
   }
 
   /** One log record for each reason: a burst of rejected records must not become a burst of logs. */
-  #reportRejected(entries: Entry<E>[]): void {
+  #reportRejected(slice: Slice<E>, entries: Entry<E>[]): void {
     const { metrics, log, onRejected } = this.#parts;
     for (const [reason, group = []] of Object.entries(Object.groupBy(entries, ({ rejection }) => rejection?.code ?? ''))) {
       metrics.deadLetters.inc({ reason }, group.length);
       for (const { rejection } of group) if (rejection) onRejected?.(rejection);
       const [first] = group;
-      const example = { detail: first?.rejection?.detail, offset: first?.record.offset.toString() };
+      const partition = slice.find((range) => range.entries.some((entry) => entry === first))?.partition;
+      const example = { partition, offset: first?.record.offset.toString(), detail: first?.rejection?.detail };
       log.warn({ reason, records: group.length, first: example }, 'records sent to the dead-letter topic');
     }
   }

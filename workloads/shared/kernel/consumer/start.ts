@@ -48,12 +48,14 @@ export function startConsumer<E>(service: ServiceParts, definition: ConsumerDefi
   const admin = new KafkaAdmin(connection, clientId, log);
   onStop('admin', () => admin.close());
 
-  const resume = (partitions: number[]) => resumeFrom(partitions, { positions, admin, log });
+  const own = consumerMetrics(metrics, definition.name, Object.keys(definition.rejections ?? {}));
+  const lost = (records: number): void => own.lost.inc(records);
+  const resume = (partitions: number[]) => resumeFrom(partitions, { positions, admin, log, lost });
   const processor = new Processor<E>({
     ...definition,
     resumeFrom: resume,
     deadLetters: new DeadLetters(producer, settings.deadLetterTopic, settings.group),
-    metrics: consumerMetrics(metrics, definition.name, Object.keys(definition.rejections ?? {})),
+    metrics: own,
     log,
     group: settings.group,
     maxRecords: settings.maxRecords,

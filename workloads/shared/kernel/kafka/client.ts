@@ -2,6 +2,8 @@ import { Kafka, logLevel } from 'kafkajs';
 import type { KafkaConfig, LogEntry, SASLOptions } from 'kafkajs';
 import type { Logger } from '../log.ts';
 
+export type { Admin } from 'kafkajs';
+
 /** How to reach a Kafka cluster; the fields of the environment variables KAFKA_*. */
 export interface KafkaConnection {
   KAFKA_BROKERS: string[];
