@@ -24,7 +24,7 @@ import { DriftGuard, REFILL_MS } from './apply/drift-guard.ts';
 import type { EventReason } from './status/events.ts';
 import { ensureFinalizer, finalize } from './prune/finalize.ts';
 import { nextGroups } from './scaling/groups.ts';
-import { entryOf, sortedInventory, undesired, desiredEntries, type InventoryEntry } from './ownership/inventory.ts';
+import { entryKey, entryOf, sortedInventory, undesired, desiredEntries, type InventoryEntry } from './ownership/inventory.ts';
 import { kafkaConnection } from './topics/kafka.ts';
 import type { ActedOutcome, ComponentState, Outcome, RotationState } from './status/outcome.ts';
 import { servedComponents, type Served } from './watch/optional.ts';
@@ -342,7 +342,7 @@ function credentialsEntry(input: PlatformInput): InventoryEntry {
 
 /** A held object does not exist yet and is not in the inventory. */
 function isCreated({ cache, platform }: Pass, entry: InventoryEntry, created: InventoryEntry[]): boolean {
-  const known = created.some(({ kind, name, apiVersion }) => kind === entry.kind && name === entry.name && apiVersion === entry.apiVersion);
+  const known = created.some((one) => entryKey(one) === entryKey(entry));
   return known || cache.get({ ...entry, namespace: platform.metadata.namespace }) !== undefined;
 }
 

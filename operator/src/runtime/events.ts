@@ -1,4 +1,4 @@
-/** Kubernetes events: what happened, for people who look at an object. Recording never throws and never waits. */
+/** Records Kubernetes events about objects. Recording never throws and never waits. */
 import { randomBytes } from 'node:crypto';
 import { backoffDelay } from './backoff.ts';
 import type { KubeClient } from './client.ts';
@@ -14,7 +14,7 @@ export interface EventInput {
   type: 'Normal' | 'Warning';
   /** CamelCase, from a closed list. */
   reason: string;
-  /** What was done or found; cut after 1024 characters. */
+  /** What happened; cut after 1024 characters. */
   message: string;
   /** What was being done, CamelCase; default: the reason. */
   action?: string;
@@ -33,22 +33,22 @@ export interface EventRecorderOptions {
 
 /** The same event about the same object within this time is a repetition. */
 const SERIES_MS = 6 * 60_000;
-/** Repetitions are counted here and written at most this often. */
+/** Minimum interval between writes of the count of a series. */
 const SERIES_WRITE_MS = 10_000;
 /**
- * Per object and reason: so many events at once, then one more each minute. Reasons come from a closed list, and one that is told often must not
- * silence the others: what an installation creates is no cause to keep quiet about what is scaled later.
+ * Rate limit per object and reason: a burst, then one more each minute. A frequent reason must not suppress the others: the events of an installation
+ * must not suppress later scale events.
  */
 const BURST = 25;
 const REFILL_MS = 60_000;
-/** More than this wait to be sent: the API server is away, and the newest are dropped. */
+/** Maximum backlog while the API server is unreachable: newer events are dropped. */
 const LONGEST_BACKLOG = 1_000;
 const ATTEMPTS = 5;
 const LONGEST_NOTE = 1024;
 
 /** One event and its repetitions. */
 interface Series {
-  /** The Event as the server has it; undefined until it was created. */
+  /** The live Event; undefined until it is created. */
   written: KubernetesObject | undefined;
   draft: KubernetesObject;
   count: number;
@@ -64,7 +64,9 @@ interface Bucket {
 export class EventRecorder {
   readonly #options: EventRecorderOptions;
   readonly #clock: Clock;
+  /** Oldest use first: an entry moves to the end when it is used. */
   readonly #series = new Map<string, Series>();
+  /** Oldest use first. */
   readonly #buckets = new Map<string, Bucket>();
   readonly #stop = new AbortController();
   readonly #outcomes: Counter<'outcome'>;
@@ -74,25 +76,25 @@ export class EventRecorder {
   constructor(options: EventRecorderOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#outcomes = options.metrics.counter('bss_operator_events_total', 'Events, by what became of them.', ['outcome']);
+    this.#outcomes = options.metrics.counter('bss_operator_events_total', 'Events, by outcome.', ['outcome']);
     for (const outcome of ['written', 'repeated', 'dropped']) this.#outcomes.inc({ outcome }, 0);
   }
 
-  /** Notes that something happened to an object. */
+  /** Records an event about an object. */
   record(regarding: KubernetesObject, event: EventInput): void {
     const now = this.#clock.monotonic();
     this.#forgetOld(now);
     const about = regarding.metadata.uid ?? JSON.stringify(referenceOf(regarding));
     const key = JSON.stringify([about, event.type, event.reason, event.action, event.message]);
     const series = this.#series.get(key);
-    if (series) return this.#repeat(series, now);
+    if (series) return this.#repeat(key, series, now);
     if (!this.#allowed(`${about} ${event.reason}`, now)) return this.#drop('the object has too many events of this reason');
     const begun: Series = { written: undefined, draft: this.#draft(regarding, event), count: 1, last: now, writePlanned: false };
     this.#series.set(key, begun);
     this.#enqueue(() => this.#create(begun));
   }
 
-  /** Writes what is still waiting, repetitions included, each once; then records nothing more. */
+  /** Writes the backlog and the planned counts, with one attempt each; then records nothing more. */
   async stop(): Promise<void> {
     this.#stop.abort();
     for (const series of this.#series.values()) if (series.writePlanned) this.#enqueue(() => this.#update(series));
@@ -118,9 +120,11 @@ export class EventRecorder {
     };
   }
 
-  #repeat(series: Series, now: number): void {
+  #repeat(key: string, series: Series, now: number): void {
     series.count += 1;
     series.last = now;
+    this.#series.delete(key);
+    this.#series.set(key, series);
     this.#outcomes.inc({ outcome: 'repeated' });
     if (series.writePlanned || this.#stop.signal.aborted) return;
     series.writePlanned = true;
@@ -144,7 +148,7 @@ export class EventRecorder {
       await this.#options.client.patch(referenceOf(series.written), { series: this.#count(series) });
     } catch (error) {
       if (!isNotFound(error)) throw error;
-      // Events live for an hour by default; this one outlived that.
+      // The event expired: the default TTL of events is one hour.
       await this.#create(series);
     }
   }
@@ -157,22 +161,32 @@ export class EventRecorder {
     return new Date(this.#clock.now()).toISOString().replace('Z', '000Z');
   }
 
-  /** A bucket of tokens for each subject: an object and a reason. */
+  /** Token bucket per subject: an object and a reason. */
   #allowed(subject: string, now: number): boolean {
     const { tokens, at } = this.#buckets.get(subject) ?? { tokens: BURST, at: now };
     const filled = Math.min(BURST, tokens + (now - at) / REFILL_MS);
+    this.#buckets.delete(subject);
     this.#buckets.set(subject, { tokens: filled >= 1 ? filled - 1 : filled, at: now });
     return filled >= 1;
   }
 
-  /** A bucket that has not been used for as long as it takes to fill it is as good as none. */
+  /**
+   * Removes expired series, and buckets that are full again. Stops at the first entry in use, so that recording is linear in the number of events.
+   * A series with a planned write is never expired: the write comes after SERIES_WRITE_MS.
+   */
   #forgetOld(now: number): void {
-    for (const [key, { last, writePlanned }] of this.#series) if (!writePlanned && now - last > SERIES_MS) this.#series.delete(key);
-    for (const [subject, { at }] of this.#buckets) if (now - at > BURST * REFILL_MS) this.#buckets.delete(subject);
+    for (const [key, { last }] of this.#series) {
+      if (now - last <= SERIES_MS) break;
+      this.#series.delete(key);
+    }
+    for (const [subject, { at }] of this.#buckets) {
+      if (now - at <= BURST * REFILL_MS) break;
+      this.#buckets.delete(subject);
+    }
   }
 
   #enqueue(send: () => Promise<void>): void {
-    if (this.#backlog.length >= LONGEST_BACKLOG) return this.#drop('too many events wait to be sent');
+    if (this.#backlog.length >= LONGEST_BACKLOG) return this.#drop('the backlog of events is full');
     this.#backlog.push(send);
     this.#sending ??= this.#drain().finally(() => (this.#sending = undefined));
   }
@@ -181,14 +195,14 @@ export class EventRecorder {
     for (let send = this.#backlog.shift(); send; send = this.#backlog.shift()) await this.#attempt(send);
   }
 
-  /** While stopping there is one attempt only, as nobody waits for long. */
+  /** During shutdown there is only one attempt, because the time is limited. */
   async #attempt(send: () => Promise<void>): Promise<void> {
     for (let failures = 1; ; failures += 1) {
       try {
         return await send();
       } catch (error) {
         const again = error instanceof KubeError && error.retriable && failures < ATTEMPTS && !this.#stop.signal.aborted;
-        if (!again) return this.#drop('it could not be written', error);
+        if (!again) return this.#drop('the event could not be written', error);
         await delay(
           this.#clock,
           Math.max(error.retryAfterMs ?? 0, backoffDelay(failures, { baseMs: 500, maxMs: 10_000 })),
@@ -200,6 +214,6 @@ export class EventRecorder {
 
   #drop(why: string, error?: unknown): void {
     this.#outcomes.inc({ outcome: 'dropped' });
-    this.#options.logger.debug({ why, error }, 'an event was dropped');
+    this.#options.logger.debug({ why, error }, 'dropped an event');
   }
 }

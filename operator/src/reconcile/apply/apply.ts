@@ -5,6 +5,7 @@ import type { ApplyResult, KubernetesObject } from '../../runtime/index.ts';
 import { announce } from './announce.ts';
 import { ownershipOf, withoutFormerSelf } from '../ownership/ownership.ts';
 import type { Pass } from '../pass.ts';
+import { settleAll } from '../settle-all.ts';
 
 export interface Applied {
   /** The component's live objects, by `kind/name`. */
@@ -34,8 +35,8 @@ export async function applyComponent(pass: Pass, component: Component, { hold }:
     if (result !== undefined) results.push(result);
   };
   try {
-    await Promise.all(component.manifests.filter(({ kind }) => !RUNS_PODS.has(kind)).map(apply));
-    await Promise.all(component.manifests.filter(({ kind }) => RUNS_PODS.has(kind)).map(apply));
+    await settleAll(component.manifests.filter(({ kind }) => !RUNS_PODS.has(kind)).map(apply));
+    await settleAll(component.manifests.filter(({ kind }) => RUNS_PODS.has(kind)).map(apply));
   } finally {
     announce(pass, component, results);
   }

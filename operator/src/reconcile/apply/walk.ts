@@ -10,6 +10,7 @@ import { combine, judge, type Health } from '../health/health.ts';
 import type { ComponentState } from '../status/outcome.ts';
 import { COMPONENT_LABEL } from '../ownership/ownership.ts';
 import type { Pass } from '../pass.ts';
+import { settleAll } from '../settle-all.ts';
 import type { PodObject } from '../health/pods.ts';
 
 /** A step without manifests that has a place in the order: the topics. */
@@ -54,11 +55,9 @@ export function observe(pass: Pass, components: Component[]): ComponentState[] {
 }
 
 async function walkStage(pass: Pass, members: Component[], blockers: string[], together: boolean): Promise<ComponentState[]> {
-  if (blockers.length > 0) return Promise.all(members.map((component) => heldState(pass, component, blockers)));
+  if (blockers.length > 0) return settleAll(members.map((component) => heldState(pass, component, blockers)));
   const serving = new Set(together ? [] : members.filter((component) => isServing(pass, component)));
-  const urgent = await Promise.all(
-    members.filter((component) => !serving.has(component)).map((component) => appliedState(pass, component)),
-  );
+  const urgent = await settleAll(members.filter((component) => !serving.has(component)).map((component) => appliedState(pass, component)));
   const states = [...urgent];
   for (const component of serving) {
     const waitsFor = blocking(states);

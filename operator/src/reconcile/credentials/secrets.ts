@@ -2,6 +2,7 @@
 import { hash, type Credentials, type SecretHashes, type SecretUse } from '../../platform/index.ts';
 import { decode, type SecretObject } from './credentials.ts';
 import type { Pass } from '../pass.ts';
+import { settleAll } from '../settle-all.ts';
 
 export class SecretValues {
   readonly #values: ReadonlyMap<string, Credentials>;
@@ -29,7 +30,7 @@ export class SecretValues {
 /** Reads the Secrets that users own; the values of the credentials Secret are passed in. @throws KubeError when a retry may succeed */
 export async function readSecrets(pass: Pass, foreign: string[], own: { name: string; values: Credentials }): Promise<SecretValues> {
   const { namespace } = pass.platform.metadata;
-  const read = await Promise.all(
+  const read = await settleAll(
     foreign.map(async (name): Promise<[string, Credentials][]> => {
       const reference = { apiVersion: 'v1', kind: 'Secret', name, namespace };
       const secret = await pass.client.find<SecretObject>(reference, { signal: pass.signal });

@@ -23,8 +23,10 @@ export function entryOf({ apiVersion, kind, metadata: { name } }: KubernetesObje
   return { apiVersion, kind, name };
 }
 
+/** Identity of an object. The version of its group is not part of it: the API server serves one object under every version. */
 export function entryKey({ apiVersion, kind, name }: InventoryEntry): string {
-  return `${kind}/${apiVersion}/${name}`;
+  const [group = ''] = apiVersion.includes('/') ? apiVersion.split('/', 1) : [];
+  return `${kind}/${group}/${name}`;
 }
 
 /** Entries in a fixed order, each once. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { KubernetesObject } from '../../runtime/index.ts';
-import { undesired } from './inventory.ts';
+import { sortedInventory, undesired } from './inventory.ts';
 import { ownershipOf, platformKeysOf, withoutFormerSelf, type Ownership } from './ownership.ts';
 import type { PodObject } from '../health/pods.ts';
 import { stuckPods } from '../apply/unstick.ts';
@@ -48,6 +48,14 @@ void test('prunes in two steps, in a fixed order', () => {
   const { first, last } = undesired(made, [entry('Secret', 'kept')]);
   assert.deepEqual(first, [entry('Job', 'old')]);
   assert.deepEqual(last, [entry('Service', 'a'), entry('Service', 'b')]);
+});
+
+void test('keeps an object whose builder moved to another version of its group', () => {
+  const budget = (apiVersion: string) => ({ apiVersion, kind: 'PodDisruptionBudget', name: 'a-gateway' });
+  assert.deepEqual(undesired([budget('policy/v1beta1')], [budget('policy/v1')]), { first: [], last: [] });
+  assert.deepEqual(sortedInventory([budget('policy/v1beta1'), budget('policy/v1')]), [budget('policy/v1')]);
+  const ingress = (apiVersion: string) => ({ apiVersion, kind: 'Ingress', name: 'a-gateway' });
+  assert.deepEqual(undesired([ingress('extensions/v1beta1')], [ingress('networking.k8s.io/v1')]).first, [ingress('extensions/v1beta1')]);
 });
 
 void test('finds stuck pods: not ready, and of a former revision', () => {

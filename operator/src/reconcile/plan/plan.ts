@@ -13,6 +13,7 @@ import { isKept } from '../prune/prune.ts';
 import { restartReasons } from '../apply/restart.ts';
 import { SecretValues } from '../credentials/secrets.ts';
 import { readStatus } from '../status/status.ts';
+import { settleAll } from '../settle-all.ts';
 
 /** A platform with a proposed spec. */
 export interface Proposal {
@@ -44,7 +45,7 @@ export async function planChanges(client: KubeClient, proposal: Proposal, call: 
   const identity = { name, namespace, ...(uid === undefined ? {} : { uid }) };
   const input = await platformInput(planning, { ...identity, spec, operatorNamespace, secretHashes: {}, slots: FIRST_SLOT });
   const { components, warnings } = await servedComponents(buildPlatform(input), (kind) => client.serves(kind));
-  const applied = (await Promise.all(components.map((component) => planComponent(planning, next, component)))).flat();
+  const applied = (await settleAll(components.map((component) => planComponent(planning, next, component)))).flat();
   const deleted = live === undefined ? [] : await planDeletions(planning, live, input, components);
   const advice = adviseSpec(spec).map(({ path, message }) => `${path}: ${message}`);
   const pause = spec.paused ? ['spec.paused is true: the operator makes none of these changes until it is false'] : [];
@@ -62,12 +63,12 @@ async function platformInput({ client, call }: Planning, bare: PlatformInput): P
   const { sasl, caSecret } = kafkaAccess(input);
   const uses = secretUses(input);
   const names = new Set([...uses.map((use) => use.name), sasl?.secretName, caSecret?.name].filter((name) => name !== undefined));
-  const secrets = await Promise.all([...names].filter((name) => name !== own[0]).map(read));
+  const secrets = await settleAll([...names].filter((name) => name !== own[0]).map(read));
   return { ...input, secretHashes: new SecretValues(new Map([...secrets, own])).hashes(uses) };
 }
 
 async function planComponent(planning: Planning, platform: PlatformObject, component: Component): Promise<PlannedChange[]> {
-  const changes = (await Promise.all(component.manifests.map((manifest) => planObject(planning, platform, manifest)))).filter(
+  const changes = (await settleAll(component.manifests.map((manifest) => planObject(planning, platform, manifest)))).filter(
     (change) => change !== undefined,
   );
   const configChanged = changes.some(({ kind, action }) => kind === 'ConfigMap' && action === 'change');
@@ -109,7 +110,7 @@ async function planDeletions(
 ): Promise<PlannedChange[]> {
   const credentials = { apiVersion: 'v1', kind: 'Secret', name: credentialsName(input) };
   const { first, last } = undesired(readStatus(live.status)?.inventory ?? [], [...desiredEntries(components), credentials]);
-  const objects = await Promise.all([...first, ...last].map((entry) => client.find({ ...entry, namespace: input.namespace }, call)));
+  const objects = await settleAll([...first, ...last].map((entry) => client.find({ ...entry, namespace: input.namespace }, call)));
   return objects
     .filter((object) => object !== undefined && ownershipOf(live, object) !== 'foreign')
     .filter((object) => object !== undefined)

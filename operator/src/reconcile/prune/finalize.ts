@@ -1,15 +1,18 @@
 /** Finalizes a platform: deletes workloads, then stores; the deletion policy decides about volumes. */
-import { FINALIZER, parseSpec } from '../../api/index.ts';
+import { FINALIZER, parseSpec, type BssPlatform } from '../../api/index.ts';
+import { buildPlatform, credentialsName, FIRST_SLOT } from '../../platform/index.ts';
 import { KubeError, referenceOf, type KubernetesObject } from '../../runtime/index.ts';
-import { ownershipOf } from '../ownership/ownership.ts';
+import { entryKey, entryOf } from '../ownership/inventory.ts';
+import { COMPONENT_LABEL, ownershipOf } from '../ownership/ownership.ts';
 import type { Pass } from '../pass.ts';
+import { settleAll } from '../settle-all.ts';
 import { isKept } from './prune.ts';
 
 /** Consumers get this long to drain before their stores are deleted. */
 const DRAIN_MS = 60_000;
 /** `kubectl delete --cascade=orphan`: keep the objects. */
 const ORPHAN = 'orphan';
-/** Deleted first: what runs the services. Stores are StatefulSets and are deleted in the second step. */
+/** Kinds that are deleted first, unless they belong to a store or pooler: they run the services or route requests to them. */
 const FIRST = new Set(['ScaledObject', 'Ingress', 'Job', 'Deployment']);
 /** Data, and the passwords that it needs. */
 const POLICY_KINDS = new Set(['PersistentVolumeClaim', 'Secret']);
@@ -39,17 +42,50 @@ export async function finalize(pass: Pass): Promise<string | undefined> {
 }
 
 async function deleteOwned(pass: Pass): Promise<string | undefined> {
-  const objects = pass.cache.ofPlatform(pass.key).filter((object) => ownershipOf(pass.platform, object) !== 'foreign');
+  const objects = ownedBy(pass.platform, pass.cache.ofPlatform(pass.key));
   const keep = keepsVolumes(pass);
   const doomed = objects.filter((object) => !(POLICY_KINDS.has(object.kind) && keep(object)));
-  const [first, rest] = [doomed.filter(({ kind }) => FIRST.has(kind)), doomed.filter(({ kind }) => !FIRST.has(kind))];
-  await Promise.all(first.map((object) => remove(pass, object)));
-  const pods = workingPods(pass, rest);
+  const { name, namespace } = pass.platform.metadata;
+  const stores = storesOf({ name, namespace, spec: pass.platform.spec });
+  const { first, rest } = deletionSteps(doomed, stores);
+  await settleAll(first.map((object) => remove(pass, object)));
+  const pods = workingPods(pass, rest, stores);
   const begun = Date.parse(pass.platform.metadata.deletionTimestamp ?? '');
   if (pods.length > 0 && pass.now - begun < DRAIN_MS) return `${pods.length} ${pods.length === 1 ? 'pod' : 'pods'} to terminate`;
-  await Promise.all(objects.filter((object) => !doomed.includes(object)).map((object) => orphan(pass, object)));
-  await Promise.all(rest.map((object) => remove(pass, object)));
+  await settleAll(objects.filter((object) => !doomed.includes(object)).map((object) => orphan(pass, object)));
+  await settleAll(rest.map((object) => remove(pass, object)));
   return undefined;
+}
+
+/**
+ * The objects to delete or orphan: those that the platform controls, and those without its owner reference that the operator created, which the
+ * inventory lists. Labels alone are no proof: users copy objects with their labels. Pure.
+ */
+export function ownedBy(platform: Pick<BssPlatform, 'metadata' | 'status'>, objects: KubernetesObject[]): KubernetesObject[] {
+  const credentials = { apiVersion: 'v1', kind: 'Secret', name: credentialsName(platform.metadata) };
+  const created = new Set([...(platform.status?.inventory ?? []), credentials].map((entry) => entryKey(entry)));
+  return objects.filter((object) => {
+    const ownership = ownershipOf(platform, object);
+    return ownership === 'ours' || (ownership === 'adoptable' && created.has(entryKey(entryOf(object))));
+  });
+}
+
+/** Names of the stores and poolers; empty when the spec is invalid: then only StatefulSets count as stores. Pure. */
+export function storesOf({ name, namespace, spec }: { name: string; namespace: string; spec: unknown }): Set<string> {
+  const parsed = parseSpec(spec);
+  if (!parsed.ok) return new Set();
+  const components = buildPlatform({ name, namespace, spec: parsed.spec, operatorNamespace: '', secretHashes: {}, slots: FIRST_SLOT });
+  return new Set(components.filter(({ stage }) => stage === 'stores').map((component) => component.name));
+}
+
+/** Splits the objects: first the consumers, then the stores and poolers that they drain through, and everything else. Pure. */
+export function deletionSteps(objects: KubernetesObject[], stores: Set<string>): { first: KubernetesObject[]; rest: KubernetesObject[] } {
+  const isFirst = (object: KubernetesObject) => FIRST.has(object.kind) && !stores.has(componentOf(object));
+  return { first: objects.filter((object) => isFirst(object)), rest: objects.filter((object) => !isFirst(object)) };
+}
+
+function componentOf({ metadata: { labels } }: KubernetesObject): string {
+  return labels?.[COMPONENT_LABEL] ?? '';
 }
 
 /** Decides by the deletion policy of the current spec; when the spec is invalid, by the annotation of the volume. */
@@ -58,16 +94,17 @@ function keepsVolumes({ platform }: Pass): (object: KubernetesObject) => boolean
   return parsed.ok ? () => parsed.spec.deletionPolicy === 'keep' : isKept;
 }
 
-/** Pods of the objects that are deleted first: all but those of StatefulSets. */
-function workingPods({ cache, key }: Pass, rest: KubernetesObject[]) {
-  const stores = rest.filter(({ kind }) => kind === 'StatefulSet').map(({ metadata }) => metadata.name);
+/** Pods of the objects that are deleted first: all but those of stores, poolers and StatefulSets. */
+function workingPods({ cache, key }: Pass, rest: KubernetesObject[], stores: Set<string>) {
+  const statefulSets = rest.filter(({ kind }) => kind === 'StatefulSet').map(({ metadata }) => metadata.name);
   return cache
     .podsOf(key)
-    .filter(({ metadata }) => !stores.some((store) => metadata.name.startsWith(`${store}-`) && isOrdinal(metadata.name, store)));
+    .filter((pod) => !stores.has(componentOf(pod)))
+    .filter(({ metadata }) => !statefulSets.some((set) => metadata.name.startsWith(`${set}-`) && isOrdinal(metadata.name, set)));
 }
 
-function isOrdinal(pod: string, store: string): boolean {
-  return /^\d+$/.test(pod.slice(store.length + 1));
+function isOrdinal(pod: string, set: string): boolean {
+  return /^\d+$/.test(pod.slice(set.length + 1));
 }
 
 async function remove({ client, signal }: Pass, object: KubernetesObject): Promise<void> {

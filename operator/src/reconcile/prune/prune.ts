@@ -4,13 +4,14 @@ import { KubeError, type KubernetesObject } from '../../runtime/index.ts';
 import type { InventoryEntry } from '../ownership/inventory.ts';
 import { ownershipOf } from '../ownership/ownership.ts';
 import type { Pass } from '../pass.ts';
+import { settleAll } from '../settle-all.ts';
 
 /**
  * Deletes the objects and returns those that could not be deleted yet.
  * @throws KubeError when a retry may succeed
  */
 export async function prune(pass: Pass, entries: InventoryEntry[]): Promise<InventoryEntry[]> {
-  const outcomes = await Promise.all(entries.map(async (entry) => ({ entry, gone: await pruneOne(pass, entry) })));
+  const outcomes = await settleAll(entries.map(async (entry) => ({ entry, gone: await pruneOne(pass, entry) })));
   const pruned = outcomes.filter(({ gone }) => gone === 'deleted').map(({ entry }) => `${entry.kind} ${entry.name}`);
   const kept = outcomes.filter(({ gone }) => gone === 'kept').map(({ entry }) => entry.name);
   if (pruned.length > 0) pass.publish('Normal', 'Pruned', `deleted objects that are no longer desired: ${pruned.join(', ')}`);
