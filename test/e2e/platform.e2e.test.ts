@@ -110,7 +110,7 @@ test('applies each event once when the operator is killed during a burst', { tim
 test('scales consumers up under load and down after it', { timeout: 8 * MINUTE }, async (t) => {
   await env.setInterest(NORMAL);
   const started = Date.now();
-  await env.gateway.seed(4 * BURST);
+  await env.gateway.seed(2 * BURST);
   const peak = await until('more replicas', 2 * MINUTE, async () => {
     const { wanted } = await env.platform.replicas('interest');
     return wanted > 1 ? wanted : undefined;
