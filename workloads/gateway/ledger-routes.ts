@@ -14,6 +14,9 @@ import type { HttpApp } from '../shared/kernel/http.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import { PROBLEMS } from './problems.ts';
 
+/** A list of 10,000 accounts takes longer than other reads. */
+const LIST_DEADLINE_MS = 10_000;
+const LIST_ATTEMPT_MS = 8_000;
 /** The ledger's check has 20 s; the answer needs a moment to come back. */
 const CHECK_DEADLINE_MS = 22_000;
 const CHECK_ATTEMPT_MS = 20_000;
@@ -25,8 +28,12 @@ export function ledgerRoutes(app: HttpApp, ledger: LedgerClient): void {
   const unavailable = PROBLEMS.ledger_unavailable;
   app.get(
     '/api/v1/accounts',
-    { schema: { summary: 'Customer accounts in order of id', querystring: listQuery, response: answers(200, accountList, unavailable) } },
-    ({ query }) => ledger.get(`/api/v1/accounts?after=${encodeURIComponent(query.after)}&limit=${query.limit}`, accountList),
+    {
+      handlerTimeout: LIST_DEADLINE_MS,
+      schema: { summary: 'Customer accounts in order of id', querystring: listQuery, response: answers(200, accountList, unavailable) },
+    },
+    ({ query }) =>
+      ledger.get(`/api/v1/accounts?after=${encodeURIComponent(query.after)}&limit=${query.limit}`, accountList, LIST_ATTEMPT_MS),
   );
   app.get(
     '/api/v1/accounts/:id',

@@ -26,7 +26,11 @@ await runService('gateway', env, async ({ config, log, metrics, onStop }) => {
   const producer = new KafkaProducer(config, config.POD_NAME, log, metrics);
   onStop('producer', () => producer.close());
   const ledger = new LedgerClient(config.LEDGER_URL, log, metrics);
-  const http = await HttpServer.create('BSS gateway', { log, metrics }, { requestsPerSecond: config.REQUESTS_PER_SECOND });
+  const http = await HttpServer.create(
+    'BSS gateway',
+    { log, metrics },
+    { maxInFlight: config.MAX_REQUESTS_IN_FLIGHT, requestsPerSecond: config.REQUESTS_PER_SECOND },
+  );
   ledgerRoutes(http.app, ledger);
   await seedRoute(
     http.app,

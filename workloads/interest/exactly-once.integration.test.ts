@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { wrongBalances } from '../shared/testing/oracle.ts';
-import { TestPlatform } from '../shared/testing/platform.ts';
+import { GROUP, TestPlatform } from '../shared/testing/platform.ts';
 import { Traffic } from '../shared/testing/traffic.ts';
 import { waitFor } from '../shared/testing/wait.ts';
 import type { Workload } from '../shared/testing/workload.ts';
@@ -105,12 +105,10 @@ await test('drains on SIGTERM: commits the current batch, leaves the group at on
   for (const consumer of consumers) await leave(consumer, 'SIGKILL');
   const first = await (await join()).ready();
   await survives(async () => {
-    const startedAt = Date.now();
     assert.equal(await leave(first, 'SIGTERM'), 0);
-    assert.ok(Date.now() - startedAt < 5_000, `drained within ${Date.now() - startedAt} ms`);
-    const rejoinedAt = Date.now();
+    const members = (await platform.admin.members([GROUP])).get(GROUP);
+    assert.equal(members, 0, 'the member has left the group: the next one does not wait for its session to expire');
     await (await join()).ready();
-    assert.ok(Date.now() - rejoinedAt < 8_000, 'nobody waits for the session of a member that left');
   });
 });
 

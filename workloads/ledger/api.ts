@@ -17,6 +17,8 @@ import { oneAtATime } from '../shared/kernel/one-at-a-time.ts';
 import { Problem, PROBLEMS } from '../shared/kernel/problems.ts';
 import type { AccountView, LedgerStore } from './store.ts';
 
+/** Deadline of the list, which has up to 10,000 accounts. */
+const LIST_DEADLINE_MS = 10_000;
 /** Deadline of the check, which reads the whole ledger. */
 const CHECK_DEADLINE_MS = 20_000;
 
@@ -34,7 +36,10 @@ export function ledgerRoutes(app: HttpApp, store: LedgerStore, metrics: Metrics)
 
   app.get(
     '/api/v1/accounts',
-    { schema: { summary: 'Customer accounts in order of id', querystring: listQuery, response: answers(200, accountList, unavailable) } },
+    {
+      handlerTimeout: LIST_DEADLINE_MS,
+      schema: { summary: 'Customer accounts in order of id', querystring: listQuery, response: answers(200, accountList, unavailable) },
+    },
     async ({ query: { after, limit } }) => {
       const accounts = await store.customerAccounts(after, limit);
       return { accounts, next: accounts.length === limit ? (accounts.at(-1)?.id ?? null) : null };

@@ -8,7 +8,7 @@ import { LedgerStore } from './store.ts';
 await runService('ledger', { ...httpEnv, ...databaseEnv }, async (service) => {
   const { config, metrics, onStop } = service;
   const database = openPostgres(service, config, 'ledger');
-  const http = await HttpServer.create('BSS ledger', service);
+  const http = await HttpServer.create('BSS ledger', service, { maxInFlight: config.MAX_REQUESTS_IN_FLIGHT });
   ledgerRoutes(http.app, new LedgerStore(database), metrics);
   onStop('http', () => http.close());
   await http.listen(config.PORT);

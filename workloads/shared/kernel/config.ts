@@ -47,8 +47,8 @@ export const baseEnv = {
   METRICS_PORT: port.default(9464),
 };
 
-/** The port of the workload's own HTTP API. */
-export const httpEnv = { PORT: port.default(8080) };
+/** The port of the workload's own HTTP API, and the most requests that it handles at a time. */
+export const httpEnv = { PORT: port.default(8080), MAX_REQUESTS_IN_FLIGHT: count(1, 10_000, 200) };
 
 /** How to reach Kafka. */
 export const kafkaEnv = {

@@ -10,7 +10,8 @@ import { Metrics } from './metrics.ts';
 import { defineProblems, problemBody, PROBLEMS } from './problems.ts';
 
 const log = createLogger({ service: 'test', platform: 'test', namespace: 'test', pod: 'test' }, 'silent');
-const create = (options?: HttpOptions) => HttpServer.create('test', { log, metrics: new Metrics({}) }, options);
+const create = (options: Partial<HttpOptions> = {}) =>
+  HttpServer.create('test', { log, metrics: new Metrics({}) }, { maxInFlight: 100, ...options });
 
 function ask(url: string, agent: Agent): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {

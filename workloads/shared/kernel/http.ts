@@ -29,7 +29,6 @@ const CLOSE_NOTICE_MS = 1_000;
 /** Deadline of a request unless its route sets another one (`handlerTimeout`). */
 const DEADLINE_MS = 5_000;
 const BODY_LIMIT_BYTES = 65_536;
-const MAX_IN_FLIGHT = 200;
 const MAX_EVENT_LOOP_DELAY_MS = 2_000;
 const RETRY_AFTER_SECONDS = 1;
 
@@ -41,7 +40,7 @@ export type HttpApp = FastifyInstance<RawServerDefault, IncomingMessage, ServerR
 
 export interface HttpOptions {
   /** Most requests in progress; further ones are answered with 503. */
-  maxInFlight?: number;
+  maxInFlight: number;
   /** Most requests of one client address in a second; unlimited by default. */
   requestsPerSecond?: number;
 }
@@ -62,7 +61,7 @@ export class HttpServer {
     this.app = app;
   }
 
-  static async create(title: string, service: { log: Logger; metrics: Metrics }, options: HttpOptions = {}): Promise<HttpServer> {
+  static async create(title: string, service: { log: Logger; metrics: Metrics }, options: HttpOptions): Promise<HttpServer> {
     const loggerInstance: FastifyBaseLogger = service.log;
     const app: HttpApp = fastify({
       loggerInstance,
@@ -168,7 +167,7 @@ function measureRequests(app: HttpApp, metrics: Metrics): void {
 }
 
 /** Load shedding: requests in progress, delay of the event loop, and requests of one client. */
-async function limitRequests(app: HttpApp, { maxInFlight = MAX_IN_FLIGHT, requestsPerSecond }: HttpOptions): Promise<void> {
+async function limitRequests(app: HttpApp, { maxInFlight, requestsPerSecond }: HttpOptions): Promise<void> {
   const overloaded = (detail: string) => new Problem(PROBLEMS.overloaded, detail, { retryAfterSeconds: RETRY_AFTER_SECONDS });
   let inFlight = 0;
   app.addHook('onRequest', (_request, reply, done) => {
