@@ -140,7 +140,7 @@ export class Cluster {
     return (await readAudit(this.api.auditLogPath)).filter(({ user }) => user.username === USERNAME);
   }
 
-  /** The operator renews its Lease every two seconds: a clock that stands still when nobody leads. */
+  /** The operator renews its Lease every two seconds: a clock that stops while no replica leads. */
   async nextRenewal(): Promise<void> {
     const now = await this.leaseRenewals();
     await until('a renewal of the Lease', LIMIT_MS, async () => (await this.leaseRenewals()) > now);
