@@ -386,7 +386,7 @@ describe('Secrets of users, and optional kinds', () => {
     await platform.have('ScaledObject', 'interest');
     noteRecovery(t, 'KEDA installed after the operator', performance.now() - begun, 'discovery every 20 s');
     await platform.ready();
-    await cluster.taken('ScaledObject');
+    await cluster.watched('ScaledObject');
     await platform.remove('ScaledObject', 'interest');
     await platform.have('ScaledObject', 'interest');
   });

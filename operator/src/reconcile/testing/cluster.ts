@@ -105,9 +105,11 @@ export class Cluster {
     return this.#operator?.log ?? '';
   }
 
-  /** Waits until the operator has taken in a kind that was not served when it started. */
-  async taken(kind: string): Promise<void> {
-    await until(`${kind} to be taken in`, LIMIT_MS, () => this.log.includes(`"kind":"${kind}","msg":"the cluster serves one more kind"`));
+  /** Waits until the operator watches a kind that the cluster did not serve at its start. */
+  async watched(kind: string): Promise<void> {
+    await until(`the operator to watch ${kind}`, LIMIT_MS, () =>
+      this.log.includes(`"kind":"${kind}","msg":"watching a newly served kind"`),
+    );
   }
 
   /** Resolves when it leads. */
