@@ -248,12 +248,12 @@ void test('prints remedies, and does not count components that wait for others',
   const text = describeFindings(
     [
       { ok: true, what: 'fine' },
-      { ok: false, what: 'broken', remedy: 'mend it' },
+      { ok: false, what: 'broken', remedy: 'fix it' },
       { ok: false, waits: true, what: 'later' },
     ],
     plain,
   );
-  assert.equal(text, '✓ fine\n✗ broken\n    mend it\n○ later\n\n1 problem found.');
+  assert.equal(text, '✓ fine\n✗ broken\n    fix it\n○ later\n\n1 problem found.');
 });
 
 void test('pads columns to their widest cell', () => {

@@ -112,7 +112,7 @@ describe('settled', () => {
     await platform.edit('Service', 'ledger', {
       metadata: { labels: { 'app.kubernetes.io/managed-by': null, 'app.kubernetes.io/instance': null }, ownerReferences: null },
     });
-    // Nothing says any more whose it is: it counts as somebody else's until it is deleted.
+    // Without labels and owner reference it counts as foreign until it is deleted.
     await platform.until('Ready', 'False', 'ApplyFailed');
     await platform.remove('Service', 'ledger');
     await platform.ready();
@@ -277,7 +277,7 @@ describe('pause, hibernation, deletion', () => {
     await platform.ready();
     await platform.patch({ spec: { deletionPolicy: 'delete' } });
     await platform.delete();
-    // The API server itself holds a claim back until no pod uses it; without its controllers nobody takes that finalizer away.
+    // The API server itself holds a claim back until no pod uses it; no controller of the test removes that finalizer.
     await until('the claim to be asked to go', LIMIT_MS, async () => {
       const claim = await platform.object('PersistentVolumeClaim', 'postgres-data');
       return claim === undefined || claim.metadata.deletionTimestamp !== undefined;
@@ -291,7 +291,7 @@ describe('pause, hibernation, deletion', () => {
     await platform.ready();
     const earlier = await platform.have('Deployment', 'gateway');
     await cluster.client.delete(platform.reference, { propagation: 'Orphan' });
-    // Without a garbage collector somebody has to do its part.
+    // There is no garbage collector here: the test does its part.
     await until('our finalizer to go', LIMIT_MS, async () => (await platform.get()).metadata.finalizers?.join() === 'orphan');
     await platform.patch({ metadata: { finalizers: null } });
     await until('the platform to be gone', LIMIT_MS, async () => (await cluster.client.find(platform.reference)) === undefined);
@@ -319,7 +319,7 @@ describe('credentials and topics', () => {
     await platform.event('CredentialsCompleted', /missing or edited keys/);
     const jobs = await platform.migrationJobs();
     await platform.edit('Secret', 'credentials', { data: { 'postgres-password': another } });
-    // The migration tells the database; after that the former password is forgotten.
+    // The migration updates the database; after that the former password is removed.
     await until('another migration', LIMIT_MS, async () => (await platform.migrationJobs()).some((name) => !jobs.includes(name)));
     await until('the edit to be all that is left', LIMIT_MS, async () =>
       isDeepStrictEqual(await platform.credentials(), { ...made, 'postgres-password': 'another-password' }),
@@ -386,7 +386,7 @@ describe('Secrets of users, and optional kinds', () => {
     await platform.have('ScaledObject', 'interest');
     noteRecovery(t, 'KEDA installed after the operator', performance.now() - begun, 'discovery every 20 s');
     await platform.ready();
-    await cluster.taken('ScaledObject');
+    await cluster.watched('ScaledObject');
     await platform.remove('ScaledObject', 'interest');
     await platform.have('ScaledObject', 'interest');
   });
@@ -450,7 +450,7 @@ describe('bad input', () => {
         JSON.stringify(spec).slice(0, 100),
       );
     }
-    assert.ok(await platform.object('Deployment', 'gateway'), 'what runs goes on');
+    assert.ok(await platform.object('Deployment', 'gateway'), 'running components are kept');
     await platform.patch({ status: { conditions: 'garbage', components: [null], consumerGroups: [7], inventory: { a: 1 } } }, 'status');
     await platform.until('SpecValid', 'False');
     assert.ok(cluster.operator.running);

@@ -1,6 +1,6 @@
 /**
  * Least privilege: platforms live through everything there is under the rights that the chart gives the operator, and the API server's audit log
- * tells which of them were used. A right that nobody used is too much; a request that was refused is one too few.
+ * tells which of them were used. A permission that was not used is one too many; a request that was forbidden is one too few.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -12,9 +12,9 @@ import { installGatewayApi } from './testing/gateway-api.ts';
 import { ACCOUNT, grantedRules } from './testing/installation.ts';
 import { installKeda } from './testing/keda.ts';
 
-/** Rights whose use no log can show; the last test shows that each is needed. */
+/** Permissions whose use the audit log does not show; the last test shows that each is needed. */
 const NOT_LOGGED = new Map([
-  ['/pods get', 'nobody can give away what they do not have: the Role of Prometheus has it'],
+  ['/pods get', 'RBAC prevents privilege escalation: the Role of Prometheus has this permission'],
   ['bss-platform.io/bssplatforms/finalizers update', 'some clusters let only those who may set finalizers name an object as owner'],
 ]);
 
@@ -130,7 +130,7 @@ async function drift(platform: TestPlatform): Promise<void> {
   await platform.ready();
 }
 
-/** A pod of a revision that nobody wants any more holds its StatefulSet up. */
+/** A pod of a former revision that blocks the rollout of its StatefulSet. */
 async function unstick(cluster: Cluster, platform: TestPlatform): Promise<void> {
   const labels = {
     'app.kubernetes.io/managed-by': 'bss-operator',

@@ -31,7 +31,7 @@ const replicas: Replica[] = [];
 const disturbance = { over: false };
 let disturbing: Promise<unknown>;
 
-/** A replica whose caches are filled, so that it leads as soon as it gets the Lease. */
+/** A replica with synced caches, which leads as soon as it acquires the lease. */
 async function launch(name: string): Promise<Replica> {
   const { kubeconfigPath, credentialId } = await cluster.logIn();
   const operator = await OperatorProcess.launch(kubeconfigPath, { ...(await containerEnvironment()), POD_NAME: name });
@@ -55,12 +55,12 @@ after(async () => {
   await cluster.stop();
 });
 
-/** Deletes an object as often as it is there: the leader makes it anew, as fast as it can. */
+/** Deletes an object whenever it exists: the leader recreates it as fast as it can. */
 async function disturb(object: string): Promise<void> {
   const [kind = '', name = ''] = object.split(' ');
   while (!disturbance.over) {
     await platform.remove(kind, name);
-    await until('somebody to make it', 2 * LIMIT_MS, async () => disturbance.over || (await platform.object(kind, name)) !== undefined);
+    await until('a leader to recreate it', 2 * LIMIT_MS, async () => disturbance.over || (await platform.object(kind, name)) !== undefined);
   }
 }
 
@@ -94,7 +94,7 @@ function columns(fault: number, former: AuditEvent[], latter: AuditEvent[]): str
 }
 
 /**
- * Asserts that the two did not write at the same time, and tells how long nobody did.
+ * Asserts that the two did not write at the same time, and reports for how long neither did.
  * @param inHand writes that may have been on their way when the former one was stopped
  */
 async function assertHandedOver(t: TestContext, what: string, fault: number, former: Replica, latter: Replica, inHand = 0): Promise<void> {
@@ -128,7 +128,7 @@ describe('takeover', () => {
     await untilBusy(latter);
     const thawed = Date.now();
     former.operator.signal('SIGCONT');
-    assert.equal(await former.operator.exited(), 1, 'the kubelet starts it anew, as a follower');
+    assert.equal(await former.operator.exited(), 1, 'the kubelet restarts it as a standby');
     t.diagnostic(`the former leader ended ${Date.now() - thawed} ms after it went on`);
     await untilBusy(latter);
     await assertHandedOver(t, 'leader of two replicas frozen', fault, former, latter, IN_HAND);

@@ -5,7 +5,7 @@ import { performance } from 'node:perf_hooks';
 export interface Clock {
   /** Epoch milliseconds; may jump. */
   now(): number;
-  /** Milliseconds since some fixed moment; never goes back, and goes on while the process is stopped or the machine sleeps. */
+  /** Milliseconds since a fixed moment. Never decreases; also advances while the process is suspended or the machine sleeps. */
   monotonic(): number;
   /** Runs `callback` once after `ms` milliseconds; the returned function cancels it. */
   after(ms: number, callback: () => void): () => void;
@@ -19,7 +19,7 @@ const uptimeOffset = uptime() * 1000 - performance.now() + 10;
 
 export const systemClock: Clock = {
   now: () => Date.now(),
-  // The process's own clock is fine-grained but stands still while the machine sleeps; the uptime goes on.
+  // The process's own clock has a finer resolution but stops while the machine sleeps; the uptime does not.
   monotonic: () => Math.max(performance.now(), uptime() * 1000 - uptimeOffset),
   after(ms, callback) {
     const timer = setTimeout(callback, Math.min(Math.max(ms, 0), LONGEST_TIMER_MS));

@@ -52,7 +52,7 @@ async function reaches(platform: TestPlatform, status: string, reason: string): 
   await platform.until('Rotating', status, reason);
 }
 
-/** Kills the operator, starts another, and waits until that one has looked at the platform: nothing may have moved. */
+/** Kills the operator, starts another, and waits for its first pass: nothing must have changed. */
 async function killAndCheck(platform: TestPlatform): Promise<void> {
   const seen = await Promise.all([
     platform.credentials(),

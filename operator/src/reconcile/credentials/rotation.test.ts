@@ -29,7 +29,7 @@ function state(name: string, change: Partial<ComponentState> = {}): ComponentSta
   };
 }
 
-const ill = { health: { healthy: false, failing: false, ready: 0, desired: 1, message: 'is starting' } };
+const unhealthy = { health: { healthy: false, failing: false, ready: 0, desired: 1, message: 'is starting' } };
 const well = components.map(({ name }) => state(name));
 const but = (name: string, change: Partial<ComponentState>) => well.map((one) => (one.name === name ? state(name, change) : one));
 
@@ -50,11 +50,11 @@ const rows: Record<string, Row> = {
   },
   'a former pod that has ended': { pods: [pod('ledger', 'old', { status: { phase: 'Failed' } })], users: [], reason: 'it logs in no more' },
   'a store of an earlier template': { pods: [pod('postgres', 'old')], users: [], reason: 'stores log in nowhere' },
-  'not healthy': { states: but('ledger', ill), users: ['ledger'], reason: 'its roll-out is not over' },
+  'not healthy': { states: but('ledger', unhealthy), users: ['ledger'], reason: 'its rollout is in progress' },
   'waits for its turn': { states: but('ledger', { state: 'held' }), users: ['ledger'], reason: 'it has the former template' },
   refused: { states: but('ledger', { state: 'refused' }), users: ['ledger'], reason: 'it may have the former template' },
-  'what watches is ill': { states: but('exporters', ill), users: [], reason: 'no request depends on it' },
-  'topics are ill': { states: [...well, state('topics', ill)], users: ['topics'], reason: 'what comes after them is held' },
+  'monitoring is unhealthy': { states: but('exporters', unhealthy), users: [], reason: 'no request depends on it' },
+  'topics are unhealthy': { states: [...well, state('topics', unhealthy)], users: ['topics'], reason: 'later components are held' },
 };
 
 for (const [name, { states = well, pods = [], users, reason }] of Object.entries(rows)) {

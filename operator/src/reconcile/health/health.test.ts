@@ -48,7 +48,7 @@ const podRows: { name: string; pod: PodObject; message: string | undefined; fail
     pod: pod({ conditions: [{ type: 'PodScheduled', status: 'False', message: 'no node fits.', lastTransitionTime: ago(90) }] }),
     message: 'cannot be scheduled: no node fits',
     failing: true,
-    reason: 'after a minute somebody should look',
+    reason: 'after a minute a person has to act',
   },
   {
     name: 'image not found',
@@ -227,14 +227,14 @@ const rows: HealthRow[] = [
     live: scaled(4, counts(2, 2, 1, 1)),
     around: { autoscaled: true, pods: [podOf('old'), podOf('new')] },
     health: { healthy: false, message: 'the newest generation is not rolled out yet' },
-    reason: 'the rollout goes on',
+    reason: 'the rollout continues',
   },
   {
     name: 'autoscaled, not seen yet, no pods',
     live: scaled(2, counts(2, 2, 2, 1)),
     around: { autoscaled: true },
     health: { healthy: false, message: 'the newest generation is not rolled out yet' },
-    reason: 'nothing tells what the change was',
+    reason: 'the change is unknown',
   },
   {
     name: 'fixed number, not seen yet',
@@ -330,7 +330,7 @@ for (const row of rows) {
 
 void test('combines the health of several objects', () => {
   const well = { healthy: true, failing: false, ready: 1, desired: 1, message: '' };
-  const ill = { healthy: false, failing: true, ready: 0, desired: 2, message: 'broken' };
-  assert.deepEqual(combine([well, ill]), { healthy: false, failing: true, ready: 1, desired: 3, message: 'broken' });
+  const unhealthy = { healthy: false, failing: true, ready: 0, desired: 2, message: 'broken' };
+  assert.deepEqual(combine([well, unhealthy]), { healthy: false, failing: true, ready: 1, desired: 3, message: 'broken' });
   assert.deepEqual(combine([]), { healthy: true, failing: false, ready: 0, desired: 0, message: '' });
 });

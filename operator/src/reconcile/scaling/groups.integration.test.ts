@@ -59,7 +59,7 @@ void test('holds a group whose Deployment is missing, and names the Deployment',
 
 void test("does not scale the platform's own Deployment for an external group", async () => {
   assert.equal(await groupOf('greedy'), undefined);
-  assert.ok(await groupOf('interest-batch'), 'its own group goes on');
+  assert.ok(await groupOf('interest-batch'), 'its own group is still sampled');
 });
 
 void test('starts a stopped group when it has lag', async () => {

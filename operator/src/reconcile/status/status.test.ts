@@ -83,13 +83,13 @@ const rows: Row[] = [
     },
   },
   {
-    name: 'fell ill',
+    name: 'became unhealthy',
     previous: ready,
     outcome: acted({ components: [starting('kafka'), well('gateway')] }),
     conditions: { Ready: ['False', 'NotReady'], Progressing: ['True', 'NotReady'] },
   },
   {
-    name: 'still ill',
+    name: 'still unhealthy',
     previous: after(acted({ components: [starting('kafka'), well('gateway')] }), ready),
     outcome: acted({ components: [starting('kafka'), well('gateway')] }),
     conditions: { Ready: ['False', 'NotReady'] },
@@ -171,9 +171,9 @@ describe('conditions', () => {
   void test('changes lastTransitionTime only with the status', () => {
     const later = after(acted({ generation: 2 }), ready, NOW + MINUTE);
     assert.equal(conditionOf(later, 'Ready')?.lastTransitionTime, '2026-01-01T12:00:00Z');
-    const ill = after(acted({ components: [starting('kafka')] }), ready, NOW + MINUTE);
-    assert.equal(conditionOf(ill, 'Ready')?.lastTransitionTime, '2026-01-01T12:01:00Z');
-    assert.equal(conditionOf(ill, 'Paused')?.lastTransitionTime, '2026-01-01T12:00:00Z');
+    const unhealthy = after(acted({ components: [starting('kafka')] }), ready, NOW + MINUTE);
+    assert.equal(conditionOf(unhealthy, 'Ready')?.lastTransitionTime, '2026-01-01T12:01:00Z');
+    assert.equal(conditionOf(unhealthy, 'Paused')?.lastTransitionTime, '2026-01-01T12:00:00Z');
   });
 
   void test('keeps conditions of other controllers', () => {
@@ -322,7 +322,7 @@ describe('rotation', () => {
     ['locking', locking, { Rotating: ['True', 'LockingFormer'], Ready: ['False', 'Rotating'] }],
     ['done', rotated, { Rotating: ['False', 'Rotated', 'rotation "one" is complete'], Ready: ['True', 'Running'] }],
     [
-      'fell ill later',
+      'became unhealthy later',
       after(acted({ rotation: rotation(false, 'migrate'), components: [starting('migrate')] }), rotated),
       { Rotating: ['False', 'Rotated'] },
     ],
@@ -345,18 +345,18 @@ describe('rotation', () => {
 
 describe('transitions', () => {
   const reasons = (old: BssPlatformStatus | undefined, next: BssPlatformStatus) => transitions(old, next).map(({ reason }) => reason);
-  const asleep = after(acted({ raw: { hibernate: true } }), ready);
+  const hibernated = after(acted({ raw: { hibernate: true } }), ready);
   const paused = after(acted({ type: 'paused' }), ready);
   const moves: [string, BssPlatformStatus | undefined, BssPlatformStatus, string[]][] = [
     ['nothing happened', ready, ready, []],
     ['ready at first', undefined, ready, ['Ready']],
-    ['fell ill', ready, after(acted({ components: [starting('kafka')] }), ready), ['NotReady']],
+    ['became unhealthy', ready, after(acted({ components: [starting('kafka')] }), ready), ['NotReady']],
     ['was paused', ready, paused, ['Paused']],
-    ['goes on', paused, after(acted(), paused), ['Resumed']],
+    ['resumes', paused, after(acted(), paused), ['Resumed']],
     ['goes to sleep', ready, after(acted({ raw: { hibernate: true }, components: [starting('gateway')] }), ready), ['Hibernating']],
-    ['wakes', asleep, after(acted({ components: [starting('kafka')] }), asleep), ['Waking']],
+    ['wakes', hibernated, after(acted({ components: [starting('kafka')] }), hibernated), ['Waking']],
     ['begins to rotate', ready, introducing, ['RotationBegun']],
-    ['goes on rotating', introducing, replacing, []],
+    ['continues the rotation', introducing, replacing, []],
     ['has rotated', locking, rotated, ['Ready', 'RotationDone']],
     ['is invalid', ready, after({ type: 'invalid', generation: 2, problems: [] }, ready), ['InvalidSpec']],
     ['was upgraded', ready, after(acted({ raw: { version: '0.2.0' } }), ready), ['Upgraded']],

@@ -39,7 +39,7 @@ async function usage(pid: number): Promise<{ rss: number; peak: number; cpu: num
   return { rss: mebibytes('VmRSS'), peak: mebibytes('VmHWM'), cpu: (Number(user) + Number(system)) / 100 };
 }
 
-/** Platforms whose first pass since the operator's start is over, and that are ready. */
+/** Number of platforms that are ready and had their first pass since the operator's start. */
 async function readyPlatforms(operator: OperatorProcess): Promise<number> {
   return (await operator.metrics()).match(/^bss_platform_ready\{.*\} 1$/gm)?.length ?? 0;
 }
@@ -96,7 +96,7 @@ async function many(cluster: Cluster): Promise<number> {
   });
 }
 
-/** The operator ends and starts anew: seconds until it leads, and until it has been over every platform. */
+/** Restarts the operator: seconds until it leads, and until it has reconciled every platform. */
 async function restart(cluster: Cluster): Promise<{ leads: number; reconciled: number }> {
   await cluster.operator.stop();
   let leads = 0;

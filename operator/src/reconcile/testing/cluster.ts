@@ -106,9 +106,11 @@ export class Cluster {
     return this.#operator?.log ?? '';
   }
 
-  /** Waits until the operator has taken in a kind that was not served when it started. */
-  async taken(kind: string): Promise<void> {
-    await until(`${kind} to be taken in`, LIMIT_MS, () => this.log.includes(`"kind":"${kind}","msg":"the cluster serves one more kind"`));
+  /** Waits until the operator watches a kind that the cluster did not serve at its start. */
+  async watched(kind: string): Promise<void> {
+    await until(`the operator to watch ${kind}`, LIMIT_MS, () =>
+      this.log.includes(`"kind":"${kind}","msg":"watching a newly served kind"`),
+    );
   }
 
   /** Resolves when it leads. */
@@ -141,7 +143,7 @@ export class Cluster {
     return (await readAudit(this.api.auditLogPath)).filter(({ user }) => user.username === USERNAME);
   }
 
-  /** The operator renews its Lease every two seconds: a clock that stands still when nobody leads. */
+  /** The operator renews its Lease every two seconds: a clock that stops while no replica leads. */
   async nextRenewal(): Promise<void> {
     const now = await this.leaseRenewals();
     await until('a renewal of the Lease', LIMIT_MS, async () => (await this.leaseRenewals()) > now);

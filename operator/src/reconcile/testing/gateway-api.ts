@@ -1,4 +1,4 @@
-/** The Gateway API's HTTPRoute without a controller: what the operator writes is checked and stored, and nobody acts on it. */
+/** The Gateway API's HTTPRoute without a controller: the API server validates and stores what the operator writes, and no controller acts on it. */
 import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
 import type { KubeClient, KubernetesObject } from '../../runtime/index.ts';

@@ -1,6 +1,6 @@
 /**
  * A hand that plays the controllers and the nodes on an API server that has none: it sets the status of Deployments, StatefulSets and Jobs to
- * healthy, unless it was told not to.
+ * healthy, unless a test holds it back.
  */
 import { MANAGED_SELECTOR } from '../ownership/ownership.ts';
 import { Metrics, Reflector, referenceOf, type KubeClient, type KubernetesObject } from '../../runtime/index.ts';
@@ -76,7 +76,7 @@ export class Hand {
     const status = object.kind === 'Job' ? jobStatus(object) : replicaStatus(object);
     if (this.#isWithheld(name) || !differs(object.status ?? {}, status)) return;
     this.#busy.add(uid);
-    // Deleted or changed meanwhile: the watch tells.
+    // Deleted or changed meanwhile: the watch reports it.
     await this.#client.patch(referenceOf(object), { status }, { subresource: 'status' }).catch(() => undefined);
     this.#busy.delete(uid);
     const newer = this.#dirty.get(uid);

@@ -48,7 +48,7 @@ export async function containerEnvironment(): Promise<Record<string, string>> {
 
 export interface Login {
   kubeconfigPath: string;
-  /** As in the audit log, where it tells two replicas of one account apart. */
+  /** As in the audit log, where it distinguishes two replicas of one account. */
   credentialId: string;
 }
 

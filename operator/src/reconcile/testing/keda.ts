@@ -1,4 +1,4 @@
-/** KEDA's kinds without KEDA: what the operator writes is stored, and nobody acts on it. */
+/** KEDA's kinds without KEDA: the API server stores what the operator writes, and no controller acts on it. */
 import type { KubeClient } from '../../runtime/index.ts';
 
 const GROUP = 'keda.sh';

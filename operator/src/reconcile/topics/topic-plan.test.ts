@@ -38,7 +38,7 @@ const rows: { name: string; wanted?: WantedTopic[]; existing: ExistingTopic[]; p
     name: 'other retention',
     existing: [{ ...there, overrides: { ...config, 'retention.ms': '1', 'max.message.bytes': '9' } }],
     plan: { alter: [{ name: 'a', config: { ...config, 'max.message.bytes': '9' } }] },
-    reason: 'what somebody else set on the topic stays',
+    reason: 'other overrides of the topic stay',
   },
   {
     name: 'a topic of others',
