@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { parse } from 'yaml';
-import { customResourceDefinition } from './api/crd.ts';
-import { generatedFiles } from './generate.ts';
 import type { Schema } from './api/json-schema.ts';
 import { operatorValues } from './api/operator-values.ts';
+import { generatedFiles } from './generate.ts';
+import { platformDefinition } from './platform/crd.ts';
 
 const ROOT = new URL('../../', import.meta.url);
 
@@ -30,7 +30,7 @@ function visit(path: string, node: Schema, look: (path: string, node: Schema) =>
 }
 
 await test('every field has a description, and every list a limit', () => {
-  const schema = customResourceDefinition().spec.versions[0]?.schema.openAPIV3Schema.properties?.['spec'];
+  const schema = platformDefinition().spec.versions[0]?.schema.openAPIV3Schema.properties?.['spec'];
   assert.ok(schema);
   visit('spec', schema, (path, node) => {
     if (!path.endsWith('{}') && !path.endsWith('[]')) assert.ok(node.description, `${path} has a description`);

@@ -3,28 +3,18 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 import { test } from 'node:test';
-import { parseSpec } from '../../../operator/src/api/spec.ts';
-import { imageOf } from '../../../operator/src/platform/images.ts';
+import { DEFINITIONS } from '../../../operator/src/platform/components/index.ts';
+import { imageOf, thirdPartyImages } from '../../../operator/src/platform/images.ts';
+import { parseSpec } from '../../../operator/src/platform/index.ts';
 import { isBuildInput, npmSettings, THIRD_PARTY } from './images.ts';
 import { PROJECT_DIR } from '../paths.ts';
-
-const PROGRAMS = [
-  'kafka',
-  'postgres',
-  'pgbouncer',
-  'redis',
-  'prometheus',
-  'postgresExporter',
-  'pgbouncerExporter',
-  'redisExporter',
-] as const;
 
 test('every third-party image that the operator asks for is made locally, under the name that containerd gives it', () => {
   const parsed = parseSpec({});
   assert.ok(parsed.ok);
-  const wanted = PROGRAMS.map((program) => imageOf(parsed.spec, program)).map(
-    (name) => `docker.io/${name.includes('/') ? '' : 'library/'}${name}`,
-  );
+  const wanted = thirdPartyImages(DEFINITIONS)
+    .map((image) => imageOf(parsed.spec, image))
+    .map((name) => `docker.io/${name.includes('/') ? '' : 'library/'}${name}`);
   assert.deepEqual(THIRD_PARTY.flatMap(({ refs }) => refs).toSorted(), wanted.toSorted());
 });
 

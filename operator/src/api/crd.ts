@@ -1,7 +1,6 @@
 /** The CustomResourceDefinition, from the zod schemas. */
 import { inputSchema, type Schema } from './json-schema.ts';
 import { GROUP, KIND, PLURAL, VERSION } from './names.ts';
-import { specSchema } from './spec.ts';
 import { statusSchema } from './status.ts';
 
 const readyCondition = (field: string) => `.status.conditions[?(@.type=="Ready")].${field}`;
@@ -22,8 +21,7 @@ const NAME_RULE = {
   message: 'choose a name of at most 40 lower case letters, digits and -, that begins with a letter: names of Services are made from it',
 };
 
-function openApi(): Schema {
-  const spec = inputSchema(specSchema);
+function openApi(spec: Schema): Schema {
   return {
     type: 'object',
     description: 'A platform for event processing: its stores, workloads, metrics, and consumers that scale on Kafka lag.',
@@ -35,8 +33,8 @@ function openApi(): Schema {
   };
 }
 
-/** The CRD as an object. */
-export function customResourceDefinition() {
+/** The CRD as an object. @param spec JSON Schema of the spec, as `inputSchema` makes it */
+export function customResourceDefinition(spec: Schema) {
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
@@ -50,7 +48,7 @@ export function customResourceDefinition() {
           name: VERSION,
           served: true,
           storage: true,
-          schema: { openAPIV3Schema: openApi() },
+          schema: { openAPIV3Schema: openApi(spec) },
           subresources: { status: {} },
           additionalPrinterColumns: COLUMNS,
         },

@@ -19,7 +19,7 @@ import { OperatorProcess } from '../reconcile/testing/operator-process.ts';
 import { KubeClient, loadKubeConfig, Metrics, type KubernetesObject } from '../runtime/index.ts';
 import { until } from '../runtime/testing/harness.ts';
 import { API_VERSION, FINALIZER, KIND } from './names.ts';
-import { parseSpec } from './spec.ts';
+import { parseSpec } from '../platform/spec.ts';
 
 const run = promisify(execFile);
 const CHARTS = fileURLToPath(new URL('../../../charts', import.meta.url));

@@ -6,59 +6,27 @@
  * whole state of a rotation is in the Secret: which slots have values, which of them is active, and which request was taken up last.
  */
 
-export const SLOTS = ['a', 'b'] as const;
-export type Slot = (typeof SLOTS)[number];
+import { DEFINITIONS } from './components/index.ts';
+import { ADMIN_KEY, FIRST_SLOT, FORMER_ADMIN_KEY, loginOf, passwordKey, slotKey, SLOTS, STATS_USER, USERLIST_KEY } from './logins.ts';
+import type { CredentialSlots, Slot } from './logins.ts';
 
-/** Roles in the database. Each owns rights, and acts through one login per slot. */
-export const DATABASE_ROLES = ['ledger', 'interest'] as const;
-export type DatabaseRole = (typeof DATABASE_ROLES)[number];
+/** Roles in the database. Each has rights, and acts through one login per slot. */
+export const DATABASE_ROLES: readonly string[] = DEFINITIONS.flatMap(({ database }) => (database ? [database.role] : []));
 
-/** User of PgBouncer's metrics exporter: it may read statistics over the pod's own socket, and reaches no database. */
-export const STATS_USER = 'stats';
+const CREDENTIALS = DEFINITIONS.flatMap(({ credentials = [] }) => credentials);
+const PASSWORDS = CREDENTIALS.filter(({ type }) => type === 'password');
+const TOKEN_KEYS = CREDENTIALS.filter(({ type }) => type === 'token').map(({ key }) => key);
 
-export const USERLIST_KEY = 'pgbouncer-userlist';
-export const ADMIN_KEY = 'postgres-password';
-/** The administrator's password before the last change: present until the database is known to have taken the new one. */
-export const FORMER_ADMIN_KEY = 'postgres-password-former';
-const REDIS_KEY = 'redis-password';
-/** The token that callers send; gateways accept the tokens of all live slots. */
-const TOKEN_KEY = 'debug-token';
 const ACTIVE_KEY = 'active-slot';
 const REQUEST_KEY = 'rotation-request';
 
 /** Random values by key of the Secret, in text. */
 export type Credentials = Record<string, string>;
 
-/** What the builders must know of the credentials. */
-export interface CredentialSlots {
-  /** Used by pods that are made now. */
-  active: Slot;
-  /** Accepted; the active one is among them. */
-  live: readonly Slot[];
-  /** Whether the database may still have the administrator's former password. */
-  formerAdmin: boolean;
-}
-
-/** Of a platform that was never rotated. */
-export const FIRST_SLOT: CredentialSlots = { active: 'a', live: ['a'], formerAdmin: false };
-
 type Random = (bytes: number) => Buffer;
 
-/** Name under which a role logs in: its own, or `<role>_b`. */
-export function loginOf(role: DatabaseRole, slot: Slot): string {
-  return slot === 'a' ? role : `${role}_${slot}`;
-}
-
-export function passwordKey(role: DatabaseRole, slot: Slot): string {
-  return slot === 'a' ? `${role}-password` : `${role}-${slot}-password`;
-}
-
-export function tokenKey(slot: Slot): string {
-  return `${TOKEN_KEY}-${slot}`;
-}
-
 function keysOf(slot: Slot): string[] {
-  return [...DATABASE_ROLES.map((role) => passwordKey(role, slot)), tokenKey(slot)];
+  return [...DATABASE_ROLES.map((role) => passwordKey(role, slot)), ...TOKEN_KEYS.map((key) => slotKey(key, slot))];
 }
 
 /** 24 random bytes in 32 characters that need no quoting anywhere: letters, digits, - and _. */
@@ -92,9 +60,9 @@ export function requestOf(values: Credentials): string | undefined {
  */
 export function completeCredentials(existing: Credentials, random: Random, known: Credentials = {}): Credentials {
   const merged = { ...known, ...withoutEmpty(existing) };
-  const values = { ...merged, ...legacyToken(merged), ...adminAfter(existing, known), ...toldPasswords(merged[USERLIST_KEY] ?? '') };
+  const values = { ...merged, ...legacyTokens(merged), ...adminAfter(existing, known), ...toldPasswords(merged[USERLIST_KEY] ?? '') };
   const { active, live } = slotsOf(values);
-  const keys = [ADMIN_KEY, REDIS_KEY, ...live.flatMap(keysOf)];
+  const keys = [...PASSWORDS.map(({ key }) => key), ...live.flatMap(keysOf)];
   const primary = Object.fromEntries(keys.map((key) => [key, values[key] || secretText(random)]));
   return { ...values, ...primary, ...derived(primary, active, live) };
 }
@@ -107,7 +75,7 @@ export function completeCredentials(existing: Credentials, random: Random, known
 export function beginRotation(values: Credentials, request: string, random: Random): Credentials {
   if (requestOf(values) === request || isRotating(values)) return values;
   const next = slotsOf(values).active === 'a' ? 'b' : 'a';
-  const fresh = [...keysOf(next), ADMIN_KEY, REDIS_KEY].map((key) => [key, secretText(random)]);
+  const fresh = [...keysOf(next), ...PASSWORDS.map(({ key }) => key)].map((key) => [key, secretText(random)]);
   const state = { [ACTIVE_KEY]: next, [REQUEST_KEY]: request, [FORMER_ADMIN_KEY]: values[ADMIN_KEY] ?? '' };
   return completeCredentials({ ...values, ...state, ...Object.fromEntries(fresh) }, random);
 }
@@ -125,10 +93,10 @@ export function withRequest(values: Credentials, request: string | undefined): C
   return request === undefined ? values : { ...values, [REQUEST_KEY]: request };
 }
 
-/** The token as it was kept before there were slots. */
-function legacyToken(values: Credentials): Credentials {
-  const slotted = SLOTS.some((slot) => values[tokenKey(slot)]);
-  return slotted || !values[TOKEN_KEY] ? {} : { [tokenKey('a')]: values[TOKEN_KEY] };
+/** Tokens as they were stored before there were slots. */
+function legacyTokens(values: Credentials): Credentials {
+  const legacy = TOKEN_KEYS.filter((key) => values[key] && !SLOTS.some((slot) => values[slotKey(key, slot)]));
+  return Object.fromEntries(legacy.map((key) => [slotKey(key, 'a'), values[key] ?? '']));
 }
 
 /**
@@ -151,12 +119,13 @@ function toldPasswords(userlist: string): Credentials {
 
 function derived(primary: Credentials, active: Slot, live: readonly Slot[]): Credentials {
   const users = live.flatMap((slot) => DATABASE_ROLES.map((role) => [loginOf(role, slot), primary[passwordKey(role, slot)] ?? '']));
-  // Gateways that were not replaced yet do not know the new token.
+  // Servers that were not replaced yet do not know the new token.
   const former = live.find((slot) => slot !== active) ?? active;
+  const tokens = TOKEN_KEYS.map((key) => [key, primary[slotKey(key, former)] ?? '']);
+  const forms = PASSWORDS.flatMap(({ key, derived: form }) => (form ? [[form.key, form.text(primary[key] ?? '')]] : []));
   return {
     [USERLIST_KEY]: [...users, [STATS_USER, '']].map(([user, password]) => `"${quoted(user)}" "${quoted(password)}"\n`).join(''),
-    'redis-auth': `requirepass ${primary[REDIS_KEY]}\n`,
-    [TOKEN_KEY]: primary[tokenKey(former)] ?? '',
+    ...Object.fromEntries([...forms, ...tokens]),
     [ACTIVE_KEY]: active,
   };
 }

@@ -1,7 +1,6 @@
 /** The reference page of what a platform consists of, read off the builders. */
 import type { V1Container, V1PodSpec } from '@kubernetes/client-node';
-import { parseSpec } from '../api/index.ts';
-import { buildPlatform, endpoints, FIRST_SLOT, secretUses } from './index.ts';
+import { buildPlatform, endpoints, FIRST_SLOT, parseSpec, secretUses } from './index.ts';
 import type { Component, KubernetesObject, PlatformInput } from './types.ts';
 
 function smallPlatform(): PlatformInput {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { adviseSpec, databasePools, parseSpec, type BssPlatformSpec } from './index.ts';
+import { DEFINITIONS } from './components/index.ts';
+import { adviseSpec, parseSpec, type BssPlatformSpec } from './index.ts';
+import { databasePools } from './pools.ts';
 
 function specOf(raw: unknown): BssPlatformSpec {
   const parsed = parseSpec(raw);
@@ -70,8 +72,9 @@ for (const [name, { raw, paths, reason }] of Object.entries(rows)) {
 
 await test('pool sizes shrink so that all replicas together stay below the limit', () => {
   for (const maxReplicas of [1, 4, 12, 20]) {
-    const { ledger, interest: batch, demanded, available } = databasePools(specOf(interest({ autoscaling: { maxReplicas } })));
+    const { sizes, demanded, available } = databasePools(specOf(interest({ autoscaling: { maxReplicas } })), DEFINITIONS);
     assert.ok(demanded <= available, `${maxReplicas} replicas: ${demanded} of ${available}`);
-    assert.ok(ledger >= 1 && batch >= 1);
+    assert.deepEqual(Object.keys(sizes), ['ledger', 'interest']);
+    assert.ok(Object.values(sizes).every((size) => size >= 1));
   }
 });
