@@ -156,9 +156,14 @@ for (const [name, input] of Object.entries(PLATFORMS)) {
   });
 
   await test(`${name}: Prometheus may scrape every port with metrics`, () => {
-    for (const { definition, policy } of built(input)) {
+    const all = built(input);
+    const prometheus = all.find(({ definition }) => definition.name === 'prometheus')?.policy ?? {};
+    for (const { definition, policy } of all) {
       const scraped = Object.entries(definition.ports?.(input.spec) ?? {}).filter(([port]) => isMetricsPort(port));
-      for (const [, port] of scraped) assert.ok(admits(policy, 'prometheus', port), `${definition.name}:${port}`);
+      for (const [, port] of scraped) {
+        assert.ok(admits(policy, 'prometheus', port), `${definition.name}:${port} admits Prometheus`);
+        assert.ok(opens(prometheus, definition.name, port), `Prometheus may connect to ${definition.name}:${port}`);
+      }
     }
   });
 
