@@ -3,8 +3,9 @@
  * defaults that depend on the profile.
  */
 import type { z } from 'zod';
-import type { Raw } from './profiles.ts';
 
+/** An object as parsed from YAML or JSON, not validated yet. */
+export type Raw = Record<string, unknown>;
 export interface SpecPiece<At extends string = string, S extends z.ZodType = z.ZodType> {
   /** Path of the field below `spec`: `kafka`, or `workloads.ledger` for a field of a group. */
   at: At;

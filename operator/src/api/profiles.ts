@@ -2,11 +2,9 @@
  * The profiles: defaults that depend on `spec.profile`. They lie under the user's spec, so that every field can be overridden alone. Each piece
  * of the spec brings its own.
  */
-import type { SpecPiece } from './piece.ts';
+import type { Raw, SpecPiece } from './piece.ts';
 import { quantityValue } from './rules.ts';
 
-/** An object as parsed from YAML or JSON, not validated yet. */
-export type Raw = Record<string, unknown>;
 /** Defaults by profile, each in the shape of the spec. */
 export type Profiles = Record<'small' | 'production', Raw>;
 

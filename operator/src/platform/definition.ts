@@ -2,9 +2,8 @@
  * The definition of a component: everything that the operator knows about it, in one object. What the rest of the operator does with a component
  * is derived from it: network policies of both ends, scraping, endpoints, pools, logins, credentials, topics, images.
  */
-import type { Advice } from './advise.ts';
 import type { Draft } from './component.ts';
-import type { Endpoint, PlatformInput, Stage } from './types.ts';
+import type { Advice, Endpoint, PlatformInput, Stage } from './types.ts';
 import type { BssPlatformSpec } from './spec.ts';
 
 /** A program of a third party. */

@@ -39,7 +39,7 @@ function built(input: PlatformInput): Built[] {
     const manifests = components.find(({ name }) => name === definition.name)?.manifests ?? [];
     const policy = all.find(({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.name === `${input.name}-${definition.name}`);
     const pods = manifests.flatMap((object) => podTemplateOf(object)?.spec ?? []);
-    return { definition, manifests, pods, policy: (policy?.['spec'] ?? {}) as Policy };
+    return { definition, manifests, pods, policy: policy?.['spec'] ?? {} };
   });
 }
 

@@ -7,7 +7,7 @@ import { nameOf } from './names.ts';
 import { databasePools } from './pools.ts';
 import type { Component, Endpoint, PlatformInput, SecretUse } from './types.ts';
 
-export { adviseSpec, type Advice } from './advise.ts';
+export { adviseSpec } from './advise.ts';
 export { KEEP_ANNOTATION } from './component.ts';
 export { HTTP_ROUTE } from './components/gateway.ts';
 export { INTEREST_DLQ_TOPIC, INTEREST_GROUP, INTEREST_TOPIC } from './components/interest.ts';

@@ -53,3 +53,10 @@ export interface Endpoint {
   /** URL or host:port inside the cluster; the public URL of an Ingress; the first host name of a route, whose scheme its Gateway decides. */
   address: string;
 }
+
+/** A warning about a spec. */
+export interface Advice {
+  /** Path of the field, such as `spec.workloads.interest.autoscaling.maxReplicas`. */
+  path: string;
+  message: string;
+}

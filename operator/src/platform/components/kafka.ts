@@ -7,7 +7,6 @@ import { quantityValue } from '../../api/index.ts';
 import { piece } from '../../api/piece.ts';
 import { amounts } from '../../api/profiles.ts';
 import { bytes, rule } from '../../api/rules.ts';
-import type { Advice } from '../advise.ts';
 import type { ComponentDefinition } from '../definition.ts';
 import { addressOf, nameOf } from '../names.ts';
 import { claim, configMap, service, statefulSet, type Managed } from '../parts.ts';
@@ -26,7 +25,7 @@ import {
 } from '../pods.ts';
 import type { BssPlatformSpec } from '../spec.ts';
 import { settleStore } from '../store.ts';
-import type { PlatformInput, SecretUse } from '../types.ts';
+import type { Advice, PlatformInput, SecretUse } from '../types.ts';
 
 const broker = rule(z.string().min(3).max(260).describe('Address of a broker: host:port.'), {
   cel: "self.matches('^[A-Za-z0-9_]([-A-Za-z0-9_.]*[A-Za-z0-9])?:[0-9]{1,5}$')",

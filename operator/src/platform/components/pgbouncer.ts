@@ -6,7 +6,6 @@ import { durationMs } from '../../api/index.ts';
 import { piece } from '../../api/piece.ts';
 import { amounts } from '../../api/profiles.ts';
 import { duration, rule } from '../../api/rules.ts';
-import type { Advice } from '../advise.ts';
 import type { BuildInput, ComponentDefinition } from '../definition.ts';
 import { loginOf, passwordKey, STATS_USER, USERLIST_KEY } from '../logins.ts';
 import { addressOf, credentialsName, nameOf } from '../names.ts';
@@ -14,7 +13,7 @@ import { configMap, deployment, disruptionBudget, service } from '../parts.ts';
 import { configVolume, container, fromSecret, goRuntime, podTemplate, probes, scratch, secretVolume, value } from '../pods.ts';
 import { databasePools } from '../pools.ts';
 import type { BssPlatformSpec } from '../spec.ts';
-import type { PlatformInput, SecretUse } from '../types.ts';
+import type { Advice, PlatformInput, SecretUse } from '../types.ts';
 import { postgresAccess } from './postgres.ts';
 
 const schema = rule(

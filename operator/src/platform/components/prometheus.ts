@@ -6,14 +6,13 @@ import { durationMs, quantityValue } from '../../api/index.ts';
 import { piece } from '../../api/piece.ts';
 import { amounts } from '../../api/profiles.ts';
 import { bytes, positiveDuration } from '../../api/rules.ts';
-import type { Advice } from '../advise.ts';
 import type { Draft } from '../component.ts';
 import type { ComponentDefinition } from '../definition.ts';
 import { addressOf, nameOf } from '../names.ts';
 import { claim, configMap, service, statefulSet } from '../parts.ts';
 import { claimName, claimVolume, configVolume, container, goRuntime, podTemplate, probes } from '../pods.ts';
 import type { BssPlatformSpec } from '../spec.ts';
-import type { PlatformInput } from '../types.ts';
+import type { Advice, PlatformInput } from '../types.ts';
 
 const schema = z
   .strictObject({

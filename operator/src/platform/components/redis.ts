@@ -5,14 +5,13 @@ import { quantityValue } from '../../api/index.ts';
 import { piece } from '../../api/piece.ts';
 import { amounts } from '../../api/profiles.ts';
 import { bytes } from '../../api/rules.ts';
-import type { Advice } from '../advise.ts';
 import type { ComponentDefinition } from '../definition.ts';
 import { addressOf, credentialsName, nameOf } from '../names.ts';
 import { configMap, deployment, service, type Managed } from '../parts.ts';
 import { configVolume, container, podTemplate, probes, scratch, secretVolume } from '../pods.ts';
 import type { BssPlatformSpec } from '../spec.ts';
 import { settleStore } from '../store.ts';
-import type { PlatformInput } from '../types.ts';
+import type { Advice, PlatformInput } from '../types.ts';
 
 const managedRedis = z
   .strictObject({
