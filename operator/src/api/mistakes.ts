@@ -21,8 +21,7 @@ export interface Mistake {
 const interest = (fields: object) => ({ workloads: { interest: fields } });
 const scaling = (fields: object) => interest({ autoscaling: fields });
 
-const KEY =
-  'write each key as a name of at most 63 letters, digits, -, _ and ., with a domain before it if need be: team or example.com/team';
+const KEY = 'write each key as a label name of at most 63 characters, such as team or example.com/team';
 
 export const MISTAKES: Mistake[] = [
   {
@@ -55,7 +54,7 @@ export const MISTAKES: Mistake[] = [
     what: 'A quantity that is none',
     spec: { kafka: { managed: { storage: { size: 'ten gigabytes' } } } },
     path: 'spec.kafka.managed.storage.size',
-    message: 'write a quantity such as 250m or 2 (CPU), 512Mi or 10Gi (bytes)',
+    message: 'write bytes with a unit, at least 1Mi, such as 512Mi or 10Gi',
   },
   {
     what: "The platform's own group among those of other programs",
@@ -207,7 +206,7 @@ export const MISTAKES: Mistake[] = [
     what: "An annotation of the operator's own",
     spec: { workloads: { gateway: { ingress: { host: 'bss.example.com', annotations: { 'bss-platform.io/keep': 'true' } } } } },
     path: 'spec.workloads.gateway.ingress.annotations',
-    message: 'annotations under app.kubernetes.io/ and bss-platform.io/ are set by the operator: choose another prefix',
+    message: 'the operator sets annotations under app.kubernetes.io/ and bss-platform.io/: use another prefix',
   },
   {
     what: 'More idle connections than the pool has',
@@ -237,7 +236,7 @@ export const MISTAKES: Mistake[] = [
     what: "A label of the operator's own",
     spec: interest({ labels: { 'app.kubernetes.io/name': 'mine' } }),
     path: 'spec.workloads.interest.labels',
-    message: 'labels under app.kubernetes.io/ and bss-platform.io/ are set by the operator: choose another prefix',
+    message: 'the operator sets labels under app.kubernetes.io/ and bss-platform.io/: use another prefix',
   },
   {
     what: 'A label whose key is none',
@@ -249,7 +248,7 @@ export const MISTAKES: Mistake[] = [
     what: 'A label whose value is none',
     spec: interest({ labels: { team: 'Accounts & Ledger' } }),
     path: 'spec.workloads.interest.labels',
-    message: 'write a value of at most 63 letters, digits, -, _ and ., which begins and ends with a letter or digit',
+    message: 'should match',
   },
   {
     what: 'A node selector whose key is none',
@@ -261,7 +260,7 @@ export const MISTAKES: Mistake[] = [
     what: 'A node selector whose value is none',
     spec: { kafka: { managed: { nodeSelector: { pool: '-batch-' } } } },
     path: 'spec.kafka.managed.nodeSelector',
-    message: 'write a value of at most 63 letters, digits, -, _ and ., which begins and ends with a letter or digit',
+    message: 'should match',
   },
   {
     what: 'A toleration whose key is none',
@@ -273,49 +272,49 @@ export const MISTAKES: Mistake[] = [
     what: 'A toleration of every taint with a value',
     spec: { prometheus: { tolerations: [{ key: 'batch', operator: 'Exists', value: 'night' }] } },
     path: 'spec.prometheus.tolerations[0].value',
-    message: 'operator Exists compares no value: remove value, or write operator: Equal',
+    message: 'operator Exists has no value: remove value, or set operator to Equal',
   },
   {
     what: 'A toleration without a key',
     spec: { prometheus: { tolerations: [{ value: 'night' }] } },
     path: 'spec.prometheus.tolerations[0].key',
-    message: 'operator Equal needs a key: write the key of the taint, or operator: Exists to tolerate every taint',
+    message: 'operator Equal needs a key: set key, or set operator to Exists',
   },
   {
     what: 'Seconds for a taint that evicts nobody',
     spec: { prometheus: { tolerations: [{ key: 'batch', operator: 'Exists', effect: 'NoSchedule', tolerationSeconds: 60 }] } },
     path: 'spec.prometheus.tolerations[0].tolerationSeconds',
-    message: 'tolerationSeconds holds for effect: NoExecute alone: write that effect, or remove tolerationSeconds',
+    message: 'tolerationSeconds needs effect NoExecute: set effect, or remove tolerationSeconds',
   },
   {
     what: 'A priority class by another name than one can have',
     spec: interest({ priorityClassName: 'Business Critical' }),
     path: 'spec.workloads.interest.priorityClassName',
-    message: 'write the name of an object: lower case letters, digits, - and . in between',
+    message: 'write the name of an object: lower-case letters, digits, - and .',
   },
   {
     what: 'CPU in words',
     spec: interest({ resources: { requests: { cpu: 'half' } } }),
     path: 'spec.workloads.interest.resources.requests.cpu',
-    message: 'write a quantity such as 250m or 2 (CPU), 512Mi or 10Gi (bytes)',
+    message: 'write a quantity, such as 250m or 2',
   },
   {
     what: 'A negative quantity',
     spec: interest({ resources: { limits: { memory: '-1Gi' } } }),
     path: 'spec.workloads.interest.resources.limits.memory',
-    message: 'write a quantity such as 250m or 2 (CPU), 512Mi or 10Gi (bytes)',
+    message: 'write bytes with a unit, at least 1Mi, such as 512Mi or 10Gi',
   },
   {
     what: 'Memory with the unit of CPU',
     spec: interest({ resources: { limits: { memory: '512m' } } }),
     path: 'spec.workloads.interest.resources.limits.memory',
-    message: 'write bytes with their unit, such as 512Mi or 10Gi: this is less than 1Mi',
+    message: 'write bytes with a unit, at least 1Mi, such as 512Mi or 10Gi',
   },
   {
     what: 'A volume without a unit',
     spec: { kafka: { managed: { storage: { size: 10 } } } },
     path: 'spec.kafka.managed.storage.size',
-    message: 'write bytes with their unit, such as 512Mi or 10Gi: this is less than 1Mi',
+    message: 'write bytes with a unit, at least 1Mi, such as 512Mi or 10Gi',
   },
   {
     what: 'A volume that shrinks',

@@ -54,6 +54,8 @@ export function referencePage(spec: Schema): string {
     '',
     '**Changing a spec.** `bss plan -f FILE`, or the annotation `bss-platform.io/plan`, tell beforehand what would change: [planning a change](../plan.md).',
     '',
+    '**Fields of every component.** `resources` has defaults in each profile, and each of its four amounts can be set alone; the default of the other one follows where a request would be above its limit. `nodeSelector`, `tolerations` and `priorityClassName` go into the pods as Kubernetes defines them; a toleration without a key and with `operator: Exists` tolerates every taint. `labels` are added to the pods; labels under `app.kubernetes.io/` and `bss-platform.io/` belong to the operator. Keys of labels are names of at most 63 letters, digits, `-`, `_` and `.`, optionally after a domain and a slash; values are at most 63 such characters with a letter or digit at both ends. `env` sets variables of a workload and replaces those of the operator; its values are visible in the pod, so passwords do not belong there.',
+    '',
     'Durations are a whole number and a unit (`ms`, `s`, `m`, `h`, `d`). Quantities are those of Kubernetes (`250m`, `512Mi`).',
     '',
   ];

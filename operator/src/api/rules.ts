@@ -111,27 +111,31 @@ export function quantityValue(text: string): number {
   return Number(match[1]) * (SUFFIX[match[2] ?? ''] ?? 1) * 10 ** Number(match[3] ?? 0);
 }
 
-/** A Kubernetes quantity; a bare integer is taken too, as in a Pod. The output is text. */
-export function quantity(description: string) {
-  const text = z
+/** A string, or a bare integer as in a Pod. The output is a string. */
+function quantityText(description: string) {
+  return z
     .union([z.int().min(0), z.string().max(20)])
     .transform(String)
     .meta({ description, 'x-kubernetes-int-or-string': true });
-  return rule(text, {
+}
+
+/** A Kubernetes quantity that is not negative. */
+export function quantity(description: string) {
+  return rule(quantityText(description), {
     // By the length of the text this is far cheaper for the API server than a regular expression.
     cel: "type(self) == int ? self >= 0 : isQuantity(self) && !self.startsWith('-')",
-    message: 'write a quantity such as 250m or 2 (CPU), 512Mi or 10Gi (bytes)',
+    message: 'write a quantity, such as 250m or 2',
     check: (value) => isQuantity(value),
   });
 }
 
 const LEAST_BYTES = 2 ** 20;
 
-/** A quantity of bytes. Less than 1Mi is a missing or mistaken unit: `512m` is half a byte, not 512 megabytes. */
+/** A quantity of bytes. Less than 1Mi is a missing or wrong unit: `512m` is half a byte, not 512 megabytes. */
 export function bytes(description: string) {
-  return rule(quantity(description), {
-    cel: `type(self) == int ? self >= ${LEAST_BYTES} : !isQuantity(self) || quantity(self).compareTo(quantity('1Mi')) >= 0`,
-    message: 'write bytes with their unit, such as 512Mi or 10Gi: this is less than 1Mi',
-    check: (value) => !isQuantity(value) || quantityValue(value) >= LEAST_BYTES,
+  return rule(quantityText(description), {
+    cel: `type(self) == int ? self >= ${LEAST_BYTES} : isQuantity(self) && quantity(self).compareTo(quantity('1Mi')) >= 0`,
+    message: 'write bytes with a unit, at least 1Mi, such as 512Mi or 10Gi',
+    check: (value) => isQuantity(value) && quantityValue(value) >= LEAST_BYTES,
   });
 }
