@@ -17,6 +17,16 @@ export interface Image {
   ref: string;
   /** The program, as descriptions name it: `the Redis exporter`. */
   what: string;
+  /** How an image with the same program is built from Debian packages, where no image registry is reachable. */
+  debian: DebianSource;
+}
+
+interface DebianSource {
+  packages: readonly string[];
+  /** The program's name in Debian by its name in the public image, where they differ. */
+  programs?: Record<string, string>;
+  /** Stop signal of the public image, if it is not SIGTERM. */
+  stopSignal?: string;
 }
 
 /** Ports by name, as the containers declare them. A name that begins with `metrics` is a port that Prometheus scrapes. */

@@ -12,8 +12,14 @@ const POSTGRES_IMAGE = {
   name: 'postgresExporter',
   ref: 'prometheuscommunity/postgres-exporter:v0.17.1',
   what: 'the PostgreSQL exporter',
+  debian: { packages: ['prometheus-postgres-exporter'], programs: { postgres_exporter: 'prometheus-postgres-exporter' } },
 };
-const REDIS_IMAGE = { name: 'redisExporter', ref: 'oliver006/redis_exporter:v1.69.0', what: 'the Redis exporter' };
+const REDIS_IMAGE = {
+  name: 'redisExporter',
+  ref: 'oliver006/redis_exporter:v1.69.0',
+  what: 'the Redis exporter',
+  debian: { packages: ['prometheus-redis-exporter'], programs: { redis_exporter: 'prometheus-redis-exporter' } },
+};
 const POSTGRES_PORT = 9187;
 const REDIS_PORT = 9121;
 const USER = 65532;

@@ -79,7 +79,8 @@ export const specPiece = piece('kafka', schema, {
   settle: settleStore,
 });
 
-const IMAGE = { name: 'kafka', ref: 'apache/kafka:4.3.1', what: 'Kafka' };
+// Kafka itself comes as jars.
+const IMAGE = { name: 'kafka', ref: 'apache/kafka:4.3.1', what: 'Kafka', debian: { packages: ['openjdk-21-jre-headless'] } };
 /** User `appuser` of the public image. */
 const USER = 1000;
 const PORT = 9092;

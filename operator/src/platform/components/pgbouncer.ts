@@ -83,11 +83,12 @@ export const specPiece = piece('pgbouncer', schema, {
   },
 });
 
-const IMAGE = { name: 'pgbouncer', ref: 'edoburu/pgbouncer:v1.24.1-p1', what: 'PgBouncer' };
+const IMAGE = { name: 'pgbouncer', ref: 'edoburu/pgbouncer:v1.24.1-p1', what: 'PgBouncer', debian: { packages: ['pgbouncer'] } };
 const EXPORTER_IMAGE = {
   name: 'pgbouncerExporter',
   ref: 'prometheuscommunity/pgbouncer-exporter:v0.10.2',
   what: 'the PgBouncer exporter',
+  debian: { packages: ['prometheus-pgbouncer-exporter'], programs: { pgbouncer_exporter: 'prometheus-pgbouncer-exporter' } },
 };
 const EXPORTER_PORT = 9127;
 const EXPORTER_RESOURCES = { requests: { cpu: '5m', memory: '16Mi' }, limits: { cpu: '100m', memory: '64Mi' } };

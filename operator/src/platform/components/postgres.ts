@@ -78,7 +78,13 @@ export const specPiece = piece('postgres', schema, {
   settle: settleStore,
 });
 
-const IMAGE = { name: 'postgres', ref: 'postgres:17', what: 'PostgreSQL' };
+// On SIGTERM PostgreSQL would wait for its clients.
+const IMAGE = {
+  name: 'postgres',
+  ref: 'postgres:17',
+  what: 'PostgreSQL',
+  debian: { packages: ['postgresql-17'], stopSignal: 'SIGINT' },
+};
 /** User `postgres` of the public image; it must exist in the image's /etc/passwd for initdb. */
 const USER = 999;
 const PORT = 5432;

@@ -34,7 +34,7 @@ export const specPiece = piece('prometheus', schema, {
   },
 });
 
-const IMAGE = { name: 'prometheus', ref: 'prom/prometheus:v2.53.3', what: 'Prometheus' };
+const IMAGE = { name: 'prometheus', ref: 'prom/prometheus:v2.53.3', what: 'Prometheus', debian: { packages: ['prometheus'] } };
 const USER = 65534;
 const PORT = 9090;
 /** API servers listen on 443 behind their Service, and on 6443 behind it. */

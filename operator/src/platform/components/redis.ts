@@ -53,7 +53,7 @@ export const specPiece = piece('redis', schema, {
   settle: settleStore,
 });
 
-const IMAGE = { name: 'redis', ref: 'redis:8', what: 'Redis' };
+const IMAGE = { name: 'redis', ref: 'redis:8', what: 'Redis', debian: { packages: ['redis-server'] } };
 const PASSWORD_KEY = 'redis-password';
 /** Key with the line of redis.conf that sets the password. */
 const AUTH_KEY = 'redis-auth';
