@@ -65,6 +65,12 @@ export const isPrunedFirst = (kind: string): boolean => factsOf(kind)?.prunedFir
 export const isFinalizedFirst = (kind: string): boolean => factsOf(kind)?.finalizedFirst === true;
 export const holdsData = (kind: string): boolean => factsOf(kind)?.data === true;
 
+/** Resources of all kinds by API group, each in the order of its name: what the operator's ClusterRole must have. */
+export function resourcesByGroup(): [group: string, resources: string[]][] {
+  const groups = Map.groupBy(ENTRIES, ([, { apiVersion }]) => (apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : ''));
+  return [...groups].map(([group, kinds]) => [group, kinds.map(([, { resource }]) => resource).toSorted((a, b) => (a < b ? -1 : 1))]);
+}
+
 function factsOf(kind: string): KindFacts | undefined {
   return ENTRIES.find(([name]) => name === kind)?.[1];
 }
