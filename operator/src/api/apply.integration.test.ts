@@ -59,7 +59,7 @@ for (const [index, { what, spec, before: earlier, name = `mistake-${index}`, pat
     if (earlier) await succeed(['apply', '-f', '-'], resource(name, earlier));
     const answer = await kubectl(['apply', '-f', '-'], resource(name, spec));
     assert.notEqual(answer.code, 0, 'it is refused');
-    assert.ok(answer.error.includes(message), `${answer.error}\nshould say: ${message}`);
+    assert.ok(answer.error.includes(message), `${answer.error}\nexpected: ${message}`);
     assert.ok(answer.error.includes(path), `${answer.error}\nshould name: ${path}`);
   });
 }

@@ -6,14 +6,14 @@ const DNS_NAME = '[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?
 /** At most 63 characters. */
 const NAME_PART = '[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?';
 const OBJECT_NAME = `^${DNS_NAME}$`;
-/** The name alone, or behind the DNS name of whoever defined it. */
+/** A name, with the DNS name of its domain before it or without. */
 const LABEL_KEY = `^(${DNS_NAME}/)?${NAME_PART}$`;
 const LABEL_VALUE = `^(${NAME_PART})?$`;
 const LABEL_LENGTH = 63;
 /** A DNS name, a slash and a name. */
 const KEY_LENGTH = 253 + 1 + LABEL_LENGTH;
 
-/** A rule that text must match a pattern, which is written once for both sides. */
+/** A rule that a string must match a pattern, for the API server and for zod. */
 function matching(pattern: string, message: string) {
   return { cel: `self.matches('${pattern}')`, message, check: (value: string) => new RegExp(pattern).test(value) };
 }
@@ -72,7 +72,7 @@ interface Amounts {
   memory?: string | undefined;
 }
 
-/** Of what is no quantity its own rule speaks. */
+/** The rule of the quantity itself reports an invalid one. */
 function notAbove(request: string | undefined, limit: string | undefined): boolean {
   if (request === undefined || limit === undefined || !isQuantity(request) || !isQuantity(limit)) return true;
   return quantityValue(request) <= quantityValue(limit);
@@ -133,7 +133,7 @@ const tolerationFields = z.strictObject({
   tolerationSeconds: z.int().min(0).max(86_400).optional().describe('Seconds until eviction, for NoExecute.'),
 });
 
-/** What the API server would refuse in the pods, said where it was written. */
+/** Errors that the API server would report for the pods are reported for the field. */
 const toleration = rule(
   rule(
     rule(tolerationFields, {
@@ -175,9 +175,7 @@ export function placement() {
 /** A persistent volume: it can grow, but neither shrink nor change its class. */
 export function storage(what: string, size: string) {
   const shape = z.strictObject({
-    size: bytes(`Size of the volume for ${what}. It can be raised later (where the storage class allows it), never lowered.`).prefault(
-      size,
-    ),
+    size: bytes(`Size of the volume for ${what}. It can grow if the storage class allows it, and never shrink.`).prefault(size),
     storageClass: defaultText(
       objectName('StorageClass of the volume. Cannot be changed once the volume exists.').optional(),
       "the cluster's default class",
@@ -186,13 +184,13 @@ export function storage(what: string, size: string) {
   const sized = transition(
     shape.describe(`Persistent volume for ${what}.`),
     '!has(self.size) || !has(oldSelf.size) || quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0',
-    'a volume cannot shrink: keep the old size or write a larger one',
+    'a volume cannot shrink: keep the present size or write a larger one',
     '.size',
   );
   return transition(
     sized,
     "(has(self.storageClass) ? self.storageClass : '') == (has(oldSelf.storageClass) ? oldSelf.storageClass : '')",
-    'the storage class of an existing volume cannot change: write the old class back, or make a new platform and move the data',
+    'storageClass is immutable once the volume exists: write the former class, or create a new platform and move the data',
     '.storageClass',
   ).prefault({});
 }
@@ -220,12 +218,12 @@ export const environment = z
     }),
   )
   .max(64)
-  .refine((value) => new Set(value.map((entry) => entry.name)).size === value.length, 'each variable may stand once: remove the double')
+  .refine((value) => new Set(value.map((entry) => entry.name)).size === value.length, 'each variable may occur once: remove the duplicate')
   .default([])
   .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] })
   .describe('Environment variables, which replace those of the operator.');
 
-/** Exactly one of `managed` and `external` is meant; neither stands for a managed store with defaults. */
+/** At most one of `managed` and `external` is set; without both the store is managed with defaults. */
 export function managedXorExternal<S extends z.ZodType<{ managed?: unknown; external?: unknown }>>(schema: S, store: string): S {
   return rule(schema, {
     cel: '!(has(self.managed) && has(self.external))',

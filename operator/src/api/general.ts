@@ -5,9 +5,9 @@ import { piece } from './piece.ts';
 import { rule } from './rules.ts';
 
 const image = (what: string) =>
-  rule(z.string().min(1).max(512).describe(`Image of ${what}, in place of the one that belongs to the version.`), {
+  rule(z.string().min(1).max(512).describe(`Image of ${what}; the tested one when absent.`), {
     cel: "self.matches('^[^\\\\s]+$') && !self.contains('://')",
-    message: 'write an image reference such as registry.example.com/bss-platform/workloads:0.1.0, without a scheme or blanks',
+    message: 'write an image reference without scheme and spaces, such as registry.example.com/bss-platform/workloads:0.1.0',
     check: (value) => /^\S+$/.test(value) && !value.includes('://'),
   }).optional();
 
@@ -26,7 +26,7 @@ export function imagesPiece(programs: Record<string, string>) {
         .describe('Secrets to pull images with.'),
     })
     .prefault({})
-    .describe('Where images come from. Containers start by explicit command, so that any image that holds the program will do.');
+    .describe('Image references. Containers start with an explicit command, so that any image with the program works.');
   return piece('images', schema);
 }
 
@@ -37,13 +37,13 @@ const telemetry = z
       .max(512)
       .regex(/^https?:\/\/\S+$/, 'write a URL such as http://collector:4318')
       .optional()
-      .describe('OTLP/HTTP endpoint that the workloads send traces to, such as http://collector:4318. Nothing is exported without it.'),
+      .describe('OTLP/HTTP endpoint for the traces of the workloads, such as http://collector:4318. Without it, traces are not exported.'),
     samplePercent: z
       .int()
       .min(0)
       .max(100)
       .default(100)
-      .describe('Share of traces that start here and are kept, in percent. A trace that began elsewhere keeps its decision.'),
+      .describe('Percentage of new traces that are sampled. A trace that began elsewhere keeps its sampling decision.'),
   })
   .prefault({})
   .describe('Tracing of the workloads.');
@@ -60,7 +60,7 @@ const networkPolicies = z
   .prefault({})
   .describe('NetworkPolicies of the platform.');
 
-/** Fields that say what the platform as a whole is. */
+/** Fields of the platform as a whole. */
 export const GENERAL = [
   piece(
     'version',
@@ -69,7 +69,7 @@ export const GENERAL = [
       .max(64)
       .regex(/^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$/, 'write a version such as 0.1.0')
       .default('0.1.0')
-      .describe('Version of the platform: the tag of the workload image. Set it back to roll back.'),
+      .describe('Version of the platform: the tag of the workload image. An earlier version rolls back.'),
   ),
   piece(
     'profile',
@@ -77,18 +77,27 @@ export const GENERAL = [
       .enum(['small', 'production'])
       .default('small')
       .describe(
-        'Set of defaults, each of which a field can override. small: one replica of each, fits a laptop. production: more replicas, memory and disk, spread over nodes.',
+        'Set of defaults; every field overrides its default. small: one replica of each component, for a laptop. production: more replicas, memory and disk, spread over nodes.',
       ),
   ),
-  piece('paused', z.boolean().default(false).describe('The operator changes nothing while this is true; it still checks the spec.')),
-  piece('hibernate', z.boolean().default(false).describe('Stop every pod and keep the data. False again: the platform wakes.')),
+  piece(
+    'paused',
+    z
+      .boolean()
+      .default(false)
+      .describe('Pause the operator for this platform: it changes nothing, and still validates the spec and reports health.'),
+  ),
+  piece(
+    'hibernate',
+    z.boolean().default(false).describe('Scale every component to zero and keep the data. Set to false to wake the platform.'),
+  ),
   piece(
     'deletionPolicy',
     z
       .enum(['keep', 'delete'])
       .default('keep')
       .describe(
-        'What happens to the volumes when the platform, or the store they belong to, is deleted. A new platform of the same name takes kept volumes over.',
+        'What happens to volumes when the platform or their store is deleted. A new platform of the same name adopts kept volumes.',
       ),
   ),
 ] as const;

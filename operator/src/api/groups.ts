@@ -14,7 +14,7 @@ const topicName = z
 
 const shape = z.strictObject({
   name: z.string().min(1).max(249).describe('The consumer group.'),
-  topics: z.array(topicName).min(1).max(16).meta({ 'x-kubernetes-list-type': 'set' }).describe('Topics that it reads.'),
+  topics: z.array(topicName).min(1).max(16).meta({ 'x-kubernetes-list-type': 'set' }).describe('Topics that the group reads.'),
   deployment: objectName("The Deployment whose pods are the group's members, in the platform's namespace."),
   autoscaling,
 });
@@ -42,7 +42,7 @@ export function consumerGroupsPiece(own: readonly OwnGroup[]) {
     {
       cel: "!has(self.autoscaling.mode) || self.autoscaling.mode != 'keda'",
       message:
-        'the operator writes no ScaledObject for Deployments of others: write your own and remove the group here, or set mode to builtin',
+        'the operator does not create a ScaledObject for a Deployment that it does not own: create one and remove the group here, or set mode to builtin',
       fieldPath: '.autoscaling.mode',
       check: ({ autoscaling: { mode } }) => mode !== 'keda',
     },
@@ -54,7 +54,7 @@ export function consumerGroupsPiece(own: readonly OwnGroup[]) {
     .refine((groups) => new Set(groups.map(({ name }) => name)).size === groups.length, 'Duplicate value: name each group once')
     .default([])
     .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] })
-    .describe("Consumer groups of other programs that the operator scales too. Their Deployments stay the user's; only replicas are set.");
+    .describe('Consumer groups of other programs that the operator scales too. The operator sets only the replicas of their Deployments.');
   return piece('consumerGroups', schema, { settle: (groups) => (Array.isArray(groups) ? groups.map(settleGroup) : groups) });
 }
 

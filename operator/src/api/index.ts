@@ -27,7 +27,7 @@ export interface Problem {
   message: string;
 }
 
-/** A BssPlatform as stored: `spec` is raw until `parseSpec` has looked at it. */
+/** A BssPlatform as stored: `spec` is not validated before `parseSpec`. */
 export interface BssPlatform {
   apiVersion: string;
   kind: string;

@@ -85,8 +85,8 @@ function at(value: unknown, path: string[]): unknown {
 }
 
 /**
- * The API server runs an object's rules on its default as it stands, without the defaults of its fields: such a default is written out.
- * Empty ones are left away: they say nothing and would fill every stored object.
+ * The API server runs an object's rules on its default without the defaults of its fields, so such a default contains them. Empty defaults are
+ * removed: they would only fill every stored object.
  */
 function completeDefaults(node: Schema): Schema {
   const result = { ...node };

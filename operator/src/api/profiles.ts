@@ -1,5 +1,5 @@
 /**
- * The profiles: defaults that depend on `spec.profile`. They lie under the user's spec, so that every field can be overridden alone. Each piece
+ * The profiles: defaults that depend on `spec.profile`. The user's spec is merged over them, so that every field can be overridden alone. Each piece
  * of the spec brings its own.
  */
 import type { Raw, SpecPiece } from './piece.ts';

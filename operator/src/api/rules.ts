@@ -41,8 +41,7 @@ export function transition<S extends z.ZodType>(schema: S, cel: string, message:
 }
 
 /**
- * States a default that the schema cannot hold because it depends on other fields: it is left out of the CRD's defaults and said in the
- * description instead.
+ * States a default that depends on other fields, which a schema cannot express: the CRD has it in the description and not as a default.
  */
 export function defaultText<S extends z.ZodType>(schema: S, text: string): S {
   return schema.meta({ ...schema.meta(), 'x-default-text': text });
@@ -74,7 +73,7 @@ const ZERO = '^0+(ms|s|m|h|d)$';
 export function positiveDuration(description: string) {
   return rule(duration(description), {
     cel: `!self.matches('${ZERO}')`,
-    message: 'a time of zero cannot work here: write a longer one, such as 5s',
+    message: 'the duration must not be zero: write a longer one, such as 5s',
     check: (value) => !new RegExp(ZERO).test(value),
   });
 }
@@ -104,19 +103,24 @@ export function isQuantity(text: string): boolean {
   return QUANTITY.test(text);
 }
 
-/** Value of a Kubernetes quantity in its base unit (bytes, cores). Throws a RangeError for text that is none. */
+/** Value of a Kubernetes quantity in its base unit (bytes, cores). Throws a RangeError for other text. */
 export function quantityValue(text: string): number {
   const match = QUANTITY.exec(text);
   if (!match) throw new RangeError(`not a quantity: ${text}`);
   return Number(match[1]) * (SUFFIX[match[2] ?? ''] ?? 1) * 10 ** Number(match[3] ?? 0);
 }
 
-/** A string, or a bare integer as in a Pod. The output is a string. */
+const QUANTITY_LENGTH = 20;
+
+/**
+ * A string, or a bare integer as in a Pod. The output is a string. Without a maximum length the API server estimates the cost of each rule for a
+ * string of 3 MB, and 18 components would exceed the budget of a definition.
+ */
 function quantityText(description: string) {
   return z
-    .union([z.int().min(0), z.string().max(20)])
+    .union([z.int().min(0), z.string().max(QUANTITY_LENGTH)])
     .transform(String)
-    .meta({ description, 'x-kubernetes-int-or-string': true });
+    .meta({ description, 'x-kubernetes-int-or-string': true, maxLength: QUANTITY_LENGTH });
 }
 
 /** A Kubernetes quantity that is not negative. */

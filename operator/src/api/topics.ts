@@ -36,7 +36,7 @@ function schema(own: string) {
       }),
     )
     .max(100)
-    .refine((value) => new Set(value.map((topic) => topic.name)).size === value.length, 'each topic may stand once: remove the double')
+    .refine((value) => new Set(value.map((topic) => topic.name)).size === value.length, 'each topic may occur once: remove the duplicate')
     .default([])
     .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] })
     .describe(

@@ -104,7 +104,7 @@ void test('what was stored before is there, means the same, and can be written a
     assertKept(former.spec, now.spec, `${name}.spec`);
     const parsed = parseSpec(former.spec);
     assert.ok(parsed.ok, `${name}: ${JSON.stringify(parsed)}`);
-    // A whole write meets every rule of the new definition, as no field counts as unchanged when the object is made anew.
+    // A whole write meets every rule of the new definition, because no field counts as unchanged in a replace.
     const file = join(folder, `${name}.yaml`);
     await writeFile(
       file,

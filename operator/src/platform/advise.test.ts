@@ -33,7 +33,7 @@ const rows: Record<string, { raw: unknown; paths: string[]; reason: string }> = 
   'pools beyond the clients that PgBouncer accepts': {
     raw: interest({ databasePool: 30 }),
     paths: ['spec.pgbouncer.maxClientConnections'],
-    reason: 'a size that the user wrote is kept, and told',
+    reason: 'a size that the user set is kept, with a warning',
   },
   'pools beyond the server': {
     raw: { pgbouncer: { replicas: 3 } },
@@ -54,7 +54,7 @@ const rows: Record<string, { raw: unknown; paths: string[]; reason: string }> = 
   'seed endpoint in production': {
     raw: { profile: 'production', workloads: { gateway: { debugSeed: { enabled: true } } } },
     paths: ['spec.workloads.gateway.debugSeed.enabled'],
-    reason: 'it makes money out of nothing',
+    reason: 'it creates money',
   },
 };
 
@@ -66,7 +66,7 @@ for (const [name, { raw, paths, reason }] of Object.entries(rows)) {
       paths,
       reason,
     );
-    for (const { message } of advice) assert.match(message, /lower|raise|keep|turn/, 'it says what to do');
+    for (const { message } of advice) assert.match(message, /lower|raise|keep|turn/, 'the message names an action');
   });
 }
 

@@ -1,9 +1,9 @@
 /**
- * The generated passwords and tokens of a platform: made once, completed when a version brings new ones, rotated on request.
+ * The generated passwords and tokens of a platform: generated once, completed when a version needs more of them, rotated on request.
  *
- * What clients log in with has two slots. Usually one is live. A rotation fills the other one and makes it active, for the pods that are made
- * from then on; until the last of the older pods has gone both are live, which is to say good everywhere. Then the former one is forgotten. The
- * whole state of a rotation is in the Secret: which slots have values, which of them is active, and which request was taken up last.
+ * The credentials of clients have two slots, and usually one of them is live. A rotation fills the other slot and makes it active: pods that are
+ * created from then on use it. Until the last of the older pods is gone both slots are live, and servers accept both. Then the former values are
+ * removed. The Secret has the whole state of a rotation: which slots have values, which one is active, and the last request.
  */
 
 import { DEFINITIONS } from './components/index.ts';
@@ -41,26 +41,26 @@ export function slotsOf(values: Credentials): CredentialSlots {
   return { active, live: live.length === 0 ? FIRST_SLOT.live : live, formerAdmin: Boolean(values[FORMER_ADMIN_KEY]) };
 }
 
-/** Former values are good beside the new ones. */
+/** Whether former values are valid beside the new ones. */
 export function isRotating(values: Credentials): boolean {
   const { live, formerAdmin } = slotsOf(values);
   return live.length > 1 || formerAdmin;
 }
 
-/** The request that was taken up last. */
+/** The last request that started a rotation. */
 export function requestOf(values: Credentials): string | undefined {
   return values[REQUEST_KEY];
 }
 
 /**
  * The whole Secret: values that exist stay, missing ones come from `known` or `random` (such as `crypto.randomBytes`), and what is derived
- * follows. Passwords of logins are what PgBouncer was told: there, a key that was edited is put back.
+ * follows. The list of PgBouncer's users is the source of the logins' passwords: an edited key gets its value back.
  * @param existing decoded values of the Secret as it is; empty when there is none
  * @param known values seen earlier
  */
 export function completeCredentials(existing: Credentials, random: Random, known: Credentials = {}): Credentials {
   const merged = { ...known, ...withoutEmpty(existing) };
-  const values = { ...merged, ...legacyTokens(merged), ...adminAfter(existing, known), ...toldPasswords(merged[USERLIST_KEY] ?? '') };
+  const values = { ...merged, ...legacyTokens(merged), ...adminAfter(existing, known), ...listedPasswords(merged[USERLIST_KEY] ?? '') };
   const { active, live } = slotsOf(values);
   const keys = [...PASSWORDS.map(({ key }) => key), ...live.flatMap(keysOf)];
   const primary = Object.fromEntries(keys.map((key) => [key, values[key] || secretText(random)]));
@@ -68,8 +68,8 @@ export function completeCredentials(existing: Credentials, random: Random, known
 }
 
 /**
- * The Secret with new values for everything beside the former ones, which stay good. Nothing changes when the request was taken up before, or
- * while an earlier one is under way.
+ * The Secret with new values for everything beside the former ones, which stay valid. Nothing changes when the request has started a rotation before, or
+ * while another rotation is in progress.
  * @param values complete
  */
 export function beginRotation(values: Credentials, request: string, random: Random): Credentials {
@@ -88,7 +88,7 @@ export function endRotation(values: Credentials, random: Random): Credentials {
   return completeCredentials(Object.fromEntries(Object.entries(values).filter(([key]) => !gone.has(key))), random);
 }
 
-/** New credentials, made with a request in place: there is nothing older to rotate away from. */
+/** New credentials with a request recorded: they have no former values to rotate. */
 export function withRequest(values: Credentials, request: string | undefined): Credentials {
   return request === undefined ? values : { ...values, [REQUEST_KEY]: request };
 }
@@ -100,7 +100,7 @@ function legacyTokens(values: Credentials): Credentials {
 }
 
 /**
- * The administrator's password may be edited: the database changes by the former one, of which no second may be needed at a time.
+ * A user may edit the administrator's password: the database is then changed with the former one. There is one former password at a time.
  */
 function adminAfter(existing: Credentials, known: Credentials): Credentials {
   const [now, before] = [existing[ADMIN_KEY], known[ADMIN_KEY]];
@@ -111,9 +111,9 @@ function adminAfter(existing: Credentials, known: Credentials): Credentials {
 const USER = /^"((?:[^"]|"")*)" "((?:[^"]|"")*)"$/gm;
 
 /** Passwords of logins by key of the Secret. */
-function toldPasswords(userlist: string): Credentials {
-  const told = new Map([...userlist.matchAll(USER)].map(([, user = '', password = '']) => [unquoted(user), unquoted(password)]));
-  const logins = DATABASE_ROLES.flatMap((role) => SLOTS.map((slot) => [passwordKey(role, slot), told.get(loginOf(role, slot))]));
+function listedPasswords(userlist: string): Credentials {
+  const listed = new Map([...userlist.matchAll(USER)].map(([, user = '', password = '']) => [unquoted(user), unquoted(password)]));
+  const logins = DATABASE_ROLES.flatMap((role) => SLOTS.map((slot) => [passwordKey(role, slot), listed.get(loginOf(role, slot))]));
   return Object.fromEntries(logins.filter(([, password]) => password));
 }
 

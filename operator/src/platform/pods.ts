@@ -28,7 +28,7 @@ interface ContainerOptions {
   image: Image | 'workloads';
   command: string[];
   env?: V1EnvVar[];
-  /** Number by name; the scrape looks for names that start with `metrics`. */
+  /** Number by name; Prometheus scrapes ports with a name that begins with `metrics`. */
   ports?: Record<string, number>;
   resources: Resources;
   /** Name of the volume by mount path. */

@@ -133,7 +133,7 @@ for (const { what, spec, before, name } of MISTAKES) {
   });
 }
 
-await test('values that are no spec at all are problems, not exceptions', () => {
+await test('reports values that are not a spec as problems, without an exception', () => {
   for (const raw of [
     3,
     'text',

@@ -18,8 +18,8 @@ export const METRICS_PORT = 9464;
 
 /** The fields that every workload has in the spec. */
 export const workloadFields = (what: string) => ({
-  enabled: z.boolean().default(true).describe(`False: ${what} is not run.`),
-  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Least level of log lines that are written.'),
+  enabled: z.boolean().default(true).describe(`Run ${what}.`),
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Lowest level of log lines that are written.'),
   env: environment,
   resources: resources(`one replica of ${what}`),
   ...placement(),

@@ -19,7 +19,7 @@ import { kafkaClient } from './kafka.ts';
 
 const ingressSchema = z
   .strictObject({
-    host: host('Host name under which the gateway is reached.'),
+    host: host('Host name of the gateway.'),
     className: objectName("IngressClass; the cluster's default class when absent.").optional(),
     tlsSecretName: objectName('Secret with the certificate (kubernetes.io/tls). Without it the route is plain HTTP.').optional(),
     annotations: annotationMap('Annotations of the Ingress: settings of the ingress controller, the issuer of the certificate.'),
@@ -47,17 +47,15 @@ const routeSchema = z
       .min(1)
       .max(8)
       .meta({ 'x-kubernetes-list-type': 'atomic' })
-      .describe('Gateways that the route hangs on. Their listeners hold the certificates.'),
+      .describe('Gateways that the route attaches to. Their listeners have the certificates.'),
     hostnames: z
       .array(hostname)
       .max(16)
       .default([])
       .meta({ 'x-kubernetes-list-type': 'set' })
-      .describe('Host names under which the gateway is reached; those of the listeners when empty.'),
+      .describe('Host names of the gateway; those of the listeners when empty.'),
   })
-  .describe(
-    'An HTTPRoute of the Gateway API (gateway.networking.k8s.io/v1) for the gateway. TLS is a matter of the Gateway that it hangs on.',
-  );
+  .describe('An HTTPRoute of the Gateway API (gateway.networking.k8s.io/v1) for the gateway. The Gateway terminates TLS.');
 
 const schema = rule(
   z.strictObject({
@@ -69,7 +67,7 @@ const schema = rule(
           .boolean()
           .default(false)
           .describe(
-            'Serve POST /debug/seed, which makes random events. Callers need the debug-token of the credentials Secret. Not for production.',
+            'Serve POST /debug/seed, which publishes random events. Callers need the debug-token of the credentials Secret. Not for production.',
           ),
       })
       .prefault({})
@@ -79,7 +77,7 @@ const schema = rule(
   }),
   {
     cel: '!(has(self.ingress) && has(self.route))',
-    message: 'set either ingress or route: remove route to be reached through an Ingress, or remove ingress to hang on a Gateway',
+    message: 'set either ingress or route: remove route to use an Ingress, or remove ingress to attach to a Gateway',
     fieldPath: '.route',
     check: (given) => given.ingress === undefined || given.route === undefined,
   },

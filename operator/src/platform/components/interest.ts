@@ -20,7 +20,7 @@ export const INTEREST_GROUP = 'interest-batch';
 
 const batch = z
   .strictObject({
-    maxRecords: z.int().min(1).max(5000).default(5000).describe('Most events in one database transaction.'),
+    maxRecords: z.int().min(1).max(5000).default(5000).describe('Maximum number of events in one database transaction.'),
     fetchMinBytes: z
       .int()
       .min(1)
@@ -46,7 +46,7 @@ const schema = rule(
   {
     cel: "!has(self.replicas) || !has(self.autoscaling.mode) || self.autoscaling.mode == 'fixed'",
     message:
-      'replicas holds only without autoscaling: remove replicas and set autoscaling.minReplicas and maxReplicas, or set autoscaling.mode to fixed',
+      'replicas needs autoscaling.mode fixed: set the mode to fixed, or remove replicas and set autoscaling.minReplicas and maxReplicas',
     fieldPath: '.replicas',
     check: (given) => given.replicas === undefined || given.autoscaling.mode === 'fixed',
   },

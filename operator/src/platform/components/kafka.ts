@@ -44,14 +44,14 @@ const managedKafka = z
 
 const externalKafka = z
   .strictObject({
-    brokers: z.array(broker).min(1).max(16).meta({ 'x-kubernetes-list-type': 'set' }).describe('Addresses to find the cluster by.'),
+    brokers: z.array(broker).min(1).max(16).meta({ 'x-kubernetes-list-type': 'set' }).describe('Bootstrap addresses of the cluster.'),
     tls: z
       .strictObject({
         enabled: z.boolean().default(false).describe('Connect by TLS.'),
-        caSecret: secretKey('Certificate authority of the brokers (PEM), where it is not a public one.', 'ca.crt').optional(),
+        caSecret: secretKey('Certificate authority of the brokers in PEM, if it is not publicly trusted.', 'ca.crt').optional(),
       })
       .prefault({})
-      .describe('Encryption towards the brokers.'),
+      .describe('TLS between clients and brokers.'),
     sasl: z
       .strictObject({
         mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).default('scram-sha-512').describe('SASL mechanism.'),
@@ -60,9 +60,9 @@ const externalKafka = z
         passwordKey: z.string().min(1).max(253).default('password').describe('Key of the password.'),
       })
       .optional()
-      .describe('Authentication towards the brokers.'),
+      .describe('SASL authentication with the brokers.'),
   })
-  .describe('A Kafka cluster of your own (Strimzi, a cloud service, ...).');
+  .describe('An existing Kafka cluster, such as Strimzi or a cloud service.');
 
 const schema = managedXorExternal(
   z

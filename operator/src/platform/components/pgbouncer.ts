@@ -38,7 +38,7 @@ const schema = rule(
         .min(0)
         .max(500)
         .default(5)
-        .describe('More server connections for each role when clients have to wait (reserve_pool_size).'),
+        .describe('Additional server connections for each role while clients wait (reserve_pool_size).'),
       reservePoolTimeout: duration('How long a client waits before the reserve is used (reserve_pool_timeout, whole seconds).').default(
         '5s',
       ),
@@ -228,7 +228,7 @@ function tooManyClients(spec: BssPlatformSpec, definitions: readonly ComponentDe
   if (demanded <= available) return undefined;
   return {
     path: 'spec.pgbouncer.maxClientConnections',
-    message: `the workloads may open ${demanded} connections, and PgBouncer accepts ${available} from them; raise maxClientConnections, or lower databasePool or the replicas`,
+    message: `the workloads may open ${demanded} connections, and PgBouncer accepts ${available} of them: raise maxClientConnections, or lower databasePool or the replicas`,
   };
 }
 

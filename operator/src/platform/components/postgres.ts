@@ -32,7 +32,7 @@ const managedPostgres = z
       .record(z.string().max(63), z.string().max(256))
       .default({})
       .meta({ maxProperties: 64 })
-      .describe('More settings of postgresql.conf, such as work_mem: 16MB. A change restarts the server.'),
+      .describe('Additional settings of postgresql.conf, such as work_mem: 16MB. A change restarts the server.'),
     maxConnections: z
       .int()
       .min(20)
@@ -60,7 +60,7 @@ const externalPostgres = z
       ),
   })
   .describe(
-    'A PostgreSQL server of your own (CloudNativePG, a cloud service, ...). The operator creates the database ledger and its roles in it.',
+    'An existing PostgreSQL server, such as CloudNativePG or a cloud service. The operator creates the database ledger and its roles.',
   );
 
 const schema = managedXorExternal(

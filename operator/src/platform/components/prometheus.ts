@@ -16,16 +16,16 @@ import type { Advice, PlatformInput } from '../types.ts';
 
 const schema = z
   .strictObject({
-    enabled: z.boolean().default(true).describe('False: no Prometheus and no exporters; the pods still serve /metrics.'),
+    enabled: z.boolean().default(true).describe('Run Prometheus and the exporters. Pods serve /metrics in both cases.'),
     retention: positiveDuration('How long samples are kept.').default('15d'),
-    retentionSize: bytes('Disk space after which the oldest samples go, retention or not. Keep it below storage.size.').prefault('3Gi'),
+    retentionSize: bytes('Disk space above which Prometheus deletes the oldest samples. Keep it below storage.size.').prefault('3Gi'),
     scrapeInterval: positiveDuration('Time between two scrapes.').default('5s'),
     storage: storage('the samples', '5Gi'),
     resources: resources('Prometheus'),
     ...placement(),
   })
   .prefault({})
-  .describe('Prometheus, which scrapes every part of the platform.');
+  .describe('Prometheus, which scrapes every component of the platform.');
 
 export const specPiece = piece('prometheus', schema, {
   profiles: {
@@ -140,7 +140,7 @@ function retentionAboveDisk({ prometheus }: BssPlatformSpec): Advice | undefined
   if (!prometheus.enabled || quantityValue(prometheus.retentionSize) < quantityValue(prometheus.storage.size)) return undefined;
   return {
     path: 'spec.prometheus.retentionSize',
-    message: `retentionSize ${prometheus.retentionSize} is not below the volume's ${prometheus.storage.size}: the disk fills before old samples go; lower it or raise storage.size`,
+    message: `retentionSize ${prometheus.retentionSize} is not below the volume's ${prometheus.storage.size}: the disk fills before Prometheus deletes old samples; lower it or raise storage.size`,
   };
 }
 

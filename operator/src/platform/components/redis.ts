@@ -19,24 +19,24 @@ const managedRedis = z
     evictionPolicy: z
       .enum(['allkeys-lru', 'allkeys-lfu', 'volatile-lru', 'volatile-lfu', 'volatile-ttl', 'noeviction'])
       .default('allkeys-lru')
-      .describe('What goes when the memory is full (maxmemory-policy).'),
+      .describe('Which entries Redis evicts when the memory is full (maxmemory-policy).'),
     resources: resources('the cache'),
     ...placement(),
   })
-  .describe('One Redis run by the operator, as a cache: it keeps nothing over a restart.');
+  .describe('One Redis server that the operator runs as a cache: it loses its data on a restart.');
 
 const externalRedis = z
   .strictObject({
     host: host('Address of the server.'),
     port: port('Its port.', 6379),
     tls: z.boolean().default(false).describe('Connect by TLS.'),
-    passwordSecret: secretKey('Password, where the server asks for one.', 'password').optional(),
+    passwordSecret: secretKey('Password, if the server requires one.', 'password').optional(),
   })
-  .describe('A Redis of your own.');
+  .describe('An existing Redis server.');
 
 const schema = managedXorExternal(
   z.strictObject({
-    enabled: z.boolean().default(true).describe('False: the platform has no cache.'),
+    enabled: z.boolean().default(true).describe('Run or use a Redis cache.'),
     managed: managedRedis.optional(),
     external: externalRedis.optional(),
   }),
