@@ -33,14 +33,14 @@ interface DebianSource {
 export type Ports = Record<string, number>;
 
 /**
- * A connection that the pods of a component open: to another component by its name (all its ports but those with metrics), to the metrics ports
- * of every component, or to ports of any address outside the platform.
+ * A connection that the pods of a component open: to another component by its name (its ports without metrics, or all of them if it has no
+ * others), to the metrics ports of every component, or to ports of any address outside the platform.
  */
 export type Connection = string | { metrics: 'all' } | { outside: number[] };
 
-/** Clients of a component that are no components: any address, the operator, or KEDA. */
+/** Clients that are not components: any address, the pods of the platform's namespace, the operator, or KEDA. */
 export interface Admission {
-  from: 'anywhere' | 'operator' | 'keda';
+  from: 'anywhere' | 'namespace' | 'operator' | 'keda';
   ports: number[];
 }
 
@@ -103,6 +103,8 @@ export interface ComponentDefinition {
   images?: readonly Image[];
   /** Every port that its containers open. */
   ports?: (spec: BssPlatformSpec) => Ports;
+  /** Its metrics come from other programs: Prometheus keeps their labels. */
+  honorLabels?: true;
   connections?: (spec: BssPlatformSpec) => Connection[];
   admits?: (spec: BssPlatformSpec) => Admission[];
   /** Ports of the service outside the platform that is used in place of the component when it is not present. */

@@ -7,8 +7,8 @@ import { nameOf, selectorOf } from './names.ts';
 import type { BssPlatformSpec } from './spec.ts';
 import type { PlatformInput } from './types.ts';
 
-/** One end of a flow: a component, the operator, KEDA, or any address. */
-type Place = { component: string } | 'operator' | 'keda' | 'anywhere';
+/** One end of a flow: a component, the pods of the platform's namespace, the operator, KEDA, or any address. */
+type Place = { component: string } | 'namespace' | 'operator' | 'keda' | 'anywhere';
 
 interface Flow {
   from: Place;
@@ -22,6 +22,12 @@ const at = (component: string): Place => ({ component });
 function portsOf({ ports }: ComponentDefinition, spec: BssPlatformSpec, scraped: boolean): number[] {
   const open = Object.entries(ports?.(spec) ?? {});
   return open.filter(([name]) => isMetricsPort(name) === scraped).map(([, port]) => port);
+}
+
+/** Ports for clients: those without metrics, or all if there are no others. */
+function servicePorts(definition: ComponentDefinition, spec: BssPlatformSpec): number[] {
+  const ports = portsOf(definition, spec, false);
+  return ports.length > 0 ? ports : portsOf(definition, spec, true);
 }
 
 /** Destinations with metrics, for every component that has some. */
@@ -42,7 +48,7 @@ function destinations(connection: Connection, { definitions, spec }: BuildInput)
   if (target === undefined) throw new Error(`a component connects to ${connection}, which no definition has`);
   const isPresent = target.present?.(spec) ?? true;
   const flow = isPresent
-    ? { to: at(target.name), ports: portsOf(target, spec, false) }
+    ? { to: at(target.name), ports: servicePorts(target, spec) }
     : { to: 'anywhere' as const, ports: target.external?.(spec) ?? [] };
   return [flow].filter(hasPorts);
 }
@@ -62,6 +68,7 @@ function flows(input: BuildInput): Flow[] {
 
 function peer(input: PlatformInput, place: Place): V1NetworkPolicyPeer[] | undefined {
   if (place === 'anywhere') return undefined;
+  if (place === 'namespace') return [{ podSelector: {} }];
   if (place === 'keda') return [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'keda' } } }];
   if (place === 'operator') {
     return [

@@ -7,7 +7,7 @@ import { piece } from '../../api/piece.ts';
 import { amounts } from '../../api/profiles.ts';
 import { bytes, positiveDuration } from '../../api/rules.ts';
 import type { Draft } from '../component.ts';
-import type { ComponentDefinition } from '../definition.ts';
+import { presentIn, type BuildInput, type ComponentDefinition } from '../definition.ts';
 import { addressOf, nameOf } from '../names.ts';
 import { claim, configMap, service, statefulSet } from '../parts.ts';
 import { claimName, claimVolume, configVolume, container, goRuntime, podTemplate, probes } from '../pods.ts';
@@ -41,41 +41,65 @@ const PORT = 9090;
 const API_SERVER = [443, 6443];
 
 const keep = (label: string, regex: string) => ({ source_labels: [label], action: 'keep', regex });
+const drop = (label: string, regex: string) => ({ source_labels: [label], action: 'drop', regex });
 const copy = (label: string, target: string) => ({ source_labels: [label], target_label: target });
 
-/** Every container port whose name starts with `metrics`, in every running pod of this platform. */
-function config(input: PlatformInput): string {
-  const interval = `${durationMs(input.spec.prometheus.scrapeInterval)}ms`;
-  return stringify({
-    global: {
-      scrape_interval: interval,
-      scrape_timeout: interval,
-      evaluation_interval: interval,
-      external_labels: { platform: input.name },
-    },
-    scrape_configs: [
+const COMPONENT = '__meta_kubernetes_pod_label_app_kubernetes_io_component';
+const PLATFORM = copy('__meta_kubernetes_pod_label_app_kubernetes_io_instance', 'platform');
+const NAMESPACE = copy('__meta_kubernetes_namespace', 'namespace');
+
+/** A scrape of every container port with a name that begins with `metrics`, in every running pod of this platform. */
+function scrape(input: PlatformInput, job: string, rules: object[]) {
+  return {
+    job_name: job,
+    kubernetes_sd_configs: [
       {
-        job_name: 'bss-platform',
-        kubernetes_sd_configs: [
-          {
-            role: 'pod',
-            namespaces: { names: [input.namespace] },
-            selectors: [{ role: 'pod', label: `app.kubernetes.io/part-of=bss-platform,app.kubernetes.io/instance=${input.name}` }],
-          },
-        ],
-        relabel_configs: [
-          keep('__meta_kubernetes_pod_container_port_name', 'metrics(-.*)?'),
-          keep('__meta_kubernetes_pod_phase', 'Running'),
-          copy('__meta_kubernetes_pod_container_name', 'job'),
-          copy('__meta_kubernetes_pod_container_name', 'service'),
-          copy('__meta_kubernetes_pod_label_app_kubernetes_io_component', 'component'),
-          copy('__meta_kubernetes_namespace', 'namespace'),
-          copy('__meta_kubernetes_pod_name', 'pod'),
-          copy('__meta_kubernetes_pod_label_app_kubernetes_io_instance', 'platform'),
-        ],
+        role: 'pod',
+        namespaces: { names: [input.namespace] },
+        selectors: [{ role: 'pod', label: `app.kubernetes.io/part-of=bss-platform,app.kubernetes.io/instance=${input.name}` }],
       },
     ],
-  });
+    relabel_configs: [
+      keep('__meta_kubernetes_pod_container_port_name', 'metrics(-.*)?'),
+      keep('__meta_kubernetes_pod_phase', 'Running'),
+      ...rules,
+    ],
+  };
+}
+
+/** Labels of the pods' own metrics. */
+const OWN_LABELS = [
+  copy('__meta_kubernetes_pod_container_name', 'job'),
+  copy('__meta_kubernetes_pod_container_name', 'service'),
+  copy(COMPONENT, 'component'),
+  NAMESPACE,
+  copy('__meta_kubernetes_pod_name', 'pod'),
+  PLATFORM,
+];
+
+/** Components with metrics of other programs have a job of their own, which keeps the labels of those metrics. */
+function scrapes(input: BuildInput) {
+  const foreign = presentIn(input.definitions, input.spec).flatMap(({ name, honorLabels }) => (honorLabels ? [name] : []));
+  if (foreign.length === 0) return [scrape(input, 'bss-platform', OWN_LABELS)];
+  const names = foreign.join('|');
+  const honored = scrape(input, 'bss-platform-pushed', [keep(COMPONENT, names), copy(COMPONENT, 'component'), NAMESPACE, PLATFORM]);
+  return [scrape(input, 'bss-platform', [drop(COMPONENT, names), ...OWN_LABELS]), { honor_labels: true, ...honored }];
+}
+
+function config(input: BuildInput): string {
+  const interval = `${durationMs(input.spec.prometheus.scrapeInterval)}ms`;
+  return stringify(
+    {
+      global: {
+        scrape_interval: interval,
+        scrape_timeout: interval,
+        evaluation_interval: interval,
+        external_labels: { platform: input.name },
+      },
+      scrape_configs: scrapes(input),
+    },
+    { aliasDuplicateObjects: false },
+  );
 }
 
 const RBAC = 'rbac.authorization.k8s.io';
