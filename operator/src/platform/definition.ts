@@ -23,6 +23,8 @@ export interface Image {
 
 interface DebianSource {
   packages: readonly string[];
+  /** The command that prints the version of the program. */
+  version: readonly string[];
   /** The program's name in Debian by its name in the public image, where they differ. */
   programs?: Record<string, string>;
   /** Stop signal of the public image, if it is not SIGTERM. */
@@ -60,8 +62,6 @@ export interface Credential {
 /** How a component uses the database. It gets a role with two logins, and connections from PgBouncer. */
 export interface DatabaseUse {
   role: string;
-  /** The role owns the database and its tables. */
-  owner?: true;
   pool: {
     /** Connections of one replica at most: more would only wait in PgBouncer for a server connection. */
     most: number;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { V1NetworkPolicyPeer, V1PodSpec } from '@kubernetes/client-node';
+import { ROLES } from '../../../workloads/shared/databases/index.ts';
 import { DEFINITIONS, SPEC_PIECES } from './components/index.ts';
 import { isMetricsPort, presentIn, type ComponentDefinition } from './definition.ts';
 import { goldenInput, podTemplateOf } from './golden.ts';
@@ -133,8 +134,9 @@ await test('every name is used once', () => {
   assertUnique('credential keys', [...keys, ...passwords]);
 });
 
-await test('exactly one role owns the database', () => {
-  assert.equal(DEFINITIONS.filter(({ database }) => database?.owner).length, 1);
+await test('the migration creates exactly the roles that the definitions have', () => {
+  const roles = DEFINITIONS.flatMap(({ database }) => (database ? [database.role] : []));
+  assert.deepEqual(roles.toSorted(), [...ROLES].toSorted());
 });
 
 await test('groups read topics, and components connect to components, that a definition has', () => {

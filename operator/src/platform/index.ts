@@ -10,10 +10,8 @@ import type { Component, Endpoint, PlatformInput, SecretUse } from './types.ts';
 export { adviseSpec } from './advise.ts';
 export { KEEP_ANNOTATION } from './component.ts';
 export { HTTP_ROUTE } from './components/gateway.ts';
-export { INTEREST_DLQ_TOPIC, INTEREST_GROUP, INTEREST_TOPIC } from './components/interest.ts';
+export { INTEREST_GROUP, INTEREST_TOPIC } from './components/interest.ts';
 export { kafkaAccess, type KafkaAccess } from './components/kafka.ts';
-export { postgresAccess, type PostgresAccess } from './components/postgres.ts';
-export { redisAccess } from './components/redis.ts';
 export {
   beginRotation,
   completeCredentials,
@@ -27,7 +25,7 @@ export {
 export { hash } from './hash.ts';
 export { holdsData, isFinalizedFirst, isPrunedFirst, kindsWhere } from './kinds.ts';
 export { FIRST_SLOT, type CredentialSlots } from './logins.ts';
-export { addressOf, credentialsName, labelsOf, nameOf, podLabelsOf, selectorOf } from './names.ts';
+export { credentialsName, labelsOf } from './names.ts';
 export { HASH_ANNOTATION, TEMPLATE_ANNOTATION } from './pods.ts';
 export { parseSpec, profiles, specSchema, type BssPlatformSpec, type ParsedSpec } from './spec.ts';
 export {

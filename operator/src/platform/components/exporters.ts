@@ -12,13 +12,21 @@ const POSTGRES_IMAGE = {
   name: 'postgresExporter',
   ref: 'prometheuscommunity/postgres-exporter:v0.17.1',
   what: 'the PostgreSQL exporter',
-  debian: { packages: ['prometheus-postgres-exporter'], programs: { postgres_exporter: 'prometheus-postgres-exporter' } },
+  debian: {
+    packages: ['prometheus-postgres-exporter'],
+    version: ['postgres_exporter', '--version'],
+    programs: { postgres_exporter: 'prometheus-postgres-exporter' },
+  },
 };
 const REDIS_IMAGE = {
   name: 'redisExporter',
   ref: 'oliver006/redis_exporter:v1.69.0',
   what: 'the Redis exporter',
-  debian: { packages: ['prometheus-redis-exporter'], programs: { redis_exporter: 'prometheus-redis-exporter' } },
+  debian: {
+    packages: ['prometheus-redis-exporter'],
+    version: ['redis_exporter', '--version'],
+    programs: { redis_exporter: 'prometheus-redis-exporter' },
+  },
 };
 const POSTGRES_PORT = 9187;
 const REDIS_PORT = 9121;

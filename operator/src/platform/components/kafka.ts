@@ -80,7 +80,12 @@ export const specPiece = piece('kafka', schema, {
 });
 
 // Kafka itself comes as jars.
-const IMAGE = { name: 'kafka', ref: 'apache/kafka:4.3.1', what: 'Kafka', debian: { packages: ['openjdk-21-jre-headless'] } };
+const IMAGE = {
+  name: 'kafka',
+  ref: 'apache/kafka:4.3.1',
+  what: 'Kafka',
+  debian: { packages: ['openjdk-21-jre-headless'], version: ['java', '-cp', '/opt/kafka/libs/*', 'kafka.Kafka', '--version'] },
+};
 /** User `appuser` of the public image. */
 const USER = 1000;
 const PORT = 9092;

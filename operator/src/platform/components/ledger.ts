@@ -28,7 +28,6 @@ export const definition: ComponentDefinition = {
   connections: (all) => workloadConnections(all, 'pgbouncer'),
   database: {
     role: 'ledger',
-    owner: true,
     pool: { most: 10, size: ({ workloads }) => workloads.ledger.databasePool, replicas: ({ workloads }) => workloads.ledger.replicas },
   },
   endpoints: (platform) =>

@@ -83,12 +83,21 @@ export const specPiece = piece('pgbouncer', schema, {
   },
 });
 
-const IMAGE = { name: 'pgbouncer', ref: 'edoburu/pgbouncer:v1.24.1-p1', what: 'PgBouncer', debian: { packages: ['pgbouncer'] } };
+const IMAGE = {
+  name: 'pgbouncer',
+  ref: 'edoburu/pgbouncer:v1.24.1-p1',
+  what: 'PgBouncer',
+  debian: { packages: ['pgbouncer'], version: ['pgbouncer', '--version'] },
+};
 const EXPORTER_IMAGE = {
   name: 'pgbouncerExporter',
   ref: 'prometheuscommunity/pgbouncer-exporter:v0.10.2',
   what: 'the PgBouncer exporter',
-  debian: { packages: ['prometheus-pgbouncer-exporter'], programs: { pgbouncer_exporter: 'prometheus-pgbouncer-exporter' } },
+  debian: {
+    packages: ['prometheus-pgbouncer-exporter'],
+    version: ['pgbouncer_exporter', '--version'],
+    programs: { pgbouncer_exporter: 'prometheus-pgbouncer-exporter' },
+  },
 };
 const EXPORTER_PORT = 9127;
 const EXPORTER_RESOURCES = { requests: { cpu: '5m', memory: '16Mi' }, limits: { cpu: '100m', memory: '64Mi' } };

@@ -83,7 +83,7 @@ const IMAGE = {
   name: 'postgres',
   ref: 'postgres:17',
   what: 'PostgreSQL',
-  debian: { packages: ['postgresql-17'], stopSignal: 'SIGINT' },
+  debian: { packages: ['postgresql-17'], version: ['postgres', '--version'], stopSignal: 'SIGINT' },
 };
 /** User `postgres` of the public image; it must exist in the image's /etc/passwd for initdb. */
 const USER = 999;

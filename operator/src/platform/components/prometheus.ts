@@ -34,7 +34,12 @@ export const specPiece = piece('prometheus', schema, {
   },
 });
 
-const IMAGE = { name: 'prometheus', ref: 'prom/prometheus:v2.53.3', what: 'Prometheus', debian: { packages: ['prometheus'] } };
+const IMAGE = {
+  name: 'prometheus',
+  ref: 'prom/prometheus:v2.53.3',
+  what: 'Prometheus',
+  debian: { packages: ['prometheus'], version: ['prometheus', '--version'] },
+};
 const USER = 65534;
 const PORT = 9090;
 /** API servers listen on 443 behind their Service, and on 6443 behind it. */

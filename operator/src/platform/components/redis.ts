@@ -53,7 +53,12 @@ export const specPiece = piece('redis', schema, {
   settle: settleStore,
 });
 
-const IMAGE = { name: 'redis', ref: 'redis:8', what: 'Redis', debian: { packages: ['redis-server'] } };
+const IMAGE = {
+  name: 'redis',
+  ref: 'redis:8',
+  what: 'Redis',
+  debian: { packages: ['redis-server'], version: ['redis-server', '--version'] },
+};
 const PASSWORD_KEY = 'redis-password';
 /** Key with the line of redis.conf that sets the password. */
 const AUTH_KEY = 'redis-auth';
