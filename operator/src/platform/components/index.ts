@@ -11,6 +11,7 @@ import * as migrate from './migrate.ts';
 import * as pgbouncer from './pgbouncer.ts';
 import * as postgres from './postgres.ts';
 import * as prometheus from './prometheus.ts';
+import * as pushgateway from './pushgateway.ts';
 import * as redis from './redis.ts';
 
 /** In the order in which they are brought up; the components of one stage are applied together. */
@@ -26,6 +27,7 @@ const COMPONENTS = [
   interest,
   kafkaExporter,
   exporters,
+  pushgateway,
   prometheus,
 ] as const;
 
