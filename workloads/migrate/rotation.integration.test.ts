@@ -5,8 +5,9 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client, Pool } from 'pg';
 import { startServices, type PostgresService } from '../../local/src/services/index.ts';
-import { DATABASE_ROLES, loginOf, passwordKey, type Credentials } from '../../operator/src/platform/credentials.ts';
+import { DATABASE_ROLES, type Credentials } from '../../operator/src/platform/credentials.ts';
 import { beginRotation, completeCredentials, endRotation, slotsOf } from '../../operator/src/platform/index.ts';
+import { loginOf, passwordKey } from '../../operator/src/platform/logins.ts';
 import { createLogger } from '../shared/kernel/log.ts';
 import { PlatformPooler } from '../shared/testing/pooler.ts';
 import { waitFor } from '../shared/testing/wait.ts';
@@ -68,7 +69,7 @@ interface Where {
 }
 
 /** Login of a pod that is created now. */
-function activeLogin(role: 'ledger' | 'interest'): Where {
+function activeLogin(role: string): Where {
   const { active } = slotsOf(values);
   return { user: loginOf(role, active), password: values[passwordKey(role, active)] ?? '' };
 }

@@ -7,6 +7,8 @@ import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } fro
 import { homedir } from 'node:os';
 import { join, relative } from 'node:path';
 import process from 'node:process';
+import { DEFINITIONS } from '../../../operator/src/platform/components/index.ts';
+import { thirdPartyImages } from '../../../operator/src/platform/images.ts';
 import { run } from '../exec.ts';
 import { withLock } from '../lock.ts';
 import { packFolder, packPushed, type ImageEntry } from './oci.ts';
@@ -30,22 +32,22 @@ const VERSION = '0.1.0';
 const NPM_VERSION = '11.19.1';
 const BASE_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** Names as on Docker Hub. Stop signals are those of the public images: Postgres would otherwise wait for its clients. */
-export const THIRD_PARTY: readonly ImageEntry[] = [
-  { refs: ['docker.io/library/postgres:17'], settings: { Env: [`PATH=${ROOTFS_PATH}`], StopSignal: 'SIGINT' } },
-  {
-    refs: [
-      'docker.io/apache/kafka:4.3.1',
-      'docker.io/library/redis:8',
-      'docker.io/edoburu/pgbouncer:v1.24.1-p1',
-      'docker.io/prom/prometheus:v2.53.3',
-      'docker.io/prometheuscommunity/postgres-exporter:v0.17.1',
-      'docker.io/prometheuscommunity/pgbouncer-exporter:v0.10.2',
-      'docker.io/oliver006/redis_exporter:v1.69.0',
-    ],
-    settings: { Env: [`PATH=${ROOTFS_PATH}`] },
-  },
-];
+/** The name under which containerd knows an image of Docker Hub. */
+function fullName(ref: string): string {
+  return `docker.io/${ref.includes('/') ? '' : 'library/'}${ref}`;
+}
+
+/** One entry for each stop signal: the images share their layers. Stop signals are those of the public images. */
+function thirdParty(): ImageEntry[] {
+  const bySignal = Map.groupBy(thirdPartyImages(DEFINITIONS), ({ debian }) => debian.stopSignal);
+  return [...bySignal].map(([stopSignal, images]) => ({
+    refs: images.map(({ ref }) => fullName(ref)),
+    settings: { Env: [`PATH=${ROOTFS_PATH}`], ...(stopSignal === undefined ? {} : { StopSignal: stopSignal }) },
+  }));
+}
+
+/** The images of the programs that the operator's definitions name. */
+export const THIRD_PARTY: readonly ImageEntry[] = thirdParty();
 
 /** "$1": storage of buildah, "$2": work folder, "$3": base archive, "$4": its name, "$5": repository; then options of the build. */
 const BUILD_SCRIPT = `

@@ -5,6 +5,8 @@
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { DEFINITIONS } from '../../../operator/src/platform/components/index.ts';
+import { thirdPartyImages } from '../../../operator/src/platform/images.ts';
 import { run } from '../exec.ts';
 import { Failure } from '../failure.ts';
 import { withLock } from '../lock.ts';
@@ -18,24 +20,12 @@ const SUITE = 'trixie';
 /** Needed by Node's official build, absent from a minimal Debian. */
 const DEBIAN_EXTRA = ['libatomic1'];
 
-const PACKAGES = [
-  'ca-certificates',
-  'openjdk-21-jre-headless',
-  'pgbouncer',
-  'postgresql-17',
-  'prometheus',
-  'prometheus-pgbouncer-exporter',
-  'prometheus-postgres-exporter',
-  'prometheus-redis-exporter',
-  'redis-server',
-];
+const SOURCES = thirdPartyImages(DEFINITIONS).map(({ debian }) => debian);
 
-/** Program names of the public images, for the programs that Debian calls otherwise. */
-const PROGRAM_NAMES: Readonly<Record<string, string>> = {
-  postgres_exporter: 'prometheus-postgres-exporter',
-  redis_exporter: 'prometheus-redis-exporter',
-  pgbouncer_exporter: 'prometheus-pgbouncer-exporter',
-};
+const PACKAGES = ['ca-certificates', ...SOURCES.flatMap(({ packages }) => packages)].toSorted((a, b) => (a < b ? -1 : 1));
+
+/** Program names of the public images, for programs with another name in Debian. */
+const PROGRAM_NAMES: Readonly<Record<string, string>> = Object.assign({}, ...SOURCES.map(({ programs = {} }) => programs));
 
 /** The same in the fat file system and in the public images, because volumes keep these numbers. */
 export const POSTGRES_UID = 999;

@@ -2,29 +2,16 @@
 import assert from 'node:assert/strict';
 import { tmpdir } from 'node:os';
 import { test } from 'node:test';
+import { DEFINITIONS } from '../../../operator/src/platform/components/index.ts';
+import { thirdPartyImages } from '../../../operator/src/platform/images.ts';
 import { run } from '../exec.ts';
 import { insideCommand } from '../services/process.ts';
-import { THIRD_PARTY } from './images.ts';
 import { ensureRootfs, NONROOT_UID } from './rootfs.ts';
 
-/** Name of the image -> the command that prints the version of its program. */
-const COMMANDS: Readonly<Record<string, readonly string[]>> = {
-  'library/postgres': ['postgres', '--version'],
-  'apache/kafka': ['java', '-cp', '/opt/kafka/libs/*', 'kafka.Kafka', '--version'],
-  'library/redis': ['redis-server', '--version'],
-  'edoburu/pgbouncer': ['pgbouncer', '--version'],
-  'prom/prometheus': ['prometheus', '--version'],
-  'prometheuscommunity/postgres-exporter': ['postgres_exporter', '--version'],
-  'prometheuscommunity/pgbouncer-exporter': ['pgbouncer_exporter', '--version'],
-  'oliver006/redis_exporter': ['redis_exporter', '--version'],
-};
-
-for (const ref of THIRD_PARTY.flatMap(({ refs }) => refs)) {
-  const [, image = '', tag = ''] = /^docker\.io\/(.+):v?([\d.]+)(?:-p\d+)?$/.exec(ref) ?? [];
+for (const { ref, debian } of thirdPartyImages(DEFINITIONS)) {
+  const [, image = '', tag = ''] = /^(.+):v?([\d.]+)(?:-p\d+)?$/.exec(ref) ?? [];
   test(`${image} is version ${tag}`, async () => {
-    const command = COMMANDS[image];
-    assert.ok(command, `no command is known that prints the version of ${ref}`);
-    const [program = '', ...args] = insideCommand({ root: await ensureRootfs(), data: tmpdir(), uid: NONROOT_UID }, command);
+    const [program = '', ...args] = insideCommand({ root: await ensureRootfs(), data: tmpdir(), uid: NONROOT_UID }, debian.version);
     const { stdout, stderr } = await run(program, args);
     const printed = `${stdout}\n${stderr}`;
     const version = /\b(\d+(?:\.\d+)+)/.exec(printed)?.[1] ?? '';

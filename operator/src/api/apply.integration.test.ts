@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { parse, parseAllDocuments, stringify } from 'yaml';
 import { ensurePrograms } from '../../../local/src/build/programs.ts';
 import { startApiServer, type ApiServer } from '../../../local/src/services/index.ts';
+import { DEFINITIONS } from '../platform/components/index.ts';
+import { platformDefinition } from '../platform/crd.ts';
 import { MISTAKES } from './mistakes.ts';
 import { API_VERSION, KIND } from './names.ts';
 
@@ -57,7 +59,7 @@ for (const [index, { what, spec, before: earlier, name = `mistake-${index}`, pat
     if (earlier) await succeed(['apply', '-f', '-'], resource(name, earlier));
     const answer = await kubectl(['apply', '-f', '-'], resource(name, spec));
     assert.notEqual(answer.code, 0, 'it is refused');
-    assert.ok(answer.error.includes(message), `${answer.error}\nshould say: ${message}`);
+    assert.ok(answer.error.includes(message), `${answer.error}\nexpected: ${message}`);
     assert.ok(answer.error.includes(path), `${answer.error}\nshould name: ${path}`);
   });
 }
@@ -69,6 +71,21 @@ for (const file of globSync(`${ROOT}examples/*.yaml`).toSorted()) {
     for (const document of parseAllDocuments(await readFile(file, 'utf8'))) assert.equal(document.errors.length, 0);
   });
 }
+
+/** The spec of the definition with more workloads, each with the fields that all of them have. */
+function grown(definition: ReturnType<typeof platformDefinition>, workloads: number) {
+  const copy = structuredClone(definition);
+  const fields = copy.spec.versions[0]?.schema.openAPIV3Schema.properties?.['spec']?.properties?.['workloads']?.properties;
+  const plain = fields?.['kafkaExporter'];
+  assert.ok(fields && plain);
+  for (let number = 1; number <= workloads; number++) fields[`workload${number}`] = structuredClone(plain);
+  return copy;
+}
+
+void test('a definition with 35 components is within the limits of the API server, the cost of its rules included', async () => {
+  const definition = grown(platformDefinition(), 35 - DEFINITIONS.length);
+  await succeed(['apply', '--server-side', '--force-conflicts', '--dry-run=server', '-f', '-'], JSON.stringify(definition));
+});
 
 void test('an object stored by 0.1.0 is still accepted', async () => {
   const stored: { spec: unknown } = parse(await readFile(new URL('testdata/stored-0.1.0.yaml', import.meta.url), 'utf8'));

@@ -17,42 +17,51 @@ const shape = z.strictObject({
     'fixed when replicas is set, else builtin',
   ),
   minReplicas: defaultText(
-    z.int().min(0).max(1000).default(1).describe('Fewest replicas; 0 only together with scaleToZero.'),
+    z.int().min(0).max(1000).default(1).describe('Minimum number of replicas; 0 needs scaleToZero.'),
     '1, or 0 with scaleToZero',
   ),
-  maxReplicas: z.int().min(1).max(1000).default(4).describe('Most replicas. More than the topic has partitions would be idle.'),
+  maxReplicas: z
+    .int()
+    .min(1)
+    .max(1000)
+    .default(4)
+    .describe('Maximum number of replicas. Replicas beyond the number of partitions are idle.'),
   maxDelay: duration(
-    'The goal: no event waits longer than this before it is applied. At least 5s, the time between two looks at the group.',
+    'Goal: no event waits longer than this before it is applied. At least 5s, the sampling interval of the group.',
   ).default('30s'),
   lagPerReplica: z
     .int()
     .min(1)
     .max(1_000_000_000)
     .optional()
-    .describe("KEDA's lagThreshold: when set, there is also at least one replica for each so many waiting events."),
-  scaleDownWindow: duration('Replicas are taken away only when the smaller number would have sufficed for this long.').default('15s'),
+    .describe("KEDA's lagThreshold: if set, there is at least one replica for each this many events of lag."),
+  scaleDownWindow: duration('Stabilization window: the operator scales down when a smaller number has sufficed for this long.').default(
+    '15s',
+  ),
   stepUpReplicas: z
     .int()
     .min(1)
     .max(1000)
     .default(16)
-    .describe('One step up goes to the present number plus this, or times stepUpFactor, whichever is more.'),
+    .describe('A step up goes to the current number plus this, or to the current number times stepUpFactor, whichever is larger.'),
   stepUpFactor: z.int().min(1).max(100).default(4).describe('See stepUpReplicas.'),
-  scaleToZero: z.boolean().default(false).describe('Stop the group altogether while there is nothing to do.'),
-  idleTime: duration('With scaleToZero: the group is stopped after this long without lag and arrivals.').default('60s'),
+  scaleToZero: z.boolean().default(false).describe('Scale the group to zero while it has no lag and no arrivals.'),
+  idleTime: duration('With scaleToZero: the operator scales the group to zero after this long without lag and arrivals.').default('60s'),
   activationLag: z
     .int()
     .min(0)
     .max(1_000_000_000)
     .default(0)
-    .describe('With scaleToZero: a stopped group starts when more events than this wait.'),
+    .describe('With scaleToZero: the group starts again when its lag exceeds this number of events.'),
   safeReplicas: defaultText(
     z
       .int()
       .min(0)
       .max(1000)
       .optional()
-      .describe('When the lag could not be read for lagUnknownAfter: go up to this many replicas, never down.'),
+      .describe(
+        'Number of replicas to scale up to when the lag has been unknown for lagUnknownAfter. The operator does not scale down in that case.',
+      ),
     'the number of replicas stays as it is',
   ),
   lagUnknownAfter: duration('See safeReplicas.').default('5m'),
@@ -70,7 +79,7 @@ const bounds = rule(
     }),
     {
       cel: '!has(self.minReplicas) || (self.minReplicas == 0) == self.scaleToZero',
-      message: 'minReplicas: 0 and scaleToZero: true go together: leave minReplicas out, or change the other',
+      message: 'minReplicas 0 needs scaleToZero true, and the reverse: remove minReplicas, or change one of them',
       fieldPath: '.minReplicas',
       check: (value: Shape) => (value.minReplicas === 0) === value.scaleToZero,
     },
@@ -89,13 +98,13 @@ const bounds = rule(
 export const autoscaling = rule(
   rule(bounds, {
     cel: `!self.scaleToZero || !(self.scaleDownWindow.matches('${BELOW_SAMPLE}') || self.idleTime.matches('${BELOW_SAMPLE}'))`,
-    message: 'with scaleToZero, scaleDownWindow and idleTime must be 5s or more, or the group would stop between two events: write 60s',
+    message: 'with scaleToZero, scaleDownWindow and idleTime must be 5s or more: write 60s',
     fieldPath: '.scaleToZero',
     check: (value: Shape) => !value.scaleToZero || !(belowSample(value.scaleDownWindow) || belowSample(value.idleTime)),
   }),
   {
     cel: `!self.maxDelay.matches('${BELOW_SAMPLE}')`,
-    message: 'a delay below 5s cannot be kept, as the group is looked at every 5 seconds: write 5s or more',
+    message: 'maxDelay is below the sampling interval of 5s: write 5s or more',
     fieldPath: '.maxDelay',
     check: (value: Shape) => !belowSample(value.maxDelay),
   },

@@ -147,6 +147,6 @@ void test('the plain install manifest is what the chart renders', async () => {
     ...objects,
   ].join('---\n');
   if (process.env['UPDATE_GOLDEN'] === '1') await writeFile(INSTALL, text);
-  assert.deepEqual(documents(await readFile(INSTALL, 'utf8')), documents(text), 'UPDATE_GOLDEN=1 writes it anew');
+  assert.deepEqual(documents(await readFile(INSTALL, 'utf8')), documents(text), 'UPDATE_GOLDEN=1 writes it');
   await kubectl('apply', '--server-side', '--force-conflicts', '--validate=strict', '-f', INSTALL);
 });

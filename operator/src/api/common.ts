@@ -6,21 +6,21 @@ const DNS_NAME = '[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?
 /** At most 63 characters. */
 const NAME_PART = '[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?';
 const OBJECT_NAME = `^${DNS_NAME}$`;
-/** The name alone, or behind the DNS name of whoever defined it. */
+/** A name, with the DNS name of its domain before it or without. */
 const LABEL_KEY = `^(${DNS_NAME}/)?${NAME_PART}$`;
 const LABEL_VALUE = `^(${NAME_PART})?$`;
 const LABEL_LENGTH = 63;
 /** A DNS name, a slash and a name. */
 const KEY_LENGTH = 253 + 1 + LABEL_LENGTH;
 
-/** A rule that text must match a pattern, which is written once for both sides. */
+/** A rule that a string must match a pattern, for the API server and for zod. */
 function matching(pattern: string, message: string) {
   return { cel: `self.matches('${pattern}')`, message, check: (value: string) => new RegExp(pattern).test(value) };
 }
 
 /** Name of another object (Secret, StorageClass, ...). */
 export function objectName(description: string) {
-  const message = 'write the name of an object: lower case letters, digits, - and . in between';
+  const message = 'write the name of an object: lower-case letters, digits, - and .';
   return rule(z.string().min(1).max(253).describe(description), matching(OBJECT_NAME, message));
 }
 
@@ -41,8 +41,8 @@ export function port(description: string, value: number) {
 export function resources(what: string) {
   const both = z
     .strictObject({
-      requests: amounts('request').describe('What a pod is promised.'),
-      limits: amounts('limit').describe('What a pod may use at most.'),
+      requests: amounts('request').describe('Resources that the scheduler reserves.'),
+      limits: amounts('limit').describe('Resources that a pod may use.'),
     })
     .describe(`CPU and memory of ${what}.`);
   return rule(rule(both, requestAtMostLimit('cpu')), requestAtMostLimit('memory')).prefault({});
@@ -51,8 +51,8 @@ export function resources(what: string) {
 function amounts(kind: 'request' | 'limit') {
   return z
     .strictObject({
-      cpu: quantity(`CPU ${kind}, in cores or thousandths: 1, 250m.`).optional(),
-      memory: bytes(`Memory ${kind}, in bytes: 256Mi, 1Gi.`).optional(),
+      cpu: quantity(`CPU ${kind}, such as 1 or 250m.`).optional(),
+      memory: bytes(`Memory ${kind}, such as 256Mi.`).optional(),
     })
     .prefault({});
 }
@@ -60,7 +60,7 @@ function amounts(kind: 'request' | 'limit') {
 function requestAtMostLimit(part: 'cpu' | 'memory') {
   return {
     cel:
-      `!has(self.requests) || !has(self.limits) || !has(self.requests.${part}) || !has(self.limits.${part}) || ` +
+      `!self.?requests.?${part}.hasValue() || !self.?limits.?${part}.hasValue() || ` +
       `quantity(string(self.requests.${part})).compareTo(quantity(string(self.limits.${part}))) <= 0`,
     message: `requests.${part} is above limits.${part}: raise the limit or lower the request`,
     check: (value: { requests: Amounts; limits: Amounts }) => notAbove(value.requests[part], value.limits[part]),
@@ -72,7 +72,7 @@ interface Amounts {
   memory?: string | undefined;
 }
 
-/** Of what is no quantity its own rule speaks. */
+/** The rule of the quantity itself reports an invalid one. */
 function notAbove(request: string | undefined, limit: string | undefined): boolean {
   if (request === undefined || limit === undefined || !isQuantity(request) || !isQuantity(limit)) return true;
   return quantityValue(request) <= quantityValue(limit);
@@ -84,14 +84,15 @@ function isLabelKey(key: string): boolean {
   return key.length <= KEY_LENGTH && new RegExp(LABEL_KEY).test(key);
 }
 
-const KEY_MESSAGE =
-  'write each key as a name of at most 63 letters, digits, -, _ and ., with a domain before it if need be: team or example.com/team';
-const VALUE_MESSAGE = 'write a value of at most 63 letters, digits, -, _ and ., which begins and ends with a letter or digit';
+const KEY_MESSAGE = 'write each key as a label name of at most 63 characters, such as team or example.com/team';
+const VALUE_MESSAGE = 'write at most 63 letters, digits, -, _ and ., with a letter or digit at both ends';
+
+/** The API server's own message for a pattern is enough here: a rule would repeat its text for every component. */
+const labelValue = z.string().max(LABEL_LENGTH).regex(new RegExp(LABEL_VALUE), VALUE_MESSAGE);
 
 /** Labels: at most 32 of them. */
 function labelMap(description: string) {
-  const value = rule(z.string().max(LABEL_LENGTH), matching(LABEL_VALUE, VALUE_MESSAGE));
-  return rule(z.record(z.string(), value).default({}).meta({ maxProperties: 32 }).describe(description), {
+  return rule(z.record(z.string(), labelValue).default({}).meta({ maxProperties: 32 }).describe(description), {
     cel: `self.all(k, ${isKey('k')})`,
     message: KEY_MESSAGE,
     check: (labels) => Object.keys(labels).every(isLabelKey),
@@ -113,7 +114,7 @@ const OWN_KEYS = ['app.kubernetes.io/', 'bss-platform.io/'];
 function withoutOwnKeys<S extends z.ZodType<Record<string, string>>>(what: 'labels' | 'annotations', map: S): S {
   return rule(map, {
     cel: `self.all(k, ${OWN_KEYS.map((prefix) => `!k.startsWith('${prefix}')`).join(' && ')})`,
-    message: `${what} under app.kubernetes.io/ and bss-platform.io/ are set by the operator: choose another prefix`,
+    message: `the operator sets ${what} under app.kubernetes.io/ and bss-platform.io/: use another prefix`,
     check: (value) => Object.keys(value).every((key) => !OWN_KEYS.some((prefix) => key.startsWith(prefix))),
   });
 }
@@ -125,32 +126,32 @@ const taintKey = rule(z.string().max(KEY_LENGTH), {
 });
 
 const tolerationFields = z.strictObject({
-  key: taintKey.optional().describe('Taint key; empty with operator Exists tolerates every taint.'),
-  operator: z.enum(['Equal', 'Exists']).default('Equal').describe('How the value is compared.'),
-  value: rule(z.string().max(LABEL_LENGTH), matching(LABEL_VALUE, VALUE_MESSAGE)).optional().describe('Taint value, for operator Equal.'),
-  effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).optional().describe('Taint effect; all effects when absent.'),
-  tolerationSeconds: z.int().min(0).max(86_400).optional().describe('For NoExecute: seconds that the pod stays.'),
+  key: taintKey.optional().describe('Taint key.'),
+  operator: z.enum(['Equal', 'Exists']).default('Equal').describe('Comparison of the value.'),
+  value: labelValue.optional().describe('Taint value.'),
+  effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).optional().describe('Taint effect; absent: all.'),
+  tolerationSeconds: z.int().min(0).max(86_400).optional().describe('Seconds until eviction, for NoExecute.'),
 });
 
-/** What the API server would refuse in the pods, said where it was written. */
+/** Errors that the API server would report for the pods are reported for the field. */
 const toleration = rule(
   rule(
     rule(tolerationFields, {
       cel: "self.operator != 'Exists' || !has(self.value) || self.value == ''",
-      message: 'operator Exists compares no value: remove value, or write operator: Equal',
+      message: 'operator Exists has no value: remove value, or set operator to Equal',
       fieldPath: '.value',
       check: ({ operator, value }) => operator !== 'Exists' || value === undefined || value === '',
     }),
     {
       cel: "self.operator == 'Exists' || (has(self.key) && self.key != '')",
-      message: 'operator Equal needs a key: write the key of the taint, or operator: Exists to tolerate every taint',
+      message: 'operator Equal needs a key: set key, or set operator to Exists',
       fieldPath: '.key',
       check: ({ operator, key }) => operator === 'Exists' || (key !== undefined && key !== ''),
     },
   ),
   {
     cel: "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
-    message: 'tolerationSeconds holds for effect: NoExecute alone: write that effect, or remove tolerationSeconds',
+    message: 'tolerationSeconds needs effect NoExecute: set effect, or remove tolerationSeconds',
     fieldPath: '.tolerationSeconds',
     check: ({ tolerationSeconds, effect }) => tolerationSeconds === undefined || effect === 'NoExecute',
   },
@@ -159,27 +160,22 @@ const toleration = rule(
 /** Where pods run and what marks them: the same fields on every component. */
 export function placement() {
   return {
-    nodeSelector: labelMap('Labels that a node must have for these pods.'),
+    nodeSelector: labelMap('Labels that a node must have.'),
     tolerations: z
       .array(toleration)
       .max(16)
       .default([])
       .meta({ 'x-kubernetes-list-type': 'atomic' })
-      .describe('Taints of nodes that these pods accept.'),
-    priorityClassName: objectName('PriorityClass of these pods.').optional(),
-    labels: withoutOwnKeys(
-      'labels',
-      labelMap('More labels for these pods. The app.kubernetes.io/ and bss-platform.io/ labels belong to the operator.'),
-    ),
+      .describe('Taints that the pods tolerate.'),
+    priorityClassName: objectName('PriorityClass of the pods.').optional(),
+    labels: withoutOwnKeys('labels', labelMap('Additional labels of the pods.')),
   };
 }
 
 /** A persistent volume: it can grow, but neither shrink nor change its class. */
 export function storage(what: string, size: string) {
   const shape = z.strictObject({
-    size: bytes(`Size of the volume for ${what}. It can be raised later (where the storage class allows it), never lowered.`).prefault(
-      size,
-    ),
+    size: bytes(`Size of the volume for ${what}. It can grow if the storage class allows it, and never shrink.`).prefault(size),
     storageClass: defaultText(
       objectName('StorageClass of the volume. Cannot be changed once the volume exists.').optional(),
       "the cluster's default class",
@@ -188,13 +184,13 @@ export function storage(what: string, size: string) {
   const sized = transition(
     shape.describe(`Persistent volume for ${what}.`),
     '!has(self.size) || !has(oldSelf.size) || quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0',
-    'a volume cannot shrink: keep the old size or write a larger one',
+    'a volume cannot shrink: keep the present size or write a larger one',
     '.size',
   );
   return transition(
     sized,
     "(has(self.storageClass) ? self.storageClass : '') == (has(oldSelf.storageClass) ? oldSelf.storageClass : '')",
-    'the storage class of an existing volume cannot change: write the old class back, or make a new platform and move the data',
+    'storageClass is immutable once the volume exists: write the former class, or create a new platform and move the data',
     '.storageClass',
   ).prefault({});
 }
@@ -218,16 +214,16 @@ export const environment = z
         .max(128)
         .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
         .describe('Name of the variable.'),
-      value: z.string().max(4096).describe('Its value. Secrets do not belong here: they would show in the pod.'),
+      value: z.string().max(4096).describe('Value of the variable. It is visible in the pod: use no passwords.'),
     }),
   )
   .max(64)
-  .refine((value) => new Set(value.map((entry) => entry.name)).size === value.length, 'each variable may stand once: remove the double')
+  .refine((value) => new Set(value.map((entry) => entry.name)).size === value.length, 'each variable may occur once: remove the duplicate')
   .default([])
   .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] })
-  .describe('More environment variables, or other values for variables that the operator sets.');
+  .describe('Environment variables, which replace those of the operator.');
 
-/** Exactly one of `managed` and `external` is meant; neither stands for a managed store with defaults. */
+/** At most one of `managed` and `external` is set; without both the store is managed with defaults. */
 export function managedXorExternal<S extends z.ZodType<{ managed?: unknown; external?: unknown }>>(schema: S, store: string): S {
   return rule(schema, {
     cel: '!(has(self.managed) && has(self.external))',

@@ -2,8 +2,9 @@
 import { z } from 'zod';
 import { autoscaling } from './autoscaling.ts';
 import { objectName } from './common.ts';
+import { piece } from './piece.ts';
+import { isObject } from './profiles.ts';
 import { rule } from './rules.ts';
-import { INTEREST_GROUP } from './topics.ts';
 
 const topicName = z
   .string()
@@ -13,32 +14,54 @@ const topicName = z
 
 const shape = z.strictObject({
   name: z.string().min(1).max(249).describe('The consumer group.'),
-  topics: z.array(topicName).min(1).max(16).meta({ 'x-kubernetes-list-type': 'set' }).describe('Topics that it reads.'),
+  topics: z.array(topicName).min(1).max(16).meta({ 'x-kubernetes-list-type': 'set' }).describe('Topics that the group reads.'),
   deployment: objectName("The Deployment whose pods are the group's members, in the platform's namespace."),
   autoscaling,
 });
 
-const group = rule(
-  rule(shape, {
-    cel: `self.name != '${INTEREST_GROUP}'`,
-    message: `${INTEREST_GROUP} is the platform's own group: set workloads.interest.autoscaling`,
-    fieldPath: '.name',
-    check: ({ name }) => name !== INTEREST_GROUP,
-  }),
-  {
-    cel: "!has(self.autoscaling.mode) || self.autoscaling.mode != 'keda'",
-    message:
-      'the operator writes no ScaledObject for Deployments of others: write your own and remove the group here, or set mode to builtin',
-    fieldPath: '.autoscaling.mode',
-    check: ({ autoscaling: { mode } }) => mode !== 'keda',
-  },
-);
+/** A consumer group of one of the platform's components. */
+export interface OwnGroup {
+  name: string;
+  /** Path of the component below `spec`, such as `workloads.interest`. */
+  at: string;
+}
 
-export const consumerGroups = z
-  .array(group)
-  .max(16)
-  // The API server tells by the list's key.
-  .refine((groups) => new Set(groups.map(({ name }) => name)).size === groups.length, 'Duplicate value: name each group once')
-  .default([])
-  .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] })
-  .describe("Consumer groups of other programs that the operator scales too. Their Deployments stay the user's; only replicas are set.");
+/** Refuses the platform's own groups. */
+function foreign<S extends z.ZodType<{ name: string }>>(schema: S, { name, at }: OwnGroup): S {
+  return rule(schema, {
+    cel: `self.name != '${name}'`,
+    message: `${name} is the platform's own group: set ${at}.autoscaling`,
+    fieldPath: '.name',
+    check: (group) => group.name !== name,
+  });
+}
+
+export function consumerGroupsPiece(own: readonly OwnGroup[]) {
+  const group = rule(
+    own.reduce((schema, one) => foreign(schema, one), shape),
+    {
+      cel: "!has(self.autoscaling.mode) || self.autoscaling.mode != 'keda'",
+      message:
+        'the operator does not create a ScaledObject for a Deployment that it does not own: create one and remove the group here, or set mode to builtin',
+      fieldPath: '.autoscaling.mode',
+      check: ({ autoscaling: { mode } }) => mode !== 'keda',
+    },
+  );
+  const schema = z
+    .array(group)
+    .max(16)
+    // The API server reports doubles by the list's key.
+    .refine((groups) => new Set(groups.map(({ name }) => name)).size === groups.length, 'Duplicate value: name each group once')
+    .default([])
+    .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] })
+    .describe('Consumer groups of other programs that the operator scales too. The operator sets only the replicas of their Deployments.');
+  return piece('consumerGroups', schema, { settle: (groups) => (Array.isArray(groups) ? groups.map(settleGroup) : groups) });
+}
+
+/** A group that may be scaled to zero has a minimum of zero. */
+function settleGroup(group: unknown): unknown {
+  if (!isObject(group) || !isObject(group['autoscaling'])) return group;
+  const { minReplicas, scaleToZero } = group['autoscaling'];
+  const none = scaleToZero === true && (minReplicas === undefined || minReplicas === null);
+  return none ? { ...group, autoscaling: { ...group['autoscaling'], minReplicas: 0 } } : group;
+}

@@ -2,7 +2,6 @@
 import { z } from 'zod';
 import { inputSchema, type Schema } from './json-schema.ts';
 import { operatorValues } from './operator-values.ts';
-import { specSchema } from './spec.ts';
 
 const DRAFT = 'http://json-schema.org/draft-07/schema#';
 
@@ -27,15 +26,15 @@ function schemaFile(schema: Schema): Schema {
   return { $schema: DRAFT, ...rest, properties: { ...properties, global: { type: 'object' } } };
 }
 
-const platformValues = z.strictObject({
-  name: z.string().max(40).default('').describe('Name of the BssPlatform; the name of the release when empty.'),
-  spec: specSchema.prefault({}).describe('The spec of the BssPlatform, field by field.'),
-});
-
 export function operatorValuesSchema(): Schema {
   return schemaFile(inputSchema(operatorValues));
 }
 
-export function platformValuesSchema(): Schema {
+/** @param spec schema of the spec; its defaults that depend on the profile are not in the chart's schema */
+export function platformValuesSchema(spec: z.ZodType): Schema {
+  const platformValues = z.strictObject({
+    name: z.string().max(40).default('').describe('Name of the BssPlatform; the name of the release when empty.'),
+    spec: spec.prefault({}).describe('The spec of the BssPlatform, field by field.'),
+  });
   return schemaFile(inputSchema(platformValues));
 }

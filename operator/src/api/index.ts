@@ -1,12 +1,8 @@
-/** The API `bss-platform.io/v1alpha1`: types, defaults, checks. */
+/** The API `bss-platform.io/v1alpha1`: names, status, and the language in which the spec is written. */
 import type { BssPlatformStatus } from './status.ts';
 
-export { adviseSpec, type Advice } from './advise.ts';
-export { parseSpec, specSchema, type BssPlatformSpec, type ParsedSpec, type Problem } from './spec.ts';
 export { statusSchema, type BssPlatformStatus } from './status.ts';
-export { databasePools, type DatabasePools } from './pools.ts';
 export { durationMs, quantityValue } from './rules.ts';
-export { INTEREST_DLQ_TOPIC, INTEREST_GROUP, INTEREST_TOPIC } from './topics.ts';
 export { API_VERSION, FIELD_MANAGER, FINALIZER, GROUP, KIND, PREFIX, ROTATE_ANNOTATION } from './names.ts';
 
 /** Metadata of an object as the API server sends it (times are text). */
@@ -23,7 +19,15 @@ export interface ObjectMeta {
   deletionTimestamp?: string;
 }
 
-/** A BssPlatform as stored: `spec` is raw until `parseSpec` has looked at it. */
+/** A field that is wrong. */
+export interface Problem {
+  /** Path from the resource's root, such as `spec.workloads.interest.replicas`. */
+  path: string;
+  /** What to write instead. */
+  message: string;
+}
+
+/** A BssPlatform as stored: `spec` is not validated before `parseSpec`. */
 export interface BssPlatform {
   apiVersion: string;
   kind: string;

@@ -1,6 +1,6 @@
 /** From the zod schemas to JSON Schema as Kubernetes (structural) and Helm want it. */
 import { z } from 'zod';
-import { profiles } from './profiles.ts';
+import type { Profiles } from './profiles.ts';
 
 /** A JSON Schema node. */
 export interface Schema {
@@ -22,11 +22,11 @@ const INT_OR_STRING = 'x-kubernetes-int-or-string';
  * The schema of what a user writes. Defaults that depend on the profile are not in it, as the API server would write them into the
  * object, where they would hide a later change of the profile; descriptions name them instead.
  */
-export function inputSchema(schema: z.ZodType): Schema {
+export function inputSchema(schema: z.ZodType, profiles: Profiles = { small: {}, production: {} }): Schema {
   const { $schema: _, ...json }: Record<string, unknown> = {
     ...z.toJSONSchema(schema, { io: 'input', reused: 'inline', unrepresentable: 'any' }),
   };
-  return completeDefaults(describeDefaults(tidy(json), []));
+  return completeDefaults(describeDefaults(tidy(json), profiles, []));
 }
 
 /** Removes what zod writes and Kubernetes does not take: bounds of safe integers, `additionalProperties: false`, unions of types. */
@@ -43,7 +43,7 @@ function tidy(node: Schema): Schema {
   return result;
 }
 
-function describeDefaults(node: Schema, path: string[]): Schema {
+function describeDefaults(node: Schema, profiles: Profiles, path: string[]): Schema {
   const { [DEFAULT_TEXT]: text, ...rest } = node;
   const result: Schema = rest;
   if (typeof text === 'string') {
@@ -60,10 +60,10 @@ function describeDefaults(node: Schema, path: string[]): Schema {
   }
   if (node.properties) {
     result.properties = Object.fromEntries(
-      Object.entries(node.properties).map(([key, child]) => [key, describeDefaults(child, [...path, key])]),
+      Object.entries(node.properties).map(([key, child]) => [key, describeDefaults(child, profiles, [...path, key])]),
     );
   }
-  if (node.items) result.items = describeDefaults(node.items, [...path, '[]']);
+  if (node.items) result.items = describeDefaults(node.items, profiles, [...path, '[]']);
   return result;
 }
 
@@ -85,8 +85,8 @@ function at(value: unknown, path: string[]): unknown {
 }
 
 /**
- * The API server runs an object's rules on its default as it stands, without the defaults of its fields: such a default is written out.
- * Empty ones are left away: they say nothing and would fill every stored object.
+ * The API server runs an object's rules on its default without the defaults of its fields, so such a default contains them. Empty defaults are
+ * removed: they would only fill every stored object.
  */
 function completeDefaults(node: Schema): Schema {
   const result = { ...node };

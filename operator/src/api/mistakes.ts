@@ -1,10 +1,10 @@
 /**
- * Mistakes in a BssPlatform, one of each kind, and the message that the API server answers with. The reference page of messages is made
- * from this table, and a test applies each row to a real API server.
+ * Mistakes in a BssPlatform, one of each kind, and the message of the API server. The reference page of messages is generated from this table,
+ * and a test applies each row to a real API server.
  */
 
 export interface Mistake {
-  /** What somebody did, for the reader of the page. */
+  /** The mistake, as the page names it. */
   what: string;
   /** The spec with the mistake; for a change, the spec after it. */
   spec: Record<string, unknown>;
@@ -21,8 +21,7 @@ export interface Mistake {
 const interest = (fields: object) => ({ workloads: { interest: fields } });
 const scaling = (fields: object) => interest({ autoscaling: fields });
 
-const KEY =
-  'write each key as a name of at most 63 letters, digits, -, _ and ., with a domain before it if need be: team or example.com/team';
+const KEY = 'write each key as a label name of at most 63 characters, such as team or example.com/team';
 
 export const MISTAKES: Mistake[] = [
   {
@@ -32,9 +31,9 @@ export const MISTAKES: Mistake[] = [
     message: 'unknown field',
   },
   { what: 'An unknown profile', spec: { profile: 'large' }, path: 'spec.profile', message: 'supported values: "small", "production"' },
-  { what: 'A version that is none', spec: { version: 'latest' }, path: 'spec.version', message: 'should match' },
+  { what: 'A version that is not valid', spec: { version: 'latest' }, path: 'spec.version', message: 'should match' },
   {
-    what: 'A number where text belongs',
+    what: 'A number in place of a string',
     spec: { version: 1 },
     path: 'spec.version',
     message: 'must be of type string',
@@ -49,13 +48,13 @@ export const MISTAKES: Mistake[] = [
     what: 'A time of zero',
     spec: { prometheus: { scrapeInterval: '0s' } },
     path: 'spec.prometheus.scrapeInterval',
-    message: 'a time of zero cannot work here: write a longer one, such as 5s',
+    message: 'the duration must not be zero: write a longer one, such as 5s',
   },
   {
-    what: 'A quantity that is none',
+    what: 'A quantity that is not valid',
     spec: { kafka: { managed: { storage: { size: 'ten gigabytes' } } } },
     path: 'spec.kafka.managed.storage.size',
-    message: 'write a quantity such as 250m or 2 (CPU), 512Mi or 10Gi (bytes)',
+    message: 'write bytes with a unit, at least 1Mi, such as 512Mi or 10Gi',
   },
   {
     what: "The platform's own group among those of other programs",
@@ -68,7 +67,7 @@ export const MISTAKES: Mistake[] = [
     spec: { consumerGroups: [{ name: 'a', topics: ['a'], deployment: 'b', autoscaling: { mode: 'keda' } }] },
     path: 'spec.consumerGroups[0].autoscaling.mode',
     message:
-      'the operator writes no ScaledObject for Deployments of others: write your own and remove the group here, or set mode to builtin',
+      'the operator does not create a ScaledObject for a Deployment that it does not own: create one and remove the group here, or set mode to builtin',
   },
   {
     what: 'A group of another program without topics',
@@ -140,7 +139,7 @@ export const MISTAKES: Mistake[] = [
     what: 'An image with a scheme',
     spec: { images: { workloads: 'https://registry.example.com/workloads' } },
     path: 'spec.images.workloads',
-    message: 'write an image reference such as registry.example.com/bss-platform/workloads:0.1.0, without a scheme or blanks',
+    message: 'write an image reference without scheme and spaces, such as registry.example.com/bss-platform/workloads:0.1.0',
   },
   {
     what: 'Fewer replicas at most than at least',
@@ -152,7 +151,7 @@ export const MISTAKES: Mistake[] = [
     what: 'A least number of zero without scaleToZero',
     spec: scaling({ minReplicas: 0 }),
     path: 'spec.workloads.interest.autoscaling.minReplicas',
-    message: 'minReplicas: 0 and scaleToZero: true go together: leave minReplicas out, or change the other',
+    message: 'minReplicas 0 needs scaleToZero true, and the reverse: remove minReplicas, or change one of them',
   },
   {
     what: 'scaleToZero with a window of zero',
@@ -161,10 +160,10 @@ export const MISTAKES: Mistake[] = [
     message: 'with scaleToZero, scaleDownWindow and idleTime must be 5s or more',
   },
   {
-    what: 'A delay that cannot be kept',
+    what: 'A delay below the sampling interval',
     spec: scaling({ maxDelay: '1s' }),
     path: 'spec.workloads.interest.autoscaling.maxDelay',
-    message: 'a delay below 5s cannot be kept, as the group is looked at every 5 seconds: write 5s or more',
+    message: 'maxDelay is below the sampling interval of 5s: write 5s or more',
   },
   {
     what: 'Safe replicas outside the bounds',
@@ -177,7 +176,7 @@ export const MISTAKES: Mistake[] = [
     spec: interest({ replicas: 3, autoscaling: { mode: 'builtin' } }),
     path: 'spec.workloads.interest.replicas',
     message:
-      'replicas holds only without autoscaling: remove replicas and set autoscaling.minReplicas and maxReplicas, or set autoscaling.mode to fixed',
+      'replicas needs autoscaling.mode fixed: set the mode to fixed, or remove replicas and set autoscaling.minReplicas and maxReplicas',
   },
   {
     what: 'A gateway without a ledger',
@@ -189,10 +188,10 @@ export const MISTAKES: Mistake[] = [
     what: 'An Ingress and a route',
     spec: { workloads: { gateway: { ingress: { host: 'bss.example.com' }, route: { parentRefs: [{ name: 'public' }] } } } },
     path: 'spec.workloads.gateway.route',
-    message: 'set either ingress or route: remove route to be reached through an Ingress, or remove ingress to hang on a Gateway',
+    message: 'set either ingress or route: remove route to use an Ingress, or remove ingress to attach to a Gateway',
   },
   {
-    what: 'A route on no Gateway',
+    what: 'A route without a Gateway',
     spec: { workloads: { gateway: { route: { parentRefs: [] } } } },
     path: 'spec.workloads.gateway.route.parentRefs',
     message: 'should have at least 1 items',
@@ -207,7 +206,7 @@ export const MISTAKES: Mistake[] = [
     what: "An annotation of the operator's own",
     spec: { workloads: { gateway: { ingress: { host: 'bss.example.com', annotations: { 'bss-platform.io/keep': 'true' } } } } },
     path: 'spec.workloads.gateway.ingress.annotations',
-    message: 'annotations under app.kubernetes.io/ and bss-platform.io/ are set by the operator: choose another prefix',
+    message: 'the operator sets annotations under app.kubernetes.io/ and bss-platform.io/: use another prefix',
   },
   {
     what: 'More idle connections than the pool has',
@@ -237,34 +236,34 @@ export const MISTAKES: Mistake[] = [
     what: "A label of the operator's own",
     spec: interest({ labels: { 'app.kubernetes.io/name': 'mine' } }),
     path: 'spec.workloads.interest.labels',
-    message: 'labels under app.kubernetes.io/ and bss-platform.io/ are set by the operator: choose another prefix',
+    message: 'the operator sets labels under app.kubernetes.io/ and bss-platform.io/: use another prefix',
   },
   {
-    what: 'A label whose key is none',
+    what: 'A label with an invalid key',
     spec: interest({ labels: { 'cost center': '42' } }),
     path: 'spec.workloads.interest.labels',
     message: KEY,
   },
   {
-    what: 'A label whose value is none',
+    what: 'A label with an invalid value',
     spec: interest({ labels: { team: 'Accounts & Ledger' } }),
     path: 'spec.workloads.interest.labels',
-    message: 'write a value of at most 63 letters, digits, -, _ and ., which begins and ends with a letter or digit',
+    message: 'should match',
   },
   {
-    what: 'A node selector whose key is none',
+    what: 'A node selector with an invalid key',
     spec: { kafka: { managed: { nodeSelector: { 'pool=batch': 'night' } } } },
     path: 'spec.kafka.managed.nodeSelector',
     message: KEY,
   },
   {
-    what: 'A node selector whose value is none',
+    what: 'A node selector with an invalid value',
     spec: { kafka: { managed: { nodeSelector: { pool: '-batch-' } } } },
     path: 'spec.kafka.managed.nodeSelector',
-    message: 'write a value of at most 63 letters, digits, -, _ and ., which begins and ends with a letter or digit',
+    message: 'should match',
   },
   {
-    what: 'A toleration whose key is none',
+    what: 'A toleration with an invalid key',
     spec: { prometheus: { tolerations: [{ key: 'a key', operator: 'Exists' }] } },
     path: 'spec.prometheus.tolerations[0].key',
     message: KEY,
@@ -273,69 +272,70 @@ export const MISTAKES: Mistake[] = [
     what: 'A toleration of every taint with a value',
     spec: { prometheus: { tolerations: [{ key: 'batch', operator: 'Exists', value: 'night' }] } },
     path: 'spec.prometheus.tolerations[0].value',
-    message: 'operator Exists compares no value: remove value, or write operator: Equal',
+    message: 'operator Exists has no value: remove value, or set operator to Equal',
   },
   {
     what: 'A toleration without a key',
     spec: { prometheus: { tolerations: [{ value: 'night' }] } },
     path: 'spec.prometheus.tolerations[0].key',
-    message: 'operator Equal needs a key: write the key of the taint, or operator: Exists to tolerate every taint',
+    message: 'operator Equal needs a key: set key, or set operator to Exists',
   },
   {
-    what: 'Seconds for a taint that evicts nobody',
+    what: 'tolerationSeconds for a taint that evicts no pods',
     spec: { prometheus: { tolerations: [{ key: 'batch', operator: 'Exists', effect: 'NoSchedule', tolerationSeconds: 60 }] } },
     path: 'spec.prometheus.tolerations[0].tolerationSeconds',
-    message: 'tolerationSeconds holds for effect: NoExecute alone: write that effect, or remove tolerationSeconds',
+    message: 'tolerationSeconds needs effect NoExecute: set effect, or remove tolerationSeconds',
   },
   {
     what: 'A priority class by another name than one can have',
     spec: interest({ priorityClassName: 'Business Critical' }),
     path: 'spec.workloads.interest.priorityClassName',
-    message: 'write the name of an object: lower case letters, digits, - and . in between',
+    message: 'write the name of an object: lower-case letters, digits, - and .',
   },
   {
     what: 'CPU in words',
     spec: interest({ resources: { requests: { cpu: 'half' } } }),
     path: 'spec.workloads.interest.resources.requests.cpu',
-    message: 'write a quantity such as 250m or 2 (CPU), 512Mi or 10Gi (bytes)',
+    message: 'write a quantity, such as 250m or 2',
   },
   {
     what: 'A negative quantity',
     spec: interest({ resources: { limits: { memory: '-1Gi' } } }),
     path: 'spec.workloads.interest.resources.limits.memory',
-    message: 'write a quantity such as 250m or 2 (CPU), 512Mi or 10Gi (bytes)',
+    message: 'write bytes with a unit, at least 1Mi, such as 512Mi or 10Gi',
   },
   {
     what: 'Memory with the unit of CPU',
     spec: interest({ resources: { limits: { memory: '512m' } } }),
     path: 'spec.workloads.interest.resources.limits.memory',
-    message: 'write bytes with their unit, such as 512Mi or 10Gi: this is less than 1Mi',
+    message: 'write bytes with a unit, at least 1Mi, such as 512Mi or 10Gi',
   },
   {
     what: 'A volume without a unit',
     spec: { kafka: { managed: { storage: { size: 10 } } } },
     path: 'spec.kafka.managed.storage.size',
-    message: 'write bytes with their unit, such as 512Mi or 10Gi: this is less than 1Mi',
+    message: 'write bytes with a unit, at least 1Mi, such as 512Mi or 10Gi',
   },
   {
     what: 'A volume that shrinks',
     before: { kafka: { managed: { storage: { size: '10Gi' } } } },
     spec: { kafka: { managed: { storage: { size: '5Gi' } } } },
     path: 'spec.kafka.managed.storage.size',
-    message: 'a volume cannot shrink: keep the old size or write a larger one',
+    message: 'a volume cannot shrink: keep the present size or write a larger one',
   },
   {
     what: 'Another storage class for a volume that exists',
     before: { postgres: { managed: { storage: { storageClass: 'fast' } } } },
     spec: { postgres: { managed: { storage: { storageClass: 'slow' } } } },
     path: 'spec.postgres.managed.storage.storageClass',
-    message: 'the storage class of an existing volume cannot change: write the old class back, or make a new platform and move the data',
+    message: 'storageClass is immutable once the volume exists: write the former class, or create a new platform and move the data',
   },
   {
     what: 'A name that is too long',
     name: 'a-platform-with-a-name-that-is-much-too-long',
     spec: {},
     path: '<nil>',
-    message: 'choose a name of at most 40 lower case letters, digits and -, that begins with a letter: names of Services are made from it',
+    message:
+      'choose a name of at most 40 lower case letters, digits and -, and begin it with a letter: it is part of the names of Services',
   },
 ];

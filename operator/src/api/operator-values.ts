@@ -22,8 +22,8 @@ export const operatorValues = z.strictObject({
       pullSecrets: z.array(z.string().min(1)).default([]).describe('Names of Secrets to pull it with.'),
     })
     .prefault({}),
-  replicas: z.int().min(0).max(3).default(1).describe('Operators. One leads, the others wait to take over.'),
-  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('Least level of log lines that are written.'),
+  replicas: z.int().min(0).max(3).default(1).describe('Number of operator pods. One is the leader, the others are standbys.'),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('Lowest level of log lines that are written.'),
   resources: z.strictObject({ requests: amounts('50m', '128Mi'), limits: amounts(undefined, '384Mi') }).prefault({}),
   nodeSelector,
   tolerations,

@@ -41,8 +41,7 @@ export function transition<S extends z.ZodType>(schema: S, cel: string, message:
 }
 
 /**
- * States a default that the schema cannot hold because it depends on other fields: it is left out of the CRD's defaults and said in the
- * description instead.
+ * States a default that depends on other fields, which a schema cannot express: the CRD has it in the description and not as a default.
  */
 export function defaultText<S extends z.ZodType>(schema: S, text: string): S {
   return schema.meta({ ...schema.meta(), 'x-default-text': text });
@@ -74,7 +73,7 @@ const ZERO = '^0+(ms|s|m|h|d)$';
 export function positiveDuration(description: string) {
   return rule(duration(description), {
     cel: `!self.matches('${ZERO}')`,
-    message: 'a time of zero cannot work here: write a longer one, such as 5s',
+    message: 'the duration must not be zero: write a longer one, such as 5s',
     check: (value) => !new RegExp(ZERO).test(value),
   });
 }
@@ -104,34 +103,43 @@ export function isQuantity(text: string): boolean {
   return QUANTITY.test(text);
 }
 
-/** Value of a Kubernetes quantity in its base unit (bytes, cores). Throws a RangeError for text that is none. */
+/** Value of a Kubernetes quantity in its base unit (bytes, cores). Throws a RangeError for other text. */
 export function quantityValue(text: string): number {
   const match = QUANTITY.exec(text);
   if (!match) throw new RangeError(`not a quantity: ${text}`);
   return Number(match[1]) * (SUFFIX[match[2] ?? ''] ?? 1) * 10 ** Number(match[3] ?? 0);
 }
 
-/** A Kubernetes quantity; a bare integer is taken too, as in a Pod. The output is text. */
-export function quantity(description: string) {
-  const text = z
-    .union([z.int().min(0), z.string().max(20)])
+const QUANTITY_LENGTH = 20;
+
+/**
+ * A string, or a bare integer as in a Pod. The output is a string. Without a maximum length the API server estimates the cost of each rule for a
+ * string of 3 MB, and 18 components would exceed the budget of a definition.
+ */
+function quantityText(description: string) {
+  return z
+    .union([z.int().min(0), z.string().max(QUANTITY_LENGTH)])
     .transform(String)
-    .meta({ description, 'x-kubernetes-int-or-string': true });
-  return rule(text, {
+    .meta({ description, 'x-kubernetes-int-or-string': true, maxLength: QUANTITY_LENGTH });
+}
+
+/** A Kubernetes quantity that is not negative. */
+export function quantity(description: string) {
+  return rule(quantityText(description), {
     // By the length of the text this is far cheaper for the API server than a regular expression.
     cel: "type(self) == int ? self >= 0 : isQuantity(self) && !self.startsWith('-')",
-    message: 'write a quantity such as 250m or 2 (CPU), 512Mi or 10Gi (bytes)',
+    message: 'write a quantity, such as 250m or 2',
     check: (value) => isQuantity(value),
   });
 }
 
 const LEAST_BYTES = 2 ** 20;
 
-/** A quantity of bytes. Less than 1Mi is a missing or mistaken unit: `512m` is half a byte, not 512 megabytes. */
+/** A quantity of bytes. Less than 1Mi is a missing or wrong unit: `512m` is half a byte, not 512 megabytes. */
 export function bytes(description: string) {
-  return rule(quantity(description), {
-    cel: `type(self) == int ? self >= ${LEAST_BYTES} : !isQuantity(self) || quantity(self).compareTo(quantity('1Mi')) >= 0`,
-    message: 'write bytes with their unit, such as 512Mi or 10Gi: this is less than 1Mi',
-    check: (value) => !isQuantity(value) || quantityValue(value) >= LEAST_BYTES,
+  return rule(quantityText(description), {
+    cel: `type(self) == int ? self >= ${LEAST_BYTES} : isQuantity(self) && quantity(self).compareTo(quantity('1Mi')) >= 0`,
+    message: 'write bytes with a unit, at least 1Mi, such as 512Mi or 10Gi',
+    check: (value) => isQuantity(value) && quantityValue(value) >= LEAST_BYTES,
   });
 }

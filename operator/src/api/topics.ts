@@ -1,10 +1,58 @@
-/** Topics and consumer groups that belong to the platform itself. */
-export const INTEREST_TOPIC = 'interest.transaction.v1';
-export const INTEREST_DLQ_TOPIC = 'interest.transaction.v1.dlq';
-export const INTEREST_GROUP = 'interest-batch';
+/** Topics of the platform: those that its components use, with the user's settings, and the user's own. */
+import { z } from 'zod';
+import { piece } from './piece.ts';
+import { isObject, merge } from './profiles.ts';
+import { defaultText, positiveDuration } from './rules.ts';
 
-/** They exist in every platform; `spec.topics` can change their settings. */
-export const OWN_TOPICS = [
-  { name: INTEREST_TOPIC, partitions: 12 },
-  { name: INTEREST_DLQ_TOPIC, partitions: 1, retention: '30d' },
-];
+/** A topic that a component uses: it exists in every platform, and `spec.topics` can change its settings. */
+export interface OwnTopic {
+  name: string;
+  partitions: number;
+  retention?: string;
+}
+
+function schema(own: string) {
+  return z
+    .array(
+      z.strictObject({
+        name: z
+          .string()
+          .min(1)
+          .max(249)
+          .regex(/^[a-zA-Z0-9._-]+$/, 'write a topic name: letters, digits, . _ and -')
+          .describe('Name of the topic.'),
+        partitions: z
+          .int()
+          .min(1)
+          .max(1000)
+          .default(12)
+          .describe('Number of partitions: the most consumers of one group that can share the work. Can be raised, never lowered.'),
+        replicationFactor: defaultText(
+          z.int().min(1).max(7).optional().describe('Copies of each partition. Used when the topic is created.'),
+          "1 on the managed Kafka, the cluster's own default on an external one",
+        ),
+        retention: positiveDuration('How long events are kept (retention.ms).').default('7d'),
+        cleanupPolicy: z.enum(['delete', 'compact']).default('delete').describe('What happens to old events (cleanup.policy).'),
+      }),
+    )
+    .max(100)
+    .refine((value) => new Set(value.map((topic) => topic.name)).size === value.length, 'each topic may occur once: remove the duplicate')
+    .default([])
+    .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] })
+    .describe(
+      `Settings of the platform's topics, and more topics to create. The platform's own (${own}) exist in any case. A topic that leaves the list is not deleted.`,
+    );
+}
+
+export function topicsPiece(own: readonly OwnTopic[]) {
+  return piece('topics', schema(own.map(({ name }) => name).join(', ')), { settle: (_merged, given) => withOwnTopics(own, given) });
+}
+
+/** The platform's own topics with the user's settings for them, then the user's other topics. A value that is not a list is returned as it is. */
+function withOwnTopics(own: readonly OwnTopic[], given: unknown): unknown {
+  if (given !== undefined && given !== null && !Array.isArray(given)) return given;
+  const list = (given ?? []) as unknown[];
+  const named = (name: string) => list.find((topic) => isObject(topic) && topic['name'] === name);
+  const others = list.filter((topic) => !isObject(topic) || !own.some(({ name }) => name === topic['name']));
+  return [...own.map((topic) => merge(topic, named(topic.name))), ...others];
+}

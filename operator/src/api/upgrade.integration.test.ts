@@ -19,7 +19,7 @@ import { OperatorProcess } from '../reconcile/testing/operator-process.ts';
 import { KubeClient, loadKubeConfig, Metrics, type KubernetesObject } from '../runtime/index.ts';
 import { until } from '../runtime/testing/harness.ts';
 import { API_VERSION, FINALIZER, KIND } from './names.ts';
-import { parseSpec } from './spec.ts';
+import { parseSpec } from '../platform/spec.ts';
 
 const run = promisify(execFile);
 const CHARTS = fileURLToPath(new URL('../../../charts', import.meta.url));
@@ -104,7 +104,7 @@ void test('what was stored before is there, means the same, and can be written a
     assertKept(former.spec, now.spec, `${name}.spec`);
     const parsed = parseSpec(former.spec);
     assert.ok(parsed.ok, `${name}: ${JSON.stringify(parsed)}`);
-    // A whole write meets every rule of the new definition, as no field counts as unchanged when the object is made anew.
+    // A whole write meets every rule of the new definition, because no field counts as unchanged in a replace.
     const file = join(folder, `${name}.yaml`);
     await writeFile(
       file,

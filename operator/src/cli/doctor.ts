@@ -1,6 +1,6 @@
 /** `bss doctor`: checks why a platform is not Ready, from the cluster down to the pods. */
-import { API_VERSION, KIND, parseSpec, specSchema, type BssPlatformSpec } from '../api/index.ts';
-import { credentialsName, kafkaAccess, secretUses, slotsOf } from '../platform/index.ts';
+import { API_VERSION, KIND } from '../api/index.ts';
+import { type BssPlatformSpec, credentialsName, kafkaAccess, parseSpec, secretUses, slotsOf, specSchema } from '../platform/index.ts';
 import { conditionOf } from '../reconcile/status/conditions.ts';
 import { decode, type SecretObject } from '../reconcile/credentials/credentials.ts';
 import type { PlatformObject } from '../reconcile/ownership/ownership.ts';

@@ -2,7 +2,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { API_VERSION, INTEREST_GROUP, KIND, parseSpec } from '../api/index.ts';
+import { API_VERSION, KIND } from '../api/index.ts';
+import { INTEREST_GROUP, parseSpec } from '../platform/index.ts';
 import { recordingSchema, validatePolicy } from '../autoscale/index.ts';
 import type { GroupRecording, Recording, ScalePolicy } from '../autoscale/index.ts';
 import { CannotReplay, replay } from '../autoscale/simulator/replay.ts';

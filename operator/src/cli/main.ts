@@ -2,7 +2,7 @@
 /** `bss`; as `kubectl-bss` on the PATH, the kubectl plugin. */
 import process from 'node:process';
 import { stringify } from 'yaml';
-import { customResourceDefinition } from '../api/crd.ts';
+import { platformDefinition } from '../platform/crd.ts';
 import { KubeClient, KubeError, loadKubeConfig, Metrics } from '../runtime/index.ts';
 import { describeFindings, examine, isHealthy } from './doctor.ts';
 import { EXPLAIN_USAGE, parseExplainArguments } from './explain-arguments.ts';
@@ -36,7 +36,7 @@ async function main(argv: string[]): Promise<number> {
   const paint = paintFor(given.color);
   switch (given.command) {
     case 'crd':
-      console.log(stringify(customResourceDefinition(), { lineWidth: 0 }).trimEnd());
+      console.log(stringify(platformDefinition(), { lineWidth: 0 }).trimEnd());
       return EXIT.ok;
     case 'render':
       return runRender(given);

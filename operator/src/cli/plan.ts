@@ -1,5 +1,6 @@
 /** `bss plan`: what applying a file would change. */
-import { API_VERSION, KIND, parseSpec } from '../api/index.ts';
+import { API_VERSION, KIND } from '../api/index.ts';
+import { parseSpec } from '../platform/index.ts';
 import type { PlatformObject } from '../reconcile/ownership/ownership.ts';
 import { planChanges } from '../reconcile/plan/plan.ts';
 import type { PlannedChange } from '../reconcile/plan/planned.ts';

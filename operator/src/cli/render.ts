@@ -1,7 +1,6 @@
 /** `bss render`: prints every manifest of a platform; needs no cluster. */
 import { stringify } from 'yaml';
-import { parseSpec } from '../api/index.ts';
-import { buildPlatform, credentialsName, FIRST_SLOT } from '../platform/index.ts';
+import { buildPlatform, credentialsName, FIRST_SLOT, parseSpec } from '../platform/index.ts';
 import type { PlatformFile } from './resource.ts';
 import { UsageError } from './usage.ts';
 

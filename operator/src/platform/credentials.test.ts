@@ -11,8 +11,8 @@ const rotated = (values = fresh(), request = 'one') => endRotation(rotating(valu
 const without = (values: Credentials, ...keys: string[]) =>
   Object.fromEntries(Object.entries(values).filter(([key]) => !keys.includes(key)));
 
-/** Logins and passwords that PgBouncer is told, those of the exporter apart. */
-function told({ 'pgbouncer-userlist': list = '' }: Credentials): Record<string, string> {
+/** Logins and passwords in the list of PgBouncer's users, without the exporter's. */
+function listed({ 'pgbouncer-userlist': list = '' }: Credentials): Record<string, string> {
   const lines = [...list.matchAll(/^"(.*)" "(.*)"$/gm)].map(([, user = '', password = '']) => [user, password] as const);
   return Object.fromEntries(lines.filter(([user]) => user !== 'stats'));
 }
@@ -23,7 +23,7 @@ function usedKeys(values: Credentials): string[] {
   return uses.find(({ name }) => name === 'demo-credentials')?.keys ?? [];
 }
 
-await test('new credentials have every key that pods use, and no two equal values', () => {
+await test('generates every key that pods use, and no value twice', () => {
   const made = fresh();
   assert.deepEqual(
     usedKeys(made).filter((key) => !made[key]),
@@ -37,7 +37,7 @@ await test('new credentials have every key that pods use, and no two equal value
   assert.deepEqual(slotsOf(made), { active: 'a', live: ['a'], formerAdmin: false });
 });
 
-await test('existing values stay, missing ones are added, foreign keys are left alone', () => {
+await test('keeps existing values and unknown keys, and adds missing values', () => {
   const existing = { 'ledger-password': 'my "own"', 'debug-token': 'a token of before there were slots', extra: 'x' };
   const completed = completeCredentials(existing, randomBytes);
   assert.equal(completed['ledger-password'], 'my "own"');
@@ -61,35 +61,35 @@ const steps: Step[] = [
     values: rotating(),
     slots: { active: 'b', live: ['a', 'b'], formerAdmin: true },
     logins: ['ledger', 'interest', 'ledger_b', 'interest_b'],
-    reason: 'former and new ones are good side by side',
+    reason: 'former and new values are valid side by side',
   },
   {
     name: 'ended',
     values: rotated(),
     slots: { active: 'b', live: ['b'], formerAdmin: false },
     logins: ['ledger_b', 'interest_b'],
-    reason: 'the former are forgotten',
+    reason: 'the former values are removed',
   },
   {
     name: 'begun once more',
     values: rotating(rotated(), 'two'),
     slots: { active: 'a', live: ['a', 'b'], formerAdmin: true },
     logins: ['ledger', 'interest', 'ledger_b', 'interest_b'],
-    reason: 'the logins take turns',
+    reason: 'the slots alternate',
   },
   {
     name: 'ended once more',
     values: rotated(rotated(), 'two'),
     slots: { active: 'a', live: ['a'], formerAdmin: false },
     logins: ['ledger', 'interest'],
-    reason: 'as at first',
+    reason: 'the first slot again',
   },
 ];
 
 for (const { name, values, slots, logins, reason } of steps) {
   await test(`rotation ${name}`, () => {
     assert.deepEqual(slotsOf(values), slots, reason);
-    assert.deepEqual(Object.keys(told(values)).toSorted(), logins.toSorted(), reason);
+    assert.deepEqual(Object.keys(listed(values)).toSorted(), logins.toSorted(), reason);
     assert.equal(isRotating(values), slots.live.length > 1);
     assert.deepEqual(
       usedKeys(values).filter((key) => !values[key]),
@@ -99,26 +99,26 @@ for (const { name, values, slots, logins, reason } of steps) {
     assert.deepEqual(
       completeCredentials(values, randomBytes),
       values,
-      'a pass over it changes nothing: it is where a killed operator goes on',
+      'another pass changes nothing: an operator that was killed continues here',
     );
     assert.deepEqual(completeCredentials(values, randomBytes, values), values);
   });
 }
 
-await test('a rotation leaves the former values good, and replaces every one of them', () => {
+await test('a rotation keeps the former values valid, and replaces all of them', () => {
   const before = fresh();
   const during = rotating(before);
   const after = endRotation(during, randomBytes);
-  for (const [login, password] of Object.entries(told(before))) assert.equal(told(during)[login], password, login);
+  for (const [login, password] of Object.entries(listed(before))) assert.equal(listed(during)[login], password, login);
   assert.equal(during['postgres-password-former'], before['postgres-password']);
-  assert.equal(during['debug-token'], before['debug-token'], 'callers send the token that gateways know, whichever they meet');
+  assert.equal(during['debug-token'], before['debug-token'], 'callers send the token that every gateway accepts');
   assert.notEqual(after['debug-token'], before['debug-token']);
   const kept = Object.values(before).filter((value) => Object.values(after).includes(value));
   assert.deepEqual(kept, []);
-  assert.deepEqual(told(after), Object.fromEntries(Object.entries(told(during)).filter(([login]) => login.endsWith('_b'))));
+  assert.deepEqual(listed(after), Object.fromEntries(Object.entries(listed(during)).filter(([login]) => login.endsWith('_b'))));
 });
 
-await test('a request is taken up once, and not while another one is under way', () => {
+await test('starts one rotation for each request, and none while another is in progress', () => {
   const done = rotated(fresh(), 'one');
   assert.equal(beginRotation(done, 'one', randomBytes), done);
   const during = rotating(done, 'two');
@@ -131,7 +131,7 @@ await test('a request is taken up once, and not while another one is under way',
 const LOGIN_KEYS = ['ledger-password', 'interest-password', 'ledger-b-password', 'interest-b-password'];
 
 for (const [name, values] of Object.entries({ steady: fresh(), begun: rotating(), ended: rotated() })) {
-  await test(`what is removed or edited is put back: ${name}`, () => {
+  await test(`restores removed and edited keys: ${name}`, () => {
     const harmed: Record<string, Credentials> = {
       'passwords of logins removed': without(values, ...LOGIN_KEYS),
       'passwords of logins edited': {
@@ -145,11 +145,11 @@ for (const [name, values] of Object.entries({ steady: fresh(), begun: rotating()
     for (const [harm, edited] of Object.entries(harmed)) assert.deepEqual(completeCredentials(edited, randomBytes), values, harm);
     assert.deepEqual(completeCredentials({}, randomBytes, values), values, 'everything, from memory');
     const slotless = completeCredentials(without(values, 'active-slot'), randomBytes);
-    assert.deepEqual(told(slotless), told(values), 'whichever slot is taken then is good');
+    assert.deepEqual(listed(slotless), listed(values), 'either slot is valid');
   });
 }
 
-await test("an edited administrator's password is followed by way of the former one", () => {
+await test('applies an edited administrator password with the former one', () => {
   const values = fresh();
   const edited = completeCredentials({ ...values, 'postgres-password': 'mine' }, randomBytes, values);
   assert.equal(edited['postgres-password'], 'mine');
@@ -157,5 +157,5 @@ await test("an edited administrator's password is followed by way of the former 
   assert.equal(isRotating(edited), true);
   assert.equal(endRotation(edited, randomBytes)['postgres-password-former'], undefined);
   const twice = completeCredentials({ ...edited, 'postgres-password': 'another' }, randomBytes, edited);
-  assert.equal(twice['postgres-password'], 'mine', 'one after the other: nobody knows yet which one the database has');
+  assert.equal(twice['postgres-password'], 'mine', 'one at a time: it is not known yet which password the database has');
 });

@@ -1,64 +1,32 @@
 /**
- * The generated passwords and tokens of a platform: made once, completed when a version brings new ones, rotated on request.
+ * The generated passwords and tokens of a platform: generated once, completed when a version needs more of them, rotated on request.
  *
- * What clients log in with has two slots. Usually one is live. A rotation fills the other one and makes it active, for the pods that are made
- * from then on; until the last of the older pods has gone both are live, which is to say good everywhere. Then the former one is forgotten. The
- * whole state of a rotation is in the Secret: which slots have values, which of them is active, and which request was taken up last.
+ * The credentials of clients have two slots, and usually one of them is live. A rotation fills the other slot and makes it active: pods that are
+ * created from then on use it. Until the last of the older pods is gone both slots are live, and servers accept both. Then the former values are
+ * removed. The Secret has the whole state of a rotation: which slots have values, which one is active, and the last request.
  */
 
-export const SLOTS = ['a', 'b'] as const;
-export type Slot = (typeof SLOTS)[number];
+import { DEFINITIONS } from './components/index.ts';
+import { ADMIN_KEY, FIRST_SLOT, FORMER_ADMIN_KEY, loginOf, passwordKey, slotKey, SLOTS, STATS_USER, USERLIST_KEY } from './logins.ts';
+import type { CredentialSlots, Slot } from './logins.ts';
 
-/** Roles in the database. Each owns rights, and acts through one login per slot. */
-export const DATABASE_ROLES = ['ledger', 'interest'] as const;
-export type DatabaseRole = (typeof DATABASE_ROLES)[number];
+/** Roles in the database. Each has rights, and acts through one login per slot. */
+export const DATABASE_ROLES: readonly string[] = DEFINITIONS.flatMap(({ database }) => (database ? [database.role] : []));
 
-/** User of PgBouncer's metrics exporter: it may read statistics over the pod's own socket, and reaches no database. */
-export const STATS_USER = 'stats';
+const CREDENTIALS = DEFINITIONS.flatMap(({ credentials = [] }) => credentials);
+const PASSWORDS = CREDENTIALS.filter(({ type }) => type === 'password');
+const TOKEN_KEYS = CREDENTIALS.filter(({ type }) => type === 'token').map(({ key }) => key);
 
-export const USERLIST_KEY = 'pgbouncer-userlist';
-export const ADMIN_KEY = 'postgres-password';
-/** The administrator's password before the last change: present until the database is known to have taken the new one. */
-export const FORMER_ADMIN_KEY = 'postgres-password-former';
-const REDIS_KEY = 'redis-password';
-/** The token that callers send; gateways accept the tokens of all live slots. */
-const TOKEN_KEY = 'debug-token';
 const ACTIVE_KEY = 'active-slot';
 const REQUEST_KEY = 'rotation-request';
 
 /** Random values by key of the Secret, in text. */
 export type Credentials = Record<string, string>;
 
-/** What the builders must know of the credentials. */
-export interface CredentialSlots {
-  /** Used by pods that are made now. */
-  active: Slot;
-  /** Accepted; the active one is among them. */
-  live: readonly Slot[];
-  /** Whether the database may still have the administrator's former password. */
-  formerAdmin: boolean;
-}
-
-/** Of a platform that was never rotated. */
-export const FIRST_SLOT: CredentialSlots = { active: 'a', live: ['a'], formerAdmin: false };
-
 type Random = (bytes: number) => Buffer;
 
-/** Name under which a role logs in: its own, or `<role>_b`. */
-export function loginOf(role: DatabaseRole, slot: Slot): string {
-  return slot === 'a' ? role : `${role}_${slot}`;
-}
-
-export function passwordKey(role: DatabaseRole, slot: Slot): string {
-  return slot === 'a' ? `${role}-password` : `${role}-${slot}-password`;
-}
-
-export function tokenKey(slot: Slot): string {
-  return `${TOKEN_KEY}-${slot}`;
-}
-
 function keysOf(slot: Slot): string[] {
-  return [...DATABASE_ROLES.map((role) => passwordKey(role, slot)), tokenKey(slot)];
+  return [...DATABASE_ROLES.map((role) => passwordKey(role, slot)), ...TOKEN_KEYS.map((key) => slotKey(key, slot))];
 }
 
 /** 24 random bytes in 32 characters that need no quoting anywhere: letters, digits, - and _. */
@@ -73,41 +41,41 @@ export function slotsOf(values: Credentials): CredentialSlots {
   return { active, live: live.length === 0 ? FIRST_SLOT.live : live, formerAdmin: Boolean(values[FORMER_ADMIN_KEY]) };
 }
 
-/** Former values are good beside the new ones. */
+/** Whether former values are valid beside the new ones. */
 export function isRotating(values: Credentials): boolean {
   const { live, formerAdmin } = slotsOf(values);
   return live.length > 1 || formerAdmin;
 }
 
-/** The request that was taken up last. */
+/** The last request that started a rotation. */
 export function requestOf(values: Credentials): string | undefined {
   return values[REQUEST_KEY];
 }
 
 /**
  * The whole Secret: values that exist stay, missing ones come from `known` or `random` (such as `crypto.randomBytes`), and what is derived
- * follows. Passwords of logins are what PgBouncer was told: there, a key that was edited is put back.
+ * follows. The list of PgBouncer's users is the source of the logins' passwords: an edited key gets its value back.
  * @param existing decoded values of the Secret as it is; empty when there is none
  * @param known values seen earlier
  */
 export function completeCredentials(existing: Credentials, random: Random, known: Credentials = {}): Credentials {
   const merged = { ...known, ...withoutEmpty(existing) };
-  const values = { ...merged, ...legacyToken(merged), ...adminAfter(existing, known), ...toldPasswords(merged[USERLIST_KEY] ?? '') };
+  const values = { ...merged, ...legacyTokens(merged), ...adminAfter(existing, known), ...listedPasswords(merged[USERLIST_KEY] ?? '') };
   const { active, live } = slotsOf(values);
-  const keys = [ADMIN_KEY, REDIS_KEY, ...live.flatMap(keysOf)];
+  const keys = [...PASSWORDS.map(({ key }) => key), ...live.flatMap(keysOf)];
   const primary = Object.fromEntries(keys.map((key) => [key, values[key] || secretText(random)]));
   return { ...values, ...primary, ...derived(primary, active, live) };
 }
 
 /**
- * The Secret with new values for everything beside the former ones, which stay good. Nothing changes when the request was taken up before, or
- * while an earlier one is under way.
+ * The Secret with new values for everything beside the former ones, which stay valid. Nothing changes when the request has started a rotation before, or
+ * while another rotation is in progress.
  * @param values complete
  */
 export function beginRotation(values: Credentials, request: string, random: Random): Credentials {
   if (requestOf(values) === request || isRotating(values)) return values;
   const next = slotsOf(values).active === 'a' ? 'b' : 'a';
-  const fresh = [...keysOf(next), ADMIN_KEY, REDIS_KEY].map((key) => [key, secretText(random)]);
+  const fresh = [...keysOf(next), ...PASSWORDS.map(({ key }) => key)].map((key) => [key, secretText(random)]);
   const state = { [ACTIVE_KEY]: next, [REQUEST_KEY]: request, [FORMER_ADMIN_KEY]: values[ADMIN_KEY] ?? '' };
   return completeCredentials({ ...values, ...state, ...Object.fromEntries(fresh) }, random);
 }
@@ -120,19 +88,19 @@ export function endRotation(values: Credentials, random: Random): Credentials {
   return completeCredentials(Object.fromEntries(Object.entries(values).filter(([key]) => !gone.has(key))), random);
 }
 
-/** New credentials, made with a request in place: there is nothing older to rotate away from. */
+/** New credentials with a request recorded: they have no former values to rotate. */
 export function withRequest(values: Credentials, request: string | undefined): Credentials {
   return request === undefined ? values : { ...values, [REQUEST_KEY]: request };
 }
 
-/** The token as it was kept before there were slots. */
-function legacyToken(values: Credentials): Credentials {
-  const slotted = SLOTS.some((slot) => values[tokenKey(slot)]);
-  return slotted || !values[TOKEN_KEY] ? {} : { [tokenKey('a')]: values[TOKEN_KEY] };
+/** Tokens as they were stored before there were slots. */
+function legacyTokens(values: Credentials): Credentials {
+  const legacy = TOKEN_KEYS.filter((key) => values[key] && !SLOTS.some((slot) => values[slotKey(key, slot)]));
+  return Object.fromEntries(legacy.map((key) => [slotKey(key, 'a'), values[key] ?? '']));
 }
 
 /**
- * The administrator's password may be edited: the database changes by the former one, of which no second may be needed at a time.
+ * A user may edit the administrator's password: the database is then changed with the former one. There is one former password at a time.
  */
 function adminAfter(existing: Credentials, known: Credentials): Credentials {
   const [now, before] = [existing[ADMIN_KEY], known[ADMIN_KEY]];
@@ -143,20 +111,21 @@ function adminAfter(existing: Credentials, known: Credentials): Credentials {
 const USER = /^"((?:[^"]|"")*)" "((?:[^"]|"")*)"$/gm;
 
 /** Passwords of logins by key of the Secret. */
-function toldPasswords(userlist: string): Credentials {
-  const told = new Map([...userlist.matchAll(USER)].map(([, user = '', password = '']) => [unquoted(user), unquoted(password)]));
-  const logins = DATABASE_ROLES.flatMap((role) => SLOTS.map((slot) => [passwordKey(role, slot), told.get(loginOf(role, slot))]));
+function listedPasswords(userlist: string): Credentials {
+  const listed = new Map([...userlist.matchAll(USER)].map(([, user = '', password = '']) => [unquoted(user), unquoted(password)]));
+  const logins = DATABASE_ROLES.flatMap((role) => SLOTS.map((slot) => [passwordKey(role, slot), listed.get(loginOf(role, slot))]));
   return Object.fromEntries(logins.filter(([, password]) => password));
 }
 
 function derived(primary: Credentials, active: Slot, live: readonly Slot[]): Credentials {
   const users = live.flatMap((slot) => DATABASE_ROLES.map((role) => [loginOf(role, slot), primary[passwordKey(role, slot)] ?? '']));
-  // Gateways that were not replaced yet do not know the new token.
+  // Servers that were not replaced yet do not know the new token.
   const former = live.find((slot) => slot !== active) ?? active;
+  const tokens = TOKEN_KEYS.map((key) => [key, primary[slotKey(key, former)] ?? '']);
+  const forms = PASSWORDS.flatMap(({ key, derived: form }) => (form ? [[form.key, form.text(primary[key] ?? '')]] : []));
   return {
     [USERLIST_KEY]: [...users, [STATS_USER, '']].map(([user, password]) => `"${quoted(user)}" "${quoted(password)}"\n`).join(''),
-    'redis-auth': `requirepass ${primary[REDIS_KEY]}\n`,
-    [TOKEN_KEY]: primary[tokenKey(former)] ?? '',
+    ...Object.fromEntries([...forms, ...tokens]),
     [ACTIVE_KEY]: active,
   };
 }

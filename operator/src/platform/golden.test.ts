@@ -23,6 +23,6 @@ for (const file of globSync(`${FOLDER}/*.spec.yaml`).toSorted()) {
       .join('---\n');
     const golden = `${FOLDER}/${name}.yaml`;
     if (process.env['UPDATE_GOLDEN'] === '1') await writeFile(golden, text);
-    assert.equal(text, await readFile(golden, 'utf8'), 'the manifests differ from the golden file; UPDATE_GOLDEN=1 writes it anew');
+    assert.equal(text, await readFile(golden, 'utf8'), 'the manifests differ from the golden file; UPDATE_GOLDEN=1 writes it');
   });
 }

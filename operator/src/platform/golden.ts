@@ -2,8 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
 import type { V1PodTemplateSpec } from '@kubernetes/client-node';
-import { parseSpec, type BssPlatformSpec } from '../api/index.ts';
-import { FIRST_SLOT } from './credentials.ts';
+import { FIRST_SLOT } from './logins.ts';
+import { parseSpec, type BssPlatformSpec } from './spec.ts';
 import type { KubernetesObject, PlatformInput } from './types.ts';
 
 /** A spec that must be right. */

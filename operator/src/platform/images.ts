@@ -1,23 +1,17 @@
-import type { BssPlatformSpec } from '../api/index.ts';
+/** Images of the programs: the user's, or those that this version of the operator is tested with. */
+import type { ComponentDefinition, Image } from './definition.ts';
+import type { BssPlatformSpec } from './spec.ts';
 
-/**
- * Programs of third parties that this version of the operator is tested with. `local/src/build/versions.integration.test.ts` asks each program of the
- * local images for its version.
- */
-const TESTED = {
-  kafka: 'apache/kafka:4.3.1',
-  postgres: 'postgres:17',
-  pgbouncer: 'edoburu/pgbouncer:v1.24.1-p1',
-  redis: 'redis:8',
-  prometheus: 'prom/prometheus:v2.53.3',
-  postgresExporter: 'prometheuscommunity/postgres-exporter:v0.17.1',
-  pgbouncerExporter: 'prometheuscommunity/pgbouncer-exporter:v0.10.2',
-  redisExporter: 'oliver006/redis_exporter:v1.69.0',
-} as const;
+/** The image of a third party's program, or of the workloads. */
+export function imageOf(spec: BssPlatformSpec, image: Image | 'workloads'): string {
+  const name = image === 'workloads' ? image : image.name;
+  // The schema has a field for each image of the definitions; the type cannot name them.
+  const given = (spec.images as Record<string, unknown>)[name];
+  if (typeof given === 'string') return given;
+  return image === 'workloads' ? `bss-platform/workloads:${spec.version}` : image.ref;
+}
 
-export type ImageName = keyof typeof TESTED | 'workloads';
-
-/** Image of a program: the user's, or the one that belongs to the version. */
-export function imageOf(spec: BssPlatformSpec, name: ImageName): string {
-  return spec.images[name] ?? (name === 'workloads' ? `bss-platform/workloads:${spec.version}` : TESTED[name]);
+/** The programs of third parties that the definitions use, by name. */
+export function thirdPartyImages(definitions: readonly ComponentDefinition[]): Image[] {
+  return definitions.flatMap(({ images = [] }) => images).toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -1,42 +1,37 @@
 /** Pure builders: from the spec (and the hashes of Secrets) to every manifest of a platform. */
 import type { V1PodSpec } from '@kubernetes/client-node';
-import { baseComponent } from './base.ts';
-import { component, type Blueprint } from './component.ts';
-import { exportersComponent } from './exporters.ts';
-import { gatewayComponent } from './gateway.ts';
-import { interestComponent } from './interest.ts';
-import { kafkaExporterComponent } from './kafka-exporter.ts';
-import { kafkaComponent } from './kafka.ts';
-import { ledgerComponent } from './ledger.ts';
-import { migrateComponent } from './migrate.ts';
-import { pgbouncerComponent } from './pgbouncer.ts';
-import { postgresComponent } from './postgres.ts';
-import { prometheusComponent } from './prometheus.ts';
-import { redisComponent } from './redis.ts';
-import type { Component, PlatformInput, SecretUse } from './types.ts';
+import { component, type Draft } from './component.ts';
+import { DEFINITIONS } from './components/index.ts';
+import { presentIn, type BuildInput, type ComponentDefinition } from './definition.ts';
+import { nameOf } from './names.ts';
+import { databasePools } from './pools.ts';
+import type { Component, Endpoint, PlatformInput, SecretUse } from './types.ts';
 
+export { adviseSpec } from './advise.ts';
 export { KEEP_ANNOTATION } from './component.ts';
-export { kafkaAccess, type KafkaAccess, type PostgresAccess } from './connections.ts';
+export { HTTP_ROUTE } from './components/gateway.ts';
+export { INTEREST_GROUP, INTEREST_TOPIC } from './components/interest.ts';
+export { kafkaAccess, type KafkaAccess } from './components/kafka.ts';
 export {
   beginRotation,
   completeCredentials,
   endRotation,
-  FIRST_SLOT,
   isRotating,
   requestOf,
   slotsOf,
   withRequest,
   type Credentials,
-  type CredentialSlots,
 } from './credentials.ts';
-export { endpoints, type Endpoint } from './endpoints.ts';
-export { HTTP_ROUTE } from './gateway.ts';
 export { hash } from './hash.ts';
-export { credentialsName, labelsOf, nameOf } from './names.ts';
+export { holdsData, isFinalizedFirst, isPrunedFirst, kindsWhere } from './kinds.ts';
+export { FIRST_SLOT, type CredentialSlots } from './logins.ts';
+export { credentialsName, labelsOf } from './names.ts';
 export { HASH_ANNOTATION, TEMPLATE_ANNOTATION } from './pods.ts';
+export { parseSpec, profiles, specSchema, type BssPlatformSpec, type ParsedSpec } from './spec.ts';
 export {
   STAGES,
   type Component,
+  type Endpoint,
   type HealthCheck,
   type KubernetesObject,
   type PlatformInput,
@@ -45,37 +40,41 @@ export {
   type Stage,
 } from './types.ts';
 
-/** In the order in which they are brought up; within a stage they come together. */
-const BUILDERS: ((input: PlatformInput) => Blueprint | undefined)[] = [
-  baseComponent,
-  kafkaComponent,
-  postgresComponent,
-  pgbouncerComponent,
-  redisComponent,
-  migrateComponent,
-  ledgerComponent,
-  gatewayComponent,
-  interestComponent,
-  kafkaExporterComponent,
-  exportersComponent,
-  prometheusComponent,
-];
+interface Built {
+  definition: ComponentDefinition;
+  drafts: (Draft | undefined)[];
+}
 
-function blueprints(input: PlatformInput): Blueprint[] {
-  return BUILDERS.map((build) => build(input)).filter((part) => part !== undefined);
+function drafts(input: PlatformInput): Built[] {
+  const all: BuildInput = { ...input, definitions: DEFINITIONS, pools: databasePools(input.spec, DEFINITIONS).sizes };
+  return presentIn(DEFINITIONS, input.spec).map((definition) => ({ definition, drafts: definition.manifests(all) }));
 }
 
 /** Every component of the platform with its complete manifests. The same input gives the same output, to the letter. */
 export function buildPlatform(input: PlatformInput): Component[] {
-  return blueprints(input).map((part) => component(input, part));
+  return drafts(input).map((built) => component(input, built.definition, built.drafts));
 }
 
-/** Secrets that the platform's pods use, by name: what `PlatformInput.secretHashes` is to be made of. */
+/** Addresses of the platform for `status.endpoints`, in the order of their names. They are the same in hibernation. */
+export function endpoints(platform: Pick<PlatformInput, 'name' | 'namespace' | 'spec'>): Endpoint[] {
+  return DEFINITIONS.flatMap((definition) => definition.endpoints?.(platform) ?? []).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** The consumer groups of the platform's components, with the Deployments that are scaled. */
+export function ownGroups(platform: Pick<PlatformInput, 'name' | 'namespace' | 'spec'>) {
+  return presentIn(DEFINITIONS, platform.spec).flatMap(({ name, consumerGroup: group }) =>
+    group
+      ? [{ group: group.name, topics: group.topics, deployment: nameOf(platform, name), autoscaling: group.autoscaling(platform.spec) }]
+      : [],
+  );
+}
+
+/** Secrets that the platform's pods use, by name: `PlatformInput.secretHashes` is made of their values. */
 export function secretUses(input: Omit<PlatformInput, 'secretHashes'>): SecretUse[] {
   const keys = new Map<string, Set<string>>();
   const add = (name: string, key: string) => keys.set(name, (keys.get(name) ?? new Set()).add(key));
-  for (const { drafts } of blueprints({ ...input, secretHashes: {} })) {
-    for (const draft of drafts) if (hasPods(draft['spec'])) visitSecrets(draft['spec'].template.spec, add);
+  for (const draft of drafts({ ...input, secretHashes: {} }).flatMap((built) => built.drafts)) {
+    if (draft !== undefined && 'spec' in draft && hasPods(draft.spec)) visitSecrets(draft.spec.template.spec, add);
   }
   return [...keys].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, set]) => ({ name, keys: [...set].toSorted() }));
 }

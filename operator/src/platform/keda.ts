@@ -1,39 +1,39 @@
-/** `autoscaling.mode: keda`: a ScaledObject of the same meaning, for clusters where KEDA scales everything. */
-import { durationMs, INTEREST_GROUP, INTEREST_TOPIC } from '../api/index.ts';
+/** `autoscaling.mode: keda`: a ScaledObject of the same meaning, for clusters where KEDA scales all workloads. */
+import { durationMs } from '../api/index.ts';
 import type { Draft } from './component.ts';
-import { kafkaAccess } from './connections.ts';
+import type { KafkaAccess } from './components/kafka.ts';
+import type { ConsumerGroup } from './definition.ts';
 import { nameOf } from './names.ts';
+import type { BssPlatformSpec } from './spec.ts';
 import type { PlatformInput } from './types.ts';
 
-/** KEDA knows no delay: without `lagPerReplica` a replica is taken to apply so many events per second. */
+type Autoscaling = BssPlatformSpec['workloads']['interest']['autoscaling'];
+
+/** KEDA has no setting for a delay: without `lagPerReplica` a replica is assumed to apply this many events per second. */
 const ASSUMED_RATE = 1000;
 
-function lagThreshold({ spec }: PlatformInput): number {
-  const { lagPerReplica, maxDelay } = spec.workloads.interest.autoscaling;
+function lagThreshold({ lagPerReplica, maxDelay }: Autoscaling): number {
   return lagPerReplica ?? Math.max(1, Math.round((durationMs(maxDelay) / 1000) * ASSUMED_RATE));
 }
 
-function trigger(input: PlatformInput) {
-  const { activationLag } = input.spec.workloads.interest.autoscaling;
-  const access = kafkaAccess(input);
+function trigger(name: string, { name: group, topics }: ConsumerGroup, autoscaling: Autoscaling, access: KafkaAccess) {
   return {
     type: 'kafka',
     metadata: {
       bootstrapServers: access.brokers.join(','),
-      consumerGroup: INTEREST_GROUP,
-      topic: INTEREST_TOPIC,
-      lagThreshold: String(lagThreshold(input)),
-      activationLagThreshold: String(activationLag),
+      consumerGroup: group,
+      topic: topics.join(','),
+      lagThreshold: String(lagThreshold(autoscaling)),
+      activationLagThreshold: String(autoscaling.activationLag),
       offsetResetPolicy: 'earliest',
       ...(access.tls ? { tls: 'enable' } : {}),
       ...(access.sasl ? { sasl: access.sasl.mechanism === 'plain' ? 'plaintext' : access.sasl.mechanism.replace('-sha-', '_sha') } : {}),
     },
-    ...(access.sasl || access.caSecret ? { authenticationRef: { name: nameOf(input, 'interest') } } : {}),
+    ...(access.sasl || access.caSecret ? { authenticationRef: { name } } : {}),
   };
 }
 
-function authentication(input: PlatformInput): Draft | undefined {
-  const { sasl, caSecret } = kafkaAccess(input);
+function authentication(name: string, { sasl, caSecret }: KafkaAccess): Draft<'TriggerAuthentication'> | undefined {
   if (!sasl && !caSecret) return undefined;
   const secretTargetRef = [
     ...(sasl
@@ -44,28 +44,28 @@ function authentication(input: PlatformInput): Draft | undefined {
       : []),
     ...(caSecret ? [{ parameter: 'ca', name: caSecret.name, key: caSecret.key }] : []),
   ];
-  return { apiVersion: 'keda.sh/v1alpha1', kind: 'TriggerAuthentication', name: nameOf(input, 'interest'), spec: { secretTargetRef } };
+  return { kind: 'TriggerAuthentication', name, spec: { secretTargetRef } };
 }
 
-/** KEDA's objects for the interest consumer; none in the other modes, nor in hibernation, where nothing may wake it. */
-export function scaledObject(input: PlatformInput): (Draft | undefined)[] {
-  const { autoscaling } = input.spec.workloads.interest;
+/** KEDA's objects for the Deployment of a consumer group; none in the other modes, nor in hibernation, in which nothing may start it. */
+export function scaledObject(input: PlatformInput, component: string, group: ConsumerGroup, access: KafkaAccess): (Draft | undefined)[] {
+  const autoscaling = group.autoscaling(input.spec);
   if (autoscaling.mode !== 'keda' || input.spec.hibernate) return [];
+  const name = nameOf(input, component);
   const down = Math.round(durationMs(autoscaling.scaleDownWindow) / 1000);
   const idle = Math.round(durationMs(autoscaling.idleTime) / 1000);
-  const scaled: Draft = {
-    apiVersion: 'keda.sh/v1alpha1',
+  const scaled: Draft<'ScaledObject'> = {
     kind: 'ScaledObject',
-    name: nameOf(input, 'interest'),
+    name,
     spec: {
-      scaleTargetRef: { name: nameOf(input, 'interest') },
+      scaleTargetRef: { name },
       minReplicaCount: autoscaling.minReplicas,
       maxReplicaCount: autoscaling.maxReplicas,
       cooldownPeriod: idle,
       ...(autoscaling.safeReplicas === undefined ? {} : { fallback: { failureThreshold: 3, replicas: autoscaling.safeReplicas } }),
       advanced: { horizontalPodAutoscalerConfig: { behavior: { scaleDown: { stabilizationWindowSeconds: Math.min(3600, down) } } } },
-      triggers: [trigger(input)],
+      triggers: [trigger(name, group, autoscaling, access)],
     },
   };
-  return [authentication(input), scaled];
+  return [authentication(name, access), scaled];
 }

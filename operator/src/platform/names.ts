@@ -37,17 +37,3 @@ export function podLabelsOf(platform: Named, component: string): Record<string, 
 export function labelsOf(platform: Pick<PlatformInput, 'name' | 'namespace' | 'spec'>, component: string): Record<string, string> {
   return { ...podLabelsOf(platform, component), 'app.kubernetes.io/version': platform.spec.version };
 }
-
-/** Ports inside the cluster. PgBouncer's is a field of the spec. */
-export const PORTS = {
-  http: 8080,
-  metrics: 9464,
-  kafka: 9092,
-  postgres: 5432,
-  redis: 6379,
-  prometheus: 9090,
-  postgresExporter: 9187,
-  pgbouncerExporter: 9127,
-  redisExporter: 9121,
-  kafkaExporter: 9308,
-} as const;

@@ -1,17 +1,14 @@
-/** NetworkPolicies: nothing may pass, except the flows named here. */
-import type {
-  V1NetworkPolicyIngressRule,
-  V1NetworkPolicyEgressRule,
-  V1NetworkPolicyPeer,
-  V1NetworkPolicyPort,
-} from '@kubernetes/client-node';
-import type { BssPlatformSpec } from '../api/index.ts';
+/** NetworkPolicies, from the connections that the definitions declare. Nothing else is allowed. */
+import type { V1NetworkPolicyEgressRule, V1NetworkPolicyPeer, V1NetworkPolicyPort } from '@kubernetes/client-node';
 import type { Draft } from './component.ts';
-import { nameOf, PORTS, selectorOf } from './names.ts';
+import { isMetricsPort, presentIn, type BuildInput, type ComponentDefinition, type Connection } from './definition.ts';
+import type { IngressRule } from './kinds.ts';
+import { nameOf, selectorOf } from './names.ts';
+import type { BssPlatformSpec } from './spec.ts';
 import type { PlatformInput } from './types.ts';
 
-/** From where a flow comes or to where it goes: a component, the operator, KEDA, or any address. */
-type Place = { component: string } | 'operator' | 'keda' | 'anywhere';
+/** One end of a flow: a component, the pods of the platform's namespace, the operator, KEDA, or any address. */
+type Place = { component: string } | 'namespace' | 'operator' | 'keda' | 'anywhere';
 
 interface Flow {
   from: Place;
@@ -21,70 +18,57 @@ interface Flow {
 
 const at = (component: string): Place => ({ component });
 
-/** Ports of addresses host:port, each once, in order. */
-function portsOf(addresses: string[]): number[] {
-  return [...new Set(addresses.map((address) => Number(address.split(':').at(-1))))].toSorted((a, b) => a - b);
+/** Ports of a component: those with metrics, or all others. */
+function portsOf({ ports }: ComponentDefinition, spec: BssPlatformSpec, scraped: boolean): number[] {
+  const open = Object.entries(ports?.(spec) ?? {});
+  return open.filter(([name]) => isMetricsPort(name) === scraped).map(([, port]) => port);
 }
 
-/** Endpoints outside the platform are names, which a NetworkPolicy cannot hold: their ports are open to any address. */
-function stores(spec: BssPlatformSpec) {
-  const { kafka, postgres, redis } = spec;
-  return {
-    kafka: kafka.external ? { to: 'anywhere' as const, ports: portsOf(kafka.external.brokers) } : { to: at('kafka'), ports: [PORTS.kafka] },
-    postgres: postgres.external
-      ? { to: 'anywhere' as const, ports: [postgres.external.port] }
-      : { to: at('postgres'), ports: [PORTS.postgres] },
-    redis: redis.external ? { to: 'anywhere' as const, ports: [redis.external.port] } : { to: at('redis'), ports: [PORTS.redis] },
-    pgbouncer: { to: at('pgbouncer'), ports: [spec.pgbouncer.port] },
-  };
+/** Ports for clients: those without metrics, or all if there are no others. */
+function servicePorts(definition: ComponentDefinition, spec: BssPlatformSpec): number[] {
+  const ports = portsOf(definition, spec, false);
+  return ports.length > 0 ? ports : portsOf(definition, spec, true);
 }
 
-/** Ports with metrics, by component. */
-const METRICS: Record<string, number[]> = {
-  pgbouncer: [PORTS.pgbouncerExporter],
-  ledger: [PORTS.metrics],
-  gateway: [PORTS.metrics],
-  interest: [PORTS.metrics],
-  'kafka-exporter': [PORTS.kafkaExporter],
-  exporters: [PORTS.postgresExporter, PORTS.redisExporter],
-  prometheus: [PORTS.prometheus],
-};
+/** Destinations with metrics, for every component that has some. */
+function metricsOf(present: ComponentDefinition[], spec: BssPlatformSpec): Omit<Flow, 'from'>[] {
+  return present.map((definition) => ({ to: at(definition.name), ports: portsOf(definition, spec, true) })).filter(hasPorts);
+}
 
-/** API servers listen on 443 behind their Service, and on 6443 behind it. */
-const API_SERVER = [443, 6443];
+const hasPorts = ({ ports }: { ports: number[] }) => ports.length > 0;
 
-function flows({ spec }: PlatformInput): Flow[] {
-  const store = stores(spec);
-  const scraped = Object.entries(METRICS);
+/**
+ * Destinations of a connection. What is external to the platform has names and not addresses, which a NetworkPolicy cannot hold: its ports are
+ * open to any address.
+ */
+function destinations(connection: Connection, { definitions, spec }: BuildInput): Omit<Flow, 'from'>[] {
+  if (typeof connection === 'object')
+    return 'outside' in connection ? [{ to: 'anywhere', ports: connection.outside }] : metricsOf(presentIn(definitions, spec), spec);
+  const target = definitions.find(({ name }) => name === connection);
+  if (target === undefined) throw new Error(`a component connects to ${connection}, which no definition has`);
+  const isPresent = target.present?.(spec) ?? true;
+  const flow = isPresent
+    ? { to: at(target.name), ports: servicePorts(target, spec) }
+    : { to: 'anywhere' as const, ports: target.external?.(spec) ?? [] };
+  return [flow].filter(hasPorts);
+}
+
+function flows(input: BuildInput): Flow[] {
+  const { definitions, spec } = input;
+  const present = presentIn(definitions, spec);
+  const connections = present.map((definition) => ({ from: at(definition.name), all: definition.connections?.(spec) ?? [] }));
+  // Without a component that scrapes, a Prometheus of the user's may.
+  const scraped = connections.some(({ all }) => all.some((one) => typeof one === 'object' && 'metrics' in one));
   return [
-    { from: at('gateway'), to: at('ledger'), ports: [PORTS.http] },
-    ...['gateway', 'interest', 'kafka-exporter'].map((name) => ({ from: at(name), ...store.kafka })),
-    ...['migrate', 'ledger', 'interest'].map((name) => ({ from: at(name), ...store.pgbouncer })),
-    ...['pgbouncer', 'migrate', 'exporters'].map((name) => ({ from: at(name), ...store.postgres })),
-    ...(spec.redis.enabled ? [{ from: at('exporters'), ...store.redis }] : []),
-    ...(spec.prometheus.enabled
-      ? [
-          ...scraped.map(([name, ports]) => ({ from: at('prometheus'), to: at(name), ports })),
-          { from: at('prometheus'), to: 'anywhere' as const, ports: API_SERVER },
-        ]
-      : scraped.map(([name, ports]) => ({ from: 'anywhere' as const, to: at(name), ports }))),
-    ...traces(spec),
-    { from: 'anywhere', to: at('gateway'), ports: [PORTS.http] },
-    // The operator reads lags and makes topics; KEDA, where it scales, reads lags too.
-    ...(spec.kafka.external ? [] : [{ from: 'operator' as const, ...store.kafka }]),
-    ...(spec.workloads.interest.autoscaling.mode === 'keda' && !spec.kafka.external ? [{ from: 'keda' as const, ...store.kafka }] : []),
+    ...connections.flatMap(({ from, all }) => all.flatMap((one) => destinations(one, input)).map((flow) => ({ from, ...flow }))),
+    ...present.flatMap(({ name, admits }) => (admits?.(spec) ?? []).map(({ from, ports }): Flow => ({ from, to: at(name), ports }))),
+    ...(scraped ? [] : metricsOf(present, spec).map((flow): Flow => ({ from: 'anywhere', ...flow }))),
   ];
-}
-
-function traces(spec: BssPlatformSpec): Flow[] {
-  if (spec.telemetry.otlpEndpoint === undefined) return [];
-  const url = new URL(spec.telemetry.otlpEndpoint);
-  const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
-  return ['gateway', 'ledger', 'interest', 'kafka-exporter', 'migrate'].map((name) => ({ from: at(name), to: 'anywhere', ports: [port] }));
 }
 
 function peer(input: PlatformInput, place: Place): V1NetworkPolicyPeer[] | undefined {
   if (place === 'anywhere') return undefined;
+  if (place === 'namespace') return [{ podSelector: {} }];
   if (place === 'keda') return [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'keda' } } }];
   if (place === 'operator') {
     return [
@@ -101,37 +85,17 @@ function tcp(ports: number[]): V1NetworkPolicyPort[] {
   return ports.map((port) => ({ protocol: 'TCP', port }));
 }
 
-/** Names of the components that the platform has pods of. */
-function present({ spec }: PlatformInput): string[] {
-  const { workloads } = spec;
-  const all: [string, unknown][] = [
-    ['kafka', spec.kafka.managed],
-    ['postgres', spec.postgres.managed],
-    ['pgbouncer', true],
-    ['redis', spec.redis.enabled && spec.redis.managed],
-    ['migrate', true],
-    ['gateway', workloads.gateway.enabled],
-    ['ledger', workloads.ledger.enabled],
-    ['interest', workloads.interest.enabled],
-    ['kafka-exporter', workloads.kafkaExporter.enabled],
-    ['exporters', spec.prometheus.enabled],
-    ['prometheus', spec.prometheus.enabled],
-  ];
-  return all.filter(([, there]) => Boolean(there)).map(([name]) => name);
-}
-
 const is = (place: Place, component: string) => typeof place === 'object' && place.component === component;
 
-function policy(input: PlatformInput, name: string, all: Flow[]): Draft | undefined {
+function policy(input: PlatformInput, name: string, all: Flow[]): Draft<'NetworkPolicy'> | undefined {
   const ingress = all
     .filter((flow) => is(flow.to, name))
-    .map((flow): V1NetworkPolicyIngressRule => ({ ...wrap('from', peer(input, flow.from)), ports: tcp(flow.ports) }));
+    .map((flow): IngressRule => ({ ...wrap('from', peer(input, flow.from)), ports: tcp(flow.ports) }));
   const egress = all
     .filter((flow) => is(flow.from, name))
     .map((flow): V1NetworkPolicyEgressRule => ({ ...wrap('to', peer(input, flow.to)), ports: tcp(flow.ports) }));
   if (ingress.length + egress.length === 0) return undefined;
   return {
-    apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
     name: nameOf(input, name),
     spec: {
@@ -148,13 +112,12 @@ function wrap(key: 'from' | 'to', peers: V1NetworkPolicyPeer[] | undefined) {
 }
 
 /** All pods of the platform: nothing in, and nothing out but name resolution. */
-function defaultDeny(input: PlatformInput): Draft {
+function defaultDeny(input: PlatformInput): Draft<'NetworkPolicy'> {
   const dns: V1NetworkPolicyPort[] = [
     { protocol: 'UDP', port: 53 },
     { protocol: 'TCP', port: 53 },
   ];
   return {
-    apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
     name: nameOf(input, 'default-deny'),
     spec: {
@@ -165,11 +128,10 @@ function defaultDeny(input: PlatformInput): Draft {
   };
 }
 
-export function networkPolicies(input: PlatformInput): Draft[] {
-  if (!input.spec.networkPolicies.enabled) return [];
-  const components = present(input);
-  const there = (place: Place) => typeof place !== 'object' || components.includes(place.component);
-  const all = flows(input).filter((flow) => there(flow.from) && there(flow.to));
-  const policies = components.map((name) => policy(input, name, all)).filter((draft) => draft !== undefined);
-  return [defaultDeny(input), ...policies];
+export function networkPolicies(input: BuildInput): Draft[] {
+  const { definitions, spec } = input;
+  if (!spec.networkPolicies.enabled) return [];
+  const all = flows(input);
+  const policies = presentIn(definitions, spec).map(({ name }) => policy(input, name, all));
+  return [defaultDeny(input), ...policies.filter((draft) => draft !== undefined)];
 }

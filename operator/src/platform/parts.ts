@@ -1,19 +1,18 @@
 /** Drafts of the objects that most components have. */
 import type { V1DeploymentSpec, V1PodTemplateSpec, V1ServicePort } from '@kubernetes/client-node';
-import type { BssPlatformSpec } from '../api/index.ts';
 import type { Draft } from './component.ts';
 import { nameOf, selectorOf } from './names.ts';
 import { claimName } from './pods.ts';
+import type { BssPlatformSpec } from './spec.ts';
 import type { PlatformInput } from './types.ts';
 
-/** Replicas while the platform hibernates are zero, whatever was asked for. */
+/** Zero replicas while the platform hibernates. */
 function awake(input: PlatformInput, replicas: number): number {
   return input.spec.hibernate ? 0 : replicas;
 }
 
 /**
- * A Deployment. `replicas` undefined: somebody else scales it, and the field is left out, except in hibernation.
- * `recreate`: the old pod goes before the new one comes.
+ * A Deployment. Without `replicas` another field manager scales it: the field is left out, except in hibernation.
  */
 export function deployment(
   input: PlatformInput,
@@ -21,10 +20,9 @@ export function deployment(
   template: V1PodTemplateSpec,
   replicas: number | undefined,
   strategy: V1DeploymentSpec['strategy'] = { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
-): Draft {
+): Draft<'Deployment'> {
   const count = replicas === undefined && !input.spec.hibernate ? {} : { replicas: awake(input, replicas ?? 0) };
   return {
-    apiVersion: 'apps/v1',
     kind: 'Deployment',
     name: nameOf(input, component),
     spec: {
@@ -39,9 +37,8 @@ export function deployment(
 }
 
 /** A StatefulSet of one pod behind the headless Service `<component>-headless`. */
-export function statefulSet(input: PlatformInput, component: string, template: V1PodTemplateSpec): Draft {
+export function statefulSet(input: PlatformInput, component: string, template: V1PodTemplateSpec): Draft<'StatefulSet'> {
   return {
-    apiVersion: 'apps/v1',
     kind: 'StatefulSet',
     name: nameOf(input, component),
     spec: {
@@ -60,9 +57,8 @@ export function service(
   component: string,
   ports: Record<string, number>,
   options: { headless?: boolean } = {},
-): Draft {
+): Draft<'Service'> {
   return {
-    apiVersion: 'v1',
     kind: 'Service',
     name: nameOf(input, options.headless ? `${component}-headless` : component),
     spec: {
@@ -73,17 +69,20 @@ export function service(
   };
 }
 
-export function configMap(input: PlatformInput, component: string, data: Record<string, string>): Draft {
-  return { apiVersion: 'v1', kind: 'ConfigMap', name: nameOf(input, component), data };
+export function configMap(input: PlatformInput, component: string, data: Record<string, string>): Draft<'ConfigMap'> {
+  return { kind: 'ConfigMap', name: nameOf(input, component), data };
 }
 
 /**
- * The volume of a store. It stands apart from the StatefulSet, so that it can grow, and so that it can outlive it: with
- * `deletionPolicy: keep` nobody owns it.
+ * The volume of a store. It is not a volume claim template of the StatefulSet, so that it can grow, and so that it can outlive the StatefulSet:
+ * with `deletionPolicy: keep` it has no owner.
  */
-export function claim(input: PlatformInput, component: string, storage: { size: string; storageClass?: string | undefined }): Draft {
+export function claim(
+  input: PlatformInput,
+  component: string,
+  storage: { size: string; storageClass?: string | undefined },
+): Draft<'PersistentVolumeClaim'> {
   return {
-    apiVersion: 'v1',
     kind: 'PersistentVolumeClaim',
     name: claimName(input, component),
     owned: input.spec.deletionPolicy === 'delete',
@@ -96,9 +95,8 @@ export function claim(input: PlatformInput, component: string, storage: { size: 
 }
 
 /** Voluntary disruptions take one replica at a time. */
-export function disruptionBudget(input: PlatformInput, component: string): Draft {
+export function disruptionBudget(input: PlatformInput, component: string): Draft<'PodDisruptionBudget'> {
   return {
-    apiVersion: 'policy/v1',
     kind: 'PodDisruptionBudget',
     name: nameOf(input, component),
     spec: { maxUnavailable: 1, selector: { matchLabels: selectorOf(input, component) } },

@@ -106,13 +106,13 @@ for (const name of GOLDEN) {
   });
 }
 
-await test('the small profile fits two cores and 6 GiB', () => {
+await test('the small profile runs on two cores and 6 GiB', () => {
   const [cpu, memory] = [requested(inputOf({}), 'cpu'), requested(inputOf({}), 'memory')];
   assert.ok(cpu < 1, `${cpu} cores requested: the operator, DNS and more consumers need room`);
   assert.ok(memory < 3 * 2 ** 30, `${memory / 2 ** 30} GiB requested`);
 });
 
-await test('an autoscaled workload has no replicas to apply, a fixed one has', () => {
+await test('applies replicas only for a workload that is not autoscaled', () => {
   assert.equal('replicas' in fieldsOf(named(inputOf({}), 'Deployment', 'demo-interest')), false);
   const fixed = inputOf({ workloads: { interest: { replicas: 3 } } });
   assert.equal(fieldsOf(named(fixed, 'Deployment', 'demo-interest')).replicas, 3);
@@ -139,14 +139,14 @@ function claimUnder(deletionPolicy: string) {
   return named(inputOf({ deletionPolicy }), 'PersistentVolumeClaim', 'demo-kafka-data').metadata;
 }
 
-await test('volumes outlive the platform when they are to be kept', () => {
+await test('deletionPolicy keep leaves volumes without an owner', () => {
   assert.equal(claimUnder('delete').ownerReferences?.[0]?.kind, 'BssPlatform');
   assert.equal(claimUnder('delete').annotations?.[KEEP_ANNOTATION], undefined);
   assert.equal(claimUnder('keep').ownerReferences, undefined);
   assert.equal(claimUnder('keep').annotations?.[KEEP_ANNOTATION], 'true');
 });
 
-await test('the migration Job is another one when, and only when, its pod changes', () => {
+await test('names a new migration Job when, and only when, its pod template changes', () => {
   assert.equal(jobName({}), jobName({ workloads: { gateway: { replicas: 2 } } }));
   assert.notEqual(jobName({}), jobName({ seedAccounts: 5 }));
   assert.notEqual(jobName({}), jobName({ version: '0.2.0' }));

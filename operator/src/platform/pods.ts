@@ -1,14 +1,16 @@
 /** Pods and containers that the Pod Security level "restricted" admits. */
 import type { V1Container, V1ContainerPort, V1EnvVar, V1PodSpec, V1PodTemplateSpec, V1Probe, V1Volume } from '@kubernetes/client-node';
-import { PREFIX, quantityValue, type BssPlatformSpec } from '../api/index.ts';
+import { PREFIX, quantityValue } from '../api/index.ts';
+import type { Image } from './definition.ts';
 import { hash } from './hash.ts';
-import { imageOf, type ImageName } from './images.ts';
+import { imageOf } from './images.ts';
 import { nameOf, podLabelsOf, selectorOf } from './names.ts';
+import type { BssPlatformSpec } from './spec.ts';
 import type { PlatformInput, SecretUse } from './types.ts';
 
-/** Annotation that changes, and so restarts the pods, whenever a configuration or Secret that they use changes. */
+/** Annotation that changes whenever a configuration or Secret that the pods use changes, so that they are replaced. */
 export const HASH_ANNOTATION = `${PREFIX}config-hash`;
-/** Annotation by which a pod tells of which template it is: that of its owner, or an earlier one. */
+/** Annotation with the hash of the template that a pod was created from: its owner's present template, or an earlier one. */
 export const TEMPLATE_ANNOTATION = `${PREFIX}template-hash`;
 
 export type Resources = BssPlatformSpec['pgbouncer']['resources'];
@@ -23,10 +25,10 @@ export interface Placement {
 
 interface ContainerOptions {
   name: string;
-  image: ImageName;
+  image: Image | 'workloads';
   command: string[];
   env?: V1EnvVar[];
-  /** Number by name; the scrape looks for names that start with `metrics`. */
+  /** Number by name; Prometheus scrapes ports with a name that begins with `metrics`. */
   ports?: Record<string, number>;
   resources: Resources;
   /** Name of the volume by mount path. */
@@ -60,7 +62,7 @@ export function container(input: PlatformInput, options: ContainerOptions): V1Co
       readOnlyRootFilesystem: true,
       capabilities: { drop: ['ALL'] },
     },
-    // A container that leaves no message when it ends is told apart by its last lines of log.
+    // Without a message of its own, a container's last lines of log are its message.
     terminationMessagePolicy: 'FallbackToLogsOnError',
     ...options.probes,
     ...(options.lifecycle ? { lifecycle: options.lifecycle } : {}),
@@ -163,7 +165,7 @@ function spread(input: PlatformInput, component: string) {
   };
 }
 
-/** A Secret or key that is not there yet has no hash; the pod waits for it, and is replaced once it is there. */
+/** A Secret or key that does not exist yet has no hash; the pod waits for it, and is replaced when it exists. */
 function secretHashes(input: PlatformInput, uses: SecretUse[]): string[][] {
   return uses.flatMap(({ name, keys }) => keys.map((key) => [name, key, input.secretHashes[name]?.[key] ?? '']));
 }
@@ -176,17 +178,17 @@ export function fromSecret(name: string, secret: string, key: string): V1EnvVar 
   return { name, valueFrom: { secretKeyRef: { name: secret, key } } };
 }
 
-/** Probe with the periods that fit it: quick until it is up, calm afterwards. */
+/** A probe with its period in seconds. */
 export function probe(check: Partial<V1Probe>, periodSeconds: number, failureThreshold: number): V1Probe {
   return { ...check, periodSeconds, timeoutSeconds: 5, failureThreshold };
 }
 
-/** Up to two minutes to start; then ready or not within seconds, and restarted after a minute without an answer. */
+/** Up to two minutes to start; then readiness changes within seconds, and a container that fails for a minute is restarted. */
 export function probes(ready: Partial<V1Probe>, live: Partial<V1Probe> = ready): Probes {
   return { startupProbe: probe(live, 1, 120), readinessProbe: probe(ready, 3, 3), livenessProbe: probe(live, 10, 6) };
 }
 
-/** For programs in Go: threads and heap that fit the limits, which the runtime cannot see by itself. */
+/** For programs in Go: threads and heap within the limits, which the runtime does not read by itself. */
 export function goRuntime({ limits }: Resources): V1EnvVar[] {
   return [
     ...(limits.cpu === undefined ? [] : [value('GOMAXPROCS', Math.max(1, Math.ceil(quantityValue(limits.cpu))))]),
@@ -199,7 +201,7 @@ export function mebibytes(quantity: string): number {
   return Math.floor(quantityValue(quantity) / 2 ** 20);
 }
 
-/** Memory that a process may write files into: a volume that goes with the pod. */
+/** A volume for temporary files, which is deleted with the pod. */
 export function scratch(name: string, sizeLimit: string): V1Volume {
   return { name, emptyDir: { sizeLimit } };
 }

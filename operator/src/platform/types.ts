@@ -1,7 +1,7 @@
-/** What goes into the builders and what comes out. */
-import type { BssPlatformSpec } from '../api/index.ts';
+/** Input and output of the builders. */
 import type { KubernetesObject } from '../objects/index.ts';
-import type { CredentialSlots } from './credentials.ts';
+import type { CredentialSlots } from './logins.ts';
+import type { BssPlatformSpec } from './spec.ts';
 
 export type { KubernetesObject };
 
@@ -9,13 +9,13 @@ export type { KubernetesObject };
 export const STAGES = ['stores', 'setup', 'workloads', 'observability'] as const;
 export type Stage = (typeof STAGES)[number];
 
-/** An object whose state tells whether its component is healthy. */
+/** An object whose state decides whether its component is healthy. */
 export interface HealthCheck {
   kind: 'Deployment' | 'StatefulSet' | 'Job';
   name: string;
 }
 
-/** A part of the platform with everything it consists of. */
+/** A component with its manifests. */
 export interface Component {
   /** Its name in status and in the label app.kubernetes.io/component. */
   name: string;
@@ -27,7 +27,7 @@ export interface Component {
 /** Hash of each value of each Secret that the platform uses: by name of the Secret, then by key. Never the values. */
 export type SecretHashes = Record<string, Record<string, string>>;
 
-/** Everything the builders know. They read nothing else. */
+/** Everything that the builders read. */
 export interface PlatformInput {
   name: string;
   namespace: string;
@@ -37,7 +37,7 @@ export interface PlatformInput {
   /** Namespace of the operator, which must reach Kafka. */
   operatorNamespace: string;
   secretHashes: SecretHashes;
-  /** Which of the generated logins and tokens are good: clients are made with one, servers accept all. */
+  /** Which of the generated logins and tokens are valid: new pods use one, servers accept all. */
   slots: CredentialSlots;
 }
 
@@ -45,4 +45,18 @@ export interface PlatformInput {
 export interface SecretUse {
   name: string;
   keys: string[];
+}
+
+/** An entry of `status.endpoints`. */
+export interface Endpoint {
+  name: string;
+  /** URL or host:port inside the cluster; the public URL of an Ingress; the first host name of a route, whose scheme its Gateway decides. */
+  address: string;
+}
+
+/** A warning about a spec. */
+export interface Advice {
+  /** Path of the field, such as `spec.workloads.interest.autoscaling.maxReplicas`. */
+  path: string;
+  message: string;
 }

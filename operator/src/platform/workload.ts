@@ -1,11 +1,36 @@
-/** What the platform's own services have in common: image, environment, probes, metrics. */
+/** What all workloads share: fields in the spec, image, environment, probes, metrics. */
 import type { V1DeploymentSpec, V1EnvVar, V1Volume } from '@kubernetes/client-node';
-import type { BssPlatformSpec } from '../api/index.ts';
+import { z } from 'zod';
+import { environment, placement, resources } from '../api/common.ts';
+import { defaultText } from '../api/rules.ts';
 import type { Draft } from './component.ts';
-import { PORTS } from './names.ts';
+import type { Connection } from './definition.ts';
+import { nameOf } from './names.ts';
 import { deployment } from './parts.ts';
 import { container, mebibytes, podTemplate, probes, value, type Placement, type Resources } from './pods.ts';
+import type { BssPlatformSpec } from './spec.ts';
 import type { PlatformInput, SecretUse } from './types.ts';
+
+/** Port of the public HTTP interface of a workload. */
+export const HTTP_PORT = 8080;
+/** Port of a workload's probes and metrics. */
+export const METRICS_PORT = 9464;
+
+/** The fields that every workload has in the spec. */
+export const workloadFields = (what: string) => ({
+  enabled: z.boolean().default(true).describe(`Run ${what}.`),
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Lowest level of log lines that are written.'),
+  env: environment,
+  resources: resources(`one replica of ${what}`),
+  ...placement(),
+});
+
+export const replicas = z.int().min(0).max(100).default(1).describe('Number of replicas.');
+
+export const databasePool = defaultText(
+  z.int().min(1).max(100).optional().describe('Connections to PgBouncer that one replica may open (DB_POOL_MAX).'),
+  "its share of PgBouncer's maxClientConnections, at most 10",
+);
 
 /** User of the workload image. */
 export const WORKLOAD_USER = 65532;
@@ -17,7 +42,7 @@ interface Common extends Placement {
   resources: Resources;
 }
 
-/** Variables of every workload: who it is, how it logs, where it sends traces. */
+/** Variables of every workload: its identity, its log level, and the endpoint for its traces. */
 export function baseEnvironment(input: PlatformInput, service: string, logLevel: string): V1EnvVar[] {
   const { otlpEndpoint, samplePercent } = input.spec.telemetry;
   return [
@@ -31,6 +56,18 @@ export function baseEnvironment(input: PlatformInput, service: string, logLevel:
   ];
 }
 
+/** The connections of a workload: those that it names, and the endpoint for its traces. */
+export function workloadConnections({ telemetry }: BssPlatformSpec, ...names: string[]): Connection[] {
+  if (telemetry.otlpEndpoint === undefined) return names;
+  const { port, protocol } = new URL(telemetry.otlpEndpoint);
+  return [...names, { outside: [port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port)] }];
+}
+
+/** Base URL of a workload's HTTP interface from within the platform. */
+export function httpAddress(platform: Pick<PlatformInput, 'name' | 'namespace'>, component: string): string {
+  return `http://${nameOf(platform, component)}:${HTTP_PORT}`;
+}
+
 /** Heap of Node: three quarters of the memory limit, the rest is for buffers. */
 export function nodeRuntime({ limits }: Resources): V1EnvVar[] {
   return limits.memory === undefined ? [] : [value('NODE_OPTIONS', `--max-old-space-size=${Math.floor(mebibytes(limits.memory) * 0.75)}`)];
@@ -39,7 +76,7 @@ export function nodeRuntime({ limits }: Resources): V1EnvVar[] {
 interface WorkloadOptions {
   name: string;
   spec: Common;
-  /** Undefined: scaled by somebody else. */
+  /** Undefined: the autoscaler sets them. */
   replicas: number | undefined;
   env: V1EnvVar[];
   secrets?: SecretUse[];
@@ -52,19 +89,19 @@ interface WorkloadOptions {
   strategy?: V1DeploymentSpec['strategy'];
 }
 
-/** Services need a moment to forget a pod that is to stop: until then it takes requests as before. Then SIGTERM comes. */
+/** Endpoints are removed with a delay: a pod that terminates serves for that long before it receives SIGTERM. */
 const SERVE_ON = { preStop: { exec: { command: ['sleep', '3'] } } };
 
 const check = (path: string) => ({ httpGet: { path, port: 'metrics' } });
 
 /** The Deployment of a workload. */
-export function workload(input: PlatformInput, options: WorkloadOptions): Draft {
+export function workload(input: PlatformInput, options: WorkloadOptions): Draft<'Deployment'> {
   const { name, spec } = options;
-  const metrics = options.metricsPort ?? PORTS.metrics;
+  const metrics = options.metricsPort ?? METRICS_PORT;
   const env = [
     ...baseEnvironment(input, name, spec.logLevel),
     ...nodeRuntime(spec.resources),
-    ...(options.http ? [value('PORT', PORTS.http)] : []),
+    ...(options.http ? [value('PORT', HTTP_PORT)] : []),
     value('METRICS_PORT', metrics),
     ...options.env,
   ];
@@ -80,7 +117,7 @@ export function workload(input: PlatformInput, options: WorkloadOptions): Draft 
         image: 'workloads',
         command: ['node', `workloads/${name}/main.ts`],
         env: overridden(env, spec.env),
-        ports: { ...(options.http ? { http: PORTS.http } : {}), metrics },
+        ports: { ...(options.http ? { http: HTTP_PORT } : {}), metrics },
         resources: spec.resources,
         mounts: options.mounts ?? {},
         probes: probes(check('/readyz'), check('/livez')),

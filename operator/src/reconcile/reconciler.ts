@@ -2,20 +2,23 @@
  * One pass over one platform. It is level-based: whatever event triggered it, it compares the complete desired state with the complete live state and
  * acts on the difference. It is idempotent; on a settled platform it writes nothing.
  */
-import { adviseSpec, parseSpec, type BssPlatformSpec, type Problem } from '../api/index.ts';
+import type { Problem } from '../api/index.ts';
 import type { Autoscaler } from '../autoscale/index.ts';
 import {
+  adviseSpec,
+  type BssPlatformSpec,
   buildPlatform,
-  credentialsName,
-  endpoints,
-  kafkaAccess,
-  secretUses,
   type Component,
   type Credentials,
+  credentialsName,
+  endpoints,
   isRotating,
-  requestOf,
-  slotsOf,
+  kafkaAccess,
+  parseSpec,
   type PlatformInput,
+  requestOf,
+  secretUses,
+  slotsOf,
 } from '../platform/index.ts';
 import type { Applier, Clock, EventRecorder, KubeClient, Reconcile, ReconcileContext, ReconcileResult } from '../runtime/index.ts';
 import type { Cache } from './watch/cache.ts';

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import process from 'node:process';
 import { Kafka, logLevel, type Consumer } from 'kafkajs';
-import { INTEREST_GROUP, INTEREST_TOPIC } from '../api/index.ts';
+import { INTEREST_GROUP, INTEREST_TOPIC } from '../platform/index.ts';
 import { Cluster, LIMIT_MS, until } from './testing/cluster.ts';
 
 const SECONDS = Number(process.env['SETTLED_SECONDS'] ?? 60);

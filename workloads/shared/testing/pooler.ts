@@ -1,8 +1,7 @@
 /** PgBouncer as the operator runs it: its own command, its own configuration, and users that change in the mounted file. */
 import { chown, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseSpec } from '../../../operator/src/api/index.ts';
-import { buildPlatform, FIRST_SLOT } from '../../../operator/src/platform/index.ts';
+import { buildPlatform, FIRST_SLOT, parseSpec } from '../../../operator/src/platform/index.ts';
 import { ensureRootfs, NONROOT_UID } from '../../../local/src/build/rootfs.ts';
 import { serverFolder } from '../../../local/src/services/folder.ts';
 import { freePorts, ServerProcess } from '../../../local/src/services/process.ts';

@@ -1,16 +1,17 @@
 /** The Secret with a platform's generated passwords: made once, completed when keys are missing, rotated on request. */
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { API_VERSION, KIND, ROTATE_ANNOTATION, type BssPlatformSpec } from '../../api/index.ts';
+import { API_VERSION, KIND, ROTATE_ANNOTATION } from '../../api/index.ts';
 import {
   beginRotation,
+  type BssPlatformSpec,
   completeCredentials,
+  type Credentials,
   credentialsName,
   endRotation,
   KEEP_ANNOTATION,
   labelsOf,
   withRequest,
-  type Credentials,
 } from '../../platform/index.ts';
 import { isAlreadyExists, referenceOf, type KubeClient, type KubernetesObject, type OwnerReference } from '../../runtime/index.ts';
 import type { Publish } from '../status/events.ts';

@@ -1,23 +1,9 @@
 /** The objects that the operator created for a platform, and those that are no longer desired. Pure. */
-import type { Component } from '../../platform/index.ts';
+import { isPrunedFirst, type Component } from '../../platform/index.ts';
 import type { KubernetesObject } from '../../runtime/index.ts';
 import type { StatusEntry } from '../status/outcome.ts';
 
 export type InventoryEntry = StatusEntry<'inventory'>;
-
-/**
- * Kinds that are pruned before anything is applied: an old migration must not run beside the new one, and an old policy must not cut off new pods.
- * All other kinds are pruned last, when nothing uses them.
- */
-const PRUNED_FIRST = new Set([
-  'Job',
-  'NetworkPolicy',
-  'PodDisruptionBudget',
-  'Ingress',
-  'HTTPRoute',
-  'ScaledObject',
-  'TriggerAuthentication',
-]);
 
 export function entryOf({ apiVersion, kind, metadata: { name } }: KubernetesObject): InventoryEntry {
   return { apiVersion, kind, name };
@@ -43,5 +29,5 @@ export function desiredEntries(components: Component[]): InventoryEntry[] {
 export function undesired(created: InventoryEntry[], desired: InventoryEntry[]): { first: InventoryEntry[]; last: InventoryEntry[] } {
   const keys = new Set(desired.map((entry) => entryKey(entry)));
   const gone = sortedInventory(created).filter((entry) => !keys.has(entryKey(entry)));
-  return { first: gone.filter(({ kind }) => PRUNED_FIRST.has(kind)), last: gone.filter(({ kind }) => !PRUNED_FIRST.has(kind)) };
+  return { first: gone.filter(({ kind }) => isPrunedFirst(kind)), last: gone.filter(({ kind }) => !isPrunedFirst(kind)) };
 }

@@ -1,6 +1,16 @@
 /** The changes that another spec would cause, found by server-side dry runs: for `bss plan` and for the plan in status. */
-import { adviseSpec, FIELD_MANAGER, type BssPlatformSpec } from '../../api/index.ts';
-import { buildPlatform, credentialsName, FIRST_SLOT, HASH_ANNOTATION, kafkaAccess, secretUses, slotsOf } from '../../platform/index.ts';
+import { FIELD_MANAGER } from '../../api/index.ts';
+import {
+  adviseSpec,
+  type BssPlatformSpec,
+  buildPlatform,
+  credentialsName,
+  FIRST_SLOT,
+  HASH_ANNOTATION,
+  kafkaAccess,
+  secretUses,
+  slotsOf,
+} from '../../platform/index.ts';
 import type { Component, PlatformInput } from '../../platform/index.ts';
 import { Applier, KubeError, Metrics, referenceOf, type CallOptions, type KubeClient, type KubernetesObject } from '../../runtime/index.ts';
 import { remedyFor } from '../apply/apply.ts';

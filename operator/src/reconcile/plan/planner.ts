@@ -2,7 +2,8 @@
  * Plans the spec that the annotation of a platform proposes, by dry runs. A plan is recomputed only when one of its inputs changed, so that a settled
  * platform with a plan causes no requests.
  */
-import { parseSpec, type Problem } from '../../api/index.ts';
+import type { Problem } from '../../api/index.ts';
+import { parseSpec } from '../../platform/index.ts';
 import { fingerprint, KubeError, referenceOf } from '../../runtime/index.ts';
 import type { Pass } from '../pass.ts';
 import { planChanges } from './plan.ts';

@@ -1,6 +1,6 @@
 /** Finalizes a platform: deletes workloads, then stores; the deletion policy decides about volumes. */
-import { FINALIZER, parseSpec, type BssPlatform } from '../../api/index.ts';
-import { buildPlatform, credentialsName, FIRST_SLOT } from '../../platform/index.ts';
+import { FINALIZER, type BssPlatform } from '../../api/index.ts';
+import { buildPlatform, credentialsName, FIRST_SLOT, holdsData, isFinalizedFirst, parseSpec } from '../../platform/index.ts';
 import { KubeError, referenceOf, type KubernetesObject } from '../../runtime/index.ts';
 import { entryKey, entryOf } from '../ownership/inventory.ts';
 import { COMPONENT_LABEL, ownershipOf } from '../ownership/ownership.ts';
@@ -12,11 +12,6 @@ import { isKept } from './prune.ts';
 const DRAIN_MS = 60_000;
 /** `kubectl delete --cascade=orphan`: keep the objects. */
 const ORPHAN = 'orphan';
-/** Kinds that are deleted first, unless they belong to a store or pooler: they run the services or route requests to them. */
-const FIRST = new Set(['ScaledObject', 'Ingress', 'Job', 'Deployment']);
-/** Data, and the passwords that it needs. */
-const POLICY_KINDS = new Set(['PersistentVolumeClaim', 'Secret']);
-
 /** Adds the finalizer to the platform. @returns false when it was present */
 export async function ensureFinalizer({ platform, client, signal }: Pass): Promise<boolean> {
   const { finalizers = [], resourceVersion } = platform.metadata;
@@ -44,7 +39,7 @@ export async function finalize(pass: Pass): Promise<string | undefined> {
 async function deleteOwned(pass: Pass): Promise<string | undefined> {
   const objects = ownedBy(pass.platform, pass.cache.ofPlatform(pass.key));
   const keep = keepsVolumes(pass);
-  const doomed = objects.filter((object) => !(POLICY_KINDS.has(object.kind) && keep(object)));
+  const doomed = objects.filter((object) => !(holdsData(object.kind) && keep(object)));
   const { name, namespace } = pass.platform.metadata;
   const stores = storesOf({ name, namespace, spec: pass.platform.spec });
   const { first, rest } = deletionSteps(doomed, stores);
@@ -80,7 +75,7 @@ export function storesOf({ name, namespace, spec }: { name: string; namespace: s
 
 /** Splits the objects: first the consumers, then the stores and poolers that they drain through, and everything else. Pure. */
 export function deletionSteps(objects: KubernetesObject[], stores: Set<string>): { first: KubernetesObject[]; rest: KubernetesObject[] } {
-  const isFirst = (object: KubernetesObject) => FIRST.has(object.kind) && !stores.has(componentOf(object));
+  const isFirst = (object: KubernetesObject) => isFinalizedFirst(object.kind) && !stores.has(componentOf(object));
   return { first: objects.filter((object) => isFirst(object)), rest: objects.filter((object) => !isFirst(object)) };
 }
 

@@ -1,7 +1,7 @@
 /** From the spec to the targets and policies of the autoscaler. Pure. */
 import type { ScalePolicy, ScaleTarget } from '../../autoscale/index.ts';
-import { durationMs, INTEREST_GROUP, INTEREST_TOPIC, type BssPlatformSpec } from '../../api/index.ts';
-import { nameOf, type PlatformInput } from '../../platform/index.ts';
+import { durationMs } from '../../api/index.ts';
+import { ownGroups, type BssPlatformSpec, type PlatformInput } from '../../platform/index.ts';
 
 type Autoscaling = BssPlatformSpec['workloads']['interest']['autoscaling'];
 
@@ -34,17 +34,11 @@ export function scaleTargets(platform: Pick<PlatformInput, 'name' | 'namespace' 
 }
 
 function ownTargets(platform: Pick<PlatformInput, 'name' | 'namespace' | 'spec'>): ScaleTarget[] {
-  const { interest } = platform.spec.workloads;
-  if (!interest.enabled) return [];
-  return [
-    {
-      group: INTEREST_GROUP,
-      topics: [INTEREST_TOPIC],
-      namespace: platform.namespace,
-      deployment: nameOf(platform, 'interest'),
-      policy: scalePolicy(interest.autoscaling),
-    },
-  ];
+  return ownGroups(platform).map(({ autoscaling, ...group }) => ({
+    ...group,
+    namespace: platform.namespace,
+    policy: scalePolicy(autoscaling),
+  }));
 }
 
 /** Groups of other programs: their Deployments are not the operator's. */

@@ -1,5 +1,6 @@
 /** Outcome of one pass: the input of the status. */
-import type { BssPlatformSpec, BssPlatformStatus, Problem } from '../../api/index.ts';
+import type { BssPlatformStatus, Problem } from '../../api/index.ts';
+import type { BssPlatformSpec } from '../../platform/index.ts';
 import type { ConsumerGroupStatus } from '../../autoscale/index.ts';
 import type { Health } from '../health/health.ts';
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { parseSpec, type BssPlatformSpec, type BssPlatformStatus } from '../../api/index.ts';
+import type { BssPlatformStatus } from '../../api/index.ts';
+import { parseSpec, type BssPlatformSpec } from '../../platform/index.ts';
 import type { ConsumerGroupStatus } from '../../autoscale/index.ts';
 import { conditionOf, type ConditionType } from './conditions.ts';
 import type { ActedOutcome, ComponentState, Outcome } from './outcome.ts';

@@ -1,5 +1,5 @@
 /** A real API server with the operator on it (under the rights that the chart gives it), a hand that plays the nodes, and a real Kafka. */
-import { customResourceDefinition } from '../../api/crd.ts';
+import { platformDefinition } from '../../platform/crd.ts';
 import { API_VERSION, KIND, type BssPlatform, type BssPlatformStatus } from '../../api/index.ts';
 import { startApiServer, startServices, type ApiServer } from '../../../../local/src/services/index.ts';
 import { KubeClient, KubeError, loadKubeConfig, Metrics, type KubernetesObject, type ObjectReference } from '../../runtime/index.ts';
@@ -74,7 +74,7 @@ export class Cluster {
     try {
       const config = loadKubeConfig({ path: api.kubeconfigPath });
       const client = new KubeClient({ config, metrics: new Metrics(), userAgent: TESTER });
-      await client.create(customResourceDefinition());
+      await client.create(platformDefinition());
       await createNamespace(client, NAMESPACE);
       await installRights(client);
       await until('the definition to be served', LIMIT_MS, () => client.serves({ apiVersion: API_VERSION, kind: KIND }));

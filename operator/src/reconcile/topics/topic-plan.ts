@@ -1,5 +1,6 @@
 /** The changes that turn the existing topics into the desired ones. Pure. */
-import { durationMs, type BssPlatformSpec } from '../../api/index.ts';
+import { durationMs } from '../../api/index.ts';
+import type { BssPlatformSpec } from '../../platform/index.ts';
 
 export type WantedTopic = BssPlatformSpec['topics'][number];
 

@@ -1,25 +1,15 @@
 /** Caches of what the operator watches: platforms, the objects that it created for them, and their pods. */
 import { API_VERSION, FIELD_MANAGER, KIND } from '../../api/index.ts';
-import { HTTP_ROUTE, TEMPLATE_ANNOTATION } from '../../platform/index.ts';
+import { kindsWhere, TEMPLATE_ANNOTATION } from '../../platform/index.ts';
 import { keyOf, Reflector, systemClock, withoutForeignManagers } from '../../runtime/index.ts';
 import type { Change, Clock, KubeClient, Kind, KubernetesObject, Logger, Metrics, ObjectReference } from '../../runtime/index.ts';
 import { INSTANCE_LABEL, MANAGED_SELECTOR, platformKeysOf, type PlatformObject } from '../ownership/ownership.ts';
 import type { PodObject } from '../health/pods.ts';
 
 /** Kinds that every cluster serves. */
-const OWNED_KINDS: Kind[] = [
-  ...['ConfigMap', 'PersistentVolumeClaim', 'Secret', 'Service', 'ServiceAccount'].map((kind) => ({ apiVersion: 'v1', kind })),
-  ...['Deployment', 'StatefulSet'].map((kind) => ({ apiVersion: 'apps/v1', kind })),
-  { apiVersion: 'batch/v1', kind: 'Job' },
-  { apiVersion: 'policy/v1', kind: 'PodDisruptionBudget' },
-  ...['Ingress', 'NetworkPolicy'].map((kind) => ({ apiVersion: 'networking.k8s.io/v1', kind })),
-  ...['Role', 'RoleBinding'].map((kind) => ({ apiVersion: 'rbac.authorization.k8s.io/v1', kind })),
-];
+const OWNED_KINDS: Kind[] = kindsWhere(({ optional }) => !optional);
 /** Kinds that a cluster serves after KEDA or the Gateway API is installed. */
-const OPTIONAL_KINDS: Kind[] = [
-  ...['ScaledObject', 'TriggerAuthentication'].map((kind) => ({ apiVersion: 'keda.sh/v1alpha1', kind })),
-  HTTP_ROUTE,
-];
+const OPTIONAL_KINDS: Kind[] = kindsWhere(({ optional }) => optional === true);
 
 /** Discovery interval for kinds that the cluster does not serve: they may be installed after the operator. */
 const DISCOVERY_MS = 20_000;

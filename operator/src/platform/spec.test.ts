@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { parse } from 'yaml';
-import { parseSpec, type BssPlatformSpec } from './index.ts';
-import { MISTAKES } from './mistakes.ts';
+import { parseSpec, type BssPlatformSpec } from './spec.ts';
+import { MISTAKES } from '../api/mistakes.ts';
 
 function specOf(raw: unknown): BssPlatformSpec {
   const parsed = parseSpec(raw);
@@ -133,7 +133,7 @@ for (const { what, spec, before, name } of MISTAKES) {
   });
 }
 
-await test('values that are no spec at all are problems, not exceptions', () => {
+await test('reports values that are not a spec as problems, without an exception', () => {
   for (const raw of [
     3,
     'text',
@@ -156,7 +156,7 @@ await test('the problem names the path of the field', () => {
 });
 
 await test('an object stored by 0.1.0 still loads', async () => {
-  const stored: { spec: unknown } = parse(await readFile(new URL('testdata/stored-0.1.0.yaml', import.meta.url), 'utf8'));
+  const stored: { spec: unknown } = parse(await readFile(new URL('../api/testdata/stored-0.1.0.yaml', import.meta.url), 'utf8'));
   const spec = specOf(stored.spec);
   assert.equal(spec.workloads.interest.autoscaling.maxReplicas, 4);
 });

@@ -1,0 +1,118 @@
+/** The fields of the spec that belong to no component. */
+import { z } from 'zod';
+import { objectName } from './common.ts';
+import { piece } from './piece.ts';
+import { rule } from './rules.ts';
+
+const image = (what: string) =>
+  rule(z.string().min(1).max(512).describe(`Image of ${what}; the tested one when absent.`), {
+    cel: "self.matches('^[^\\\\s]+$') && !self.contains('://')",
+    message: 'write an image reference without scheme and spaces, such as registry.example.com/bss-platform/workloads:0.1.0',
+    check: (value) => /^\S+$/.test(value) && !value.includes('://'),
+  }).optional();
+
+/** Images of programs by name, each with what the program is, in the order of their names. */
+export function imagesPiece(programs: Record<string, string>) {
+  const names = Object.keys(programs).toSorted();
+  const schema = z
+    .strictObject({
+      ...Object.fromEntries(names.map((name) => [name, image(programs[name] ?? name)])),
+      pullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).default('IfNotPresent').describe('When nodes pull images.'),
+      pullSecrets: z
+        .array(objectName('Name of a Secret of type kubernetes.io/dockerconfigjson.'))
+        .max(8)
+        .default([])
+        .meta({ 'x-kubernetes-list-type': 'set' })
+        .describe('Secrets to pull images with.'),
+    })
+    .prefault({})
+    .describe('Image references. Containers start with an explicit command, so that any image with the program works.');
+  return piece('images', schema);
+}
+
+const telemetry = z
+  .strictObject({
+    otlpEndpoint: z
+      .string()
+      .max(512)
+      .regex(/^https?:\/\/\S+$/, 'write a URL such as http://collector:4318')
+      .optional()
+      .describe('OTLP/HTTP endpoint for the traces of the workloads, such as http://collector:4318. Without it, traces are not exported.'),
+    samplePercent: z
+      .int()
+      .min(0)
+      .max(100)
+      .default(100)
+      .describe('Percentage of new traces that are sampled. A trace that began elsewhere keeps its sampling decision.'),
+  })
+  .prefault({})
+  .describe('Tracing of the workloads.');
+
+const networkPolicies = z
+  .strictObject({
+    enabled: z
+      .boolean()
+      .default(true)
+      .describe(
+        'Deny all traffic to and from the pods except the flows that the platform needs. Needs a network plugin that enforces policies.',
+      ),
+  })
+  .prefault({})
+  .describe('NetworkPolicies of the platform.');
+
+/** Fields of the platform as a whole. */
+export const GENERAL = [
+  piece(
+    'version',
+    z
+      .string()
+      .max(64)
+      .regex(/^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$/, 'write a version such as 0.1.0')
+      .default('0.1.0')
+      .describe('Version of the platform: the tag of the workload image. An earlier version rolls back.'),
+  ),
+  piece(
+    'profile',
+    z
+      .enum(['small', 'production'])
+      .default('small')
+      .describe(
+        'Set of defaults; every field overrides its default. small: one replica of each component, for a laptop. production: more replicas, memory and disk, spread over nodes.',
+      ),
+  ),
+  piece(
+    'paused',
+    z
+      .boolean()
+      .default(false)
+      .describe('Pause the operator for this platform: it changes nothing, and still validates the spec and reports health.'),
+  ),
+  piece(
+    'hibernate',
+    z.boolean().default(false).describe('Scale every component to zero and keep the data. Set to false to wake the platform.'),
+  ),
+  piece(
+    'deletionPolicy',
+    z
+      .enum(['keep', 'delete'])
+      .default('keep')
+      .describe(
+        'What happens to volumes when the platform or their store is deleted. A new platform of the same name adopts kept volumes.',
+      ),
+  ),
+] as const;
+
+/** Fields that several components use. */
+export const SHARED = [
+  piece(
+    'seedAccounts',
+    z
+      .int()
+      .min(0)
+      .max(1_000_000)
+      .default(0)
+      .describe('Number of demonstration accounts that the ledger starts with. Accounts are added when missing, never removed.'),
+  ),
+  piece('telemetry', telemetry, { profiles: { production: { samplePercent: 10 } } }),
+  piece('networkPolicies', networkPolicies),
+] as const;

@@ -1,0 +1,103 @@
+/** Exporters of the stores, in one pod: they are small, and work for external stores as for managed ones. */
+import type { V1Container } from '@kubernetes/client-node';
+import type { ComponentDefinition } from '../definition.ts';
+import { ADMIN_KEY } from '../logins.ts';
+import { deployment } from '../parts.ts';
+import { container, fromSecret, goRuntime, podTemplate, probes, value } from '../pods.ts';
+import type { PlatformInput, SecretUse } from '../types.ts';
+import { postgresAccess, postgresAdmin } from './postgres.ts';
+import { redisAccess } from './redis.ts';
+
+const POSTGRES_IMAGE = {
+  name: 'postgresExporter',
+  ref: 'prometheuscommunity/postgres-exporter:v0.17.1',
+  what: 'the PostgreSQL exporter',
+  debian: {
+    packages: ['prometheus-postgres-exporter'],
+    version: ['postgres_exporter', '--version'],
+    programs: { postgres_exporter: 'prometheus-postgres-exporter' },
+  },
+};
+const REDIS_IMAGE = {
+  name: 'redisExporter',
+  ref: 'oliver006/redis_exporter:v1.69.0',
+  what: 'the Redis exporter',
+  debian: {
+    packages: ['prometheus-redis-exporter'],
+    version: ['redis_exporter', '--version'],
+    programs: { redis_exporter: 'prometheus-redis-exporter' },
+  },
+};
+const POSTGRES_PORT = 9187;
+const REDIS_PORT = 9121;
+const USER = 65532;
+const RESOURCES = { requests: { cpu: '5m', memory: '24Mi' }, limits: { cpu: '200m', memory: '96Mi' } };
+
+interface Exporter {
+  container: V1Container;
+  secrets: SecretUse[];
+}
+
+function postgresExporter(input: PlatformInput): Exporter {
+  const server = postgresAccess(input);
+  const { env, secrets } = postgresAdmin(input, 'DATA_SOURCE_USER', 'DATA_SOURCE_PASS');
+  const port = POSTGRES_PORT;
+  return {
+    secrets,
+    container: container(input, {
+      name: 'postgres-exporter',
+      image: POSTGRES_IMAGE,
+      command: ['postgres_exporter', `--web.listen-address=:${port}`],
+      env: [...env, value('DATA_SOURCE_URI', `${server.host}:${server.port}/ledger?sslmode=${server.tls}`), ...goRuntime(RESOURCES)],
+      ports: { 'metrics-pg': port },
+      resources: RESOURCES,
+      probes: probes({ httpGet: { path: '/', port } }),
+    }),
+  };
+}
+
+function redisExporter(input: PlatformInput): Exporter | undefined {
+  const access = redisAccess(input);
+  if (!access) return undefined;
+  const { url, password } = access;
+  const port = REDIS_PORT;
+  return {
+    secrets: password ? [{ name: password.secretName, keys: [password.key] }] : [],
+    container: container(input, {
+      name: 'redis-exporter',
+      image: REDIS_IMAGE,
+      command: ['redis_exporter', `-web.listen-address=:${port}`],
+      env: [
+        value('REDIS_ADDR', url),
+        ...(password ? [fromSecret('REDIS_PASSWORD', password.secretName, password.key)] : []),
+        ...goRuntime(RESOURCES),
+      ],
+      ports: { 'metrics-redis': port },
+      resources: RESOURCES,
+      probes: probes({ httpGet: { path: '/health', port } }),
+    }),
+  };
+}
+
+export const definition: ComponentDefinition = {
+  name: 'exporters',
+  stage: 'observability',
+  // Only Prometheus reads them.
+  present: ({ prometheus }) => prometheus.enabled,
+  images: [POSTGRES_IMAGE, REDIS_IMAGE],
+  ports: ({ redis }) => ({ 'metrics-pg': POSTGRES_PORT, ...(redis.enabled ? { 'metrics-redis': REDIS_PORT } : {}) }),
+  connections: () => ['postgres', 'redis'],
+  reads: [ADMIN_KEY, 'redis-password'],
+  manifests: (input) => {
+    const exporters = [postgresExporter(input), redisExporter(input)].filter((exporter) => exporter !== undefined);
+    const template = podTemplate(input, {
+      component: 'exporters',
+      placement: input.spec.prometheus,
+      user: USER,
+      secrets: exporters.flatMap((exporter) => exporter.secrets),
+      gracePeriodSeconds: 10,
+      containers: exporters.map((exporter) => exporter.container),
+    });
+    return [deployment(input, 'exporters', template, 1, { type: 'Recreate' })];
+  },
+};

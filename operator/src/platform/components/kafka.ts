@@ -1,0 +1,268 @@
+/** Kafka: one broker in KRaft mode that is its own controller, or a cluster of the user's. */
+import { createHash } from 'node:crypto';
+import type { V1EnvVar, V1Volume } from '@kubernetes/client-node';
+import { z } from 'zod';
+import { managedXorExternal, objectName, placement, resources, secretKey, storage } from '../../api/common.ts';
+import { quantityValue } from '../../api/index.ts';
+import { piece } from '../../api/piece.ts';
+import { amounts } from '../../api/profiles.ts';
+import { bytes, rule } from '../../api/rules.ts';
+import type { ComponentDefinition } from '../definition.ts';
+import { addressOf, nameOf } from '../names.ts';
+import { claim, configMap, service, statefulSet, type Managed } from '../parts.ts';
+import {
+  claimName,
+  claimVolume,
+  configVolume,
+  container,
+  fromSecret,
+  mebibytes,
+  podTemplate,
+  probes,
+  scratch,
+  secretVolume,
+  value,
+} from '../pods.ts';
+import type { BssPlatformSpec } from '../spec.ts';
+import { settleStore } from '../store.ts';
+import type { Advice, PlatformInput, SecretUse } from '../types.ts';
+
+const broker = rule(z.string().min(3).max(260).describe('Address of a broker: host:port.'), {
+  cel: "self.matches('^[A-Za-z0-9_]([-A-Za-z0-9_.]*[A-Za-z0-9])?:[0-9]{1,5}$')",
+  message: 'write each broker as host:port, such as kafka.example.com:9092, without a scheme',
+  check: (given) => /^[A-Za-z0-9_]([-A-Za-z0-9_.]*[A-Za-z0-9])?:[0-9]{1,5}$/.test(given),
+});
+
+const managedKafka = z
+  .strictObject({
+    storage: storage('the log', '5Gi'),
+    heap: bytes('Heap of the broker (-Xmx). The memory limit must leave room beside it.').prefault('384Mi'),
+    resources: resources('the broker'),
+    ...placement(),
+  })
+  .describe('One Kafka broker in KRaft mode, run by the operator: for small and test installations.');
+
+const externalKafka = z
+  .strictObject({
+    brokers: z.array(broker).min(1).max(16).meta({ 'x-kubernetes-list-type': 'set' }).describe('Bootstrap addresses of the cluster.'),
+    tls: z
+      .strictObject({
+        enabled: z.boolean().default(false).describe('Connect by TLS.'),
+        caSecret: secretKey('Certificate authority of the brokers in PEM, if it is not publicly trusted.', 'ca.crt').optional(),
+      })
+      .prefault({})
+      .describe('TLS between clients and brokers.'),
+    sasl: z
+      .strictObject({
+        mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).default('scram-sha-512').describe('SASL mechanism.'),
+        secretName: objectName("Secret in the platform's namespace that holds user name and password."),
+        usernameKey: z.string().min(1).max(253).default('username').describe('Key of the user name.'),
+        passwordKey: z.string().min(1).max(253).default('password').describe('Key of the password.'),
+      })
+      .optional()
+      .describe('SASL authentication with the brokers.'),
+  })
+  .describe('An existing Kafka cluster, such as Strimzi or a cloud service.');
+
+const schema = managedXorExternal(
+  z
+    .strictObject({ managed: managedKafka.optional(), external: externalKafka.optional() })
+    .describe('The event log. Managed with defaults when neither field is set.'),
+  'Kafka',
+).prefault({});
+
+export const specPiece = piece('kafka', schema, {
+  profiles: {
+    small: { managed: { resources: amounts('100m', '640Mi', '1', '1Gi') } },
+    production: { managed: { storage: { size: '100Gi' }, heap: '2Gi', resources: amounts('1', '4Gi', undefined, '6Gi') } },
+  },
+  settle: settleStore,
+});
+
+// Kafka itself comes as jars.
+const IMAGE = {
+  name: 'kafka',
+  ref: 'apache/kafka:4.3.1',
+  what: 'Kafka',
+  debian: { packages: ['openjdk-21-jre-headless'], version: ['java', '-cp', '/opt/kafka/libs/*', 'kafka.Kafka', '--version'] },
+};
+/** User `appuser` of the public image. */
+const USER = 1000;
+const PORT = 9092;
+const DATA = '/data/kafka';
+const CONFIG = '/etc/kafka';
+
+const LOGGING = `Configuration:
+  status: warn
+  Appenders:
+    Console:
+      name: STDOUT
+      PatternLayout:
+        pattern: "%d{ISO8601} %p %c{1} %m%n"
+  Loggers:
+    Root:
+      level: INFO
+      AppenderRef:
+        - ref: STDOUT
+`;
+
+/** KRaft's cluster id: 16 bytes in base64url, always the same for the same platform, so that it can adopt a kept volume. */
+export function clusterId({ namespace, name }: Pick<PlatformInput, 'namespace' | 'name'>): string {
+  return createHash('sha256').update(`${namespace}/${name}`).digest().subarray(0, 16).toString('base64url');
+}
+
+function serverProperties(input: PlatformInput): string {
+  const advertised = `${nameOf(input, 'kafka-0')}.${addressOf(input, 'kafka-headless')}:${PORT}`;
+  return Object.entries({
+    'process.roles': 'broker,controller',
+    'node.id': 0,
+    'controller.quorum.voters': '0@localhost:9093',
+    'controller.listener.names': 'CONTROLLER',
+    listeners: `PLAINTEXT://:${PORT},CONTROLLER://localhost:9093`,
+    'advertised.listeners': `PLAINTEXT://${advertised}`,
+    'log.dirs': DATA,
+    // The operator creates topics: a typing error must not create one.
+    'auto.create.topics.enable': false,
+    'offsets.topic.replication.factor': 1,
+    'offsets.topic.num.partitions': 10,
+    'transaction.state.log.replication.factor': 1,
+    'transaction.state.log.min.isr': 1,
+    'transaction.state.log.num.partitions': 10,
+    'share.coordinator.state.topic.replication.factor': 1,
+    'share.coordinator.state.topic.min.isr': 1,
+    // The autoscaler adds consumers step by step: waiting for more of them only adds delay.
+    'group.initial.rebalance.delay.ms': 0,
+  })
+    .map(([key, text]) => `${key}=${text}\n`)
+    .join('');
+}
+
+function java(...rest: string[]): string[] {
+  return ['java', ...rest.slice(0, -2), `-Dlog4j2.configurationFile=${CONFIG}/log4j2.yaml`, '-cp', '/opt/kafka/libs/*', ...rest.slice(-2)];
+}
+
+function pod(input: PlatformInput, kafka: Managed<'kafka'>, config: Record<string, string>) {
+  const mounts = { [CONFIG]: 'config', '/data': 'data', '/tmp': 'tmp' };
+  const format = [
+    ...java('-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', 'kafka.tools.StorageTool', 'format'),
+    '--ignore-formatted',
+    '--cluster-id',
+    clusterId(input),
+    '--config',
+    `${CONFIG}/server.properties`,
+  ];
+  const run = java(`-Xmx${mebibytes(kafka.heap)}m`, '-XX:+ExitOnOutOfMemoryError', 'kafka.Kafka', `${CONFIG}/server.properties`);
+  return podTemplate(input, {
+    component: 'kafka',
+    placement: kafka,
+    user: USER,
+    config,
+    gracePeriodSeconds: 60,
+    initContainers: [container(input, { name: 'format', image: IMAGE, command: format, resources: kafka.resources, mounts })],
+    containers: [
+      container(input, {
+        name: 'kafka',
+        image: IMAGE,
+        command: run,
+        ports: { kafka: PORT },
+        resources: kafka.resources,
+        mounts,
+        probes: probes({ tcpSocket: { port: PORT } }),
+      }),
+    ],
+    volumes: [configVolume('config', nameOf(input, 'kafka')), claimVolume('data', claimName(input, 'kafka')), scratch('tmp', '64Mi')],
+  });
+}
+
+type Platform = Pick<PlatformInput, 'name' | 'namespace' | 'spec'>;
+
+/** How to reach Kafka. Secrets are named, not read. */
+export interface KafkaAccess {
+  brokers: string[];
+  tls: boolean;
+  /** Key with the certificate authority in PEM, for brokers whose certificates are not publicly trusted. */
+  caSecret?: { name: string; key: string };
+  sasl?: { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; secretName: string; usernameKey: string; passwordKey: string };
+}
+
+export function kafkaAccess(platform: Platform): KafkaAccess {
+  const external = platform.spec.kafka.external;
+  if (!external) return { brokers: [`${addressOf(platform, 'kafka')}:${PORT}`], tls: false };
+  const { brokers, tls, sasl } = external;
+  return { brokers, tls: tls.enabled, ...(tls.caSecret ? { caSecret: tls.caSecret } : {}), ...(sasl ? { sasl } : {}) };
+}
+
+const CA_DIRECTORY = '/etc/kafka-ca';
+
+/** Environment, mounts and Secrets of a pod that connects to Kafka. */
+export function kafkaClient(platform: Platform): {
+  env: V1EnvVar[];
+  volumes: V1Volume[];
+  mounts: Record<string, string>;
+  secrets: SecretUse[];
+} {
+  const { brokers, tls, caSecret, sasl } = kafkaAccess(platform);
+  const env = [
+    value('KAFKA_BROKERS', brokers.join(',')),
+    ...(tls ? [value('KAFKA_SSL', 'true')] : []),
+    ...(caSecret ? [value('NODE_EXTRA_CA_CERTS', `${CA_DIRECTORY}/ca.crt`)] : []),
+    ...(sasl
+      ? [
+          value('KAFKA_SASL_MECHANISM', sasl.mechanism),
+          fromSecret('KAFKA_SASL_USERNAME', sasl.secretName, sasl.usernameKey),
+          fromSecret('KAFKA_SASL_PASSWORD', sasl.secretName, sasl.passwordKey),
+        ]
+      : []),
+  ];
+  return {
+    env,
+    volumes: caSecret ? [secretVolume('kafka-ca', caSecret.name, { [caSecret.key]: 'ca.crt' })] : [],
+    mounts: caSecret ? { [CA_DIRECTORY]: 'kafka-ca' } : {},
+    secrets: [
+      ...(sasl ? [{ name: sasl.secretName, keys: [sasl.usernameKey, sasl.passwordKey] }] : []),
+      ...(caSecret ? [{ name: caSecret.name, keys: [caSecret.key] }] : []),
+    ],
+  };
+}
+
+/** Ports of addresses host:port, each once, in order. */
+function portsOf(addresses: string[]): number[] {
+  return [...new Set(addresses.map((address) => Number(address.split(':').at(-1))))].toSorted((a, b) => a - b);
+}
+
+function heapAboveLimit({ kafka }: BssPlatformSpec): Advice | undefined {
+  const limit = kafka.managed?.resources.limits.memory;
+  if (!kafka.managed || limit === undefined || quantityValue(kafka.managed.heap) * 1.25 <= quantityValue(limit)) return undefined;
+  return {
+    path: 'spec.kafka.managed.heap',
+    message: `a heap of ${kafka.managed.heap} leaves too little of the memory limit ${limit} for the rest of the broker: keep the heap below 80 % of it`,
+  };
+}
+
+export const definition: ComponentDefinition = {
+  name: 'kafka',
+  stage: 'stores',
+  present: ({ kafka }) => kafka.managed !== undefined,
+  images: [IMAGE],
+  ports: () => ({ kafka: PORT }),
+  external: ({ kafka }) => (kafka.external ? portsOf(kafka.external.brokers) : []),
+  // The operator creates topics and reads lags; KEDA reads lags where it scales.
+  admits: ({ workloads }) => [
+    { from: 'operator', ports: [PORT] },
+    ...(workloads.interest.autoscaling.mode === 'keda' ? [{ from: 'keda' as const, ports: [PORT] }] : []),
+  ],
+  endpoints: (platform) => [{ name: 'kafka', address: kafkaAccess(platform).brokers.join(',') }],
+  advise: (all) => [heapAboveLimit(all)],
+  manifests: (input) => {
+    const kafka = input.spec.kafka.managed;
+    if (!kafka) return [];
+    const config = { 'server.properties': serverProperties(input), 'log4j2.yaml': LOGGING };
+    return [
+      configMap(input, 'kafka', config),
+      claim(input, 'kafka', kafka.storage),
+      service(input, 'kafka', { kafka: PORT }, { headless: true }),
+      service(input, 'kafka', { kafka: PORT }),
+      statefulSet(input, 'kafka', pod(input, kafka, config)),
+    ];
+  },
+};

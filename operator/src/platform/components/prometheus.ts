@@ -1,0 +1,199 @@
+/** Prometheus. It discovers the platform's pods by their labels. */
+import { stringify } from 'yaml';
+import { z } from 'zod';
+import { placement, resources, storage } from '../../api/common.ts';
+import { durationMs, quantityValue } from '../../api/index.ts';
+import { piece } from '../../api/piece.ts';
+import { amounts } from '../../api/profiles.ts';
+import { bytes, positiveDuration } from '../../api/rules.ts';
+import type { Draft } from '../component.ts';
+import { presentIn, type BuildInput, type ComponentDefinition } from '../definition.ts';
+import { addressOf, nameOf } from '../names.ts';
+import { claim, configMap, service, statefulSet } from '../parts.ts';
+import { claimName, claimVolume, configVolume, container, goRuntime, podTemplate, probes } from '../pods.ts';
+import type { BssPlatformSpec } from '../spec.ts';
+import type { Advice, PlatformInput } from '../types.ts';
+
+const schema = z
+  .strictObject({
+    enabled: z.boolean().default(true).describe('Run Prometheus and the exporters. Pods serve /metrics in both cases.'),
+    retention: positiveDuration('How long samples are kept.').default('15d'),
+    retentionSize: bytes('Disk space above which Prometheus deletes the oldest samples. Keep it below storage.size.').prefault('3Gi'),
+    scrapeInterval: positiveDuration('Time between two scrapes.').default('5s'),
+    storage: storage('the samples', '5Gi'),
+    resources: resources('Prometheus'),
+    ...placement(),
+  })
+  .prefault({})
+  .describe('Prometheus, which scrapes every component of the platform.');
+
+export const specPiece = piece('prometheus', schema, {
+  profiles: {
+    small: { resources: amounts('50m', '192Mi', '500m', '768Mi') },
+    production: { retentionSize: '50G', storage: { size: '60Gi' }, resources: amounts('500m', '2Gi', undefined, '4Gi') },
+  },
+});
+
+const IMAGE = {
+  name: 'prometheus',
+  ref: 'prom/prometheus:v2.53.3',
+  what: 'Prometheus',
+  debian: { packages: ['prometheus'], version: ['prometheus', '--version'] },
+};
+const USER = 65534;
+const PORT = 9090;
+/** API servers listen on 443 behind their Service, and on 6443 behind it. */
+const API_SERVER = [443, 6443];
+
+const keep = (label: string, regex: string) => ({ source_labels: [label], action: 'keep', regex });
+const drop = (label: string, regex: string) => ({ source_labels: [label], action: 'drop', regex });
+const copy = (label: string, target: string) => ({ source_labels: [label], target_label: target });
+
+const COMPONENT = '__meta_kubernetes_pod_label_app_kubernetes_io_component';
+const PLATFORM = copy('__meta_kubernetes_pod_label_app_kubernetes_io_instance', 'platform');
+const NAMESPACE = copy('__meta_kubernetes_namespace', 'namespace');
+
+/** A scrape of every container port with a name that begins with `metrics`, in every running pod of this platform. */
+function scrape(input: PlatformInput, job: string, rules: object[]) {
+  return {
+    job_name: job,
+    kubernetes_sd_configs: [
+      {
+        role: 'pod',
+        namespaces: { names: [input.namespace] },
+        selectors: [{ role: 'pod', label: `app.kubernetes.io/part-of=bss-platform,app.kubernetes.io/instance=${input.name}` }],
+      },
+    ],
+    relabel_configs: [
+      keep('__meta_kubernetes_pod_container_port_name', 'metrics(-.*)?'),
+      keep('__meta_kubernetes_pod_phase', 'Running'),
+      ...rules,
+    ],
+  };
+}
+
+/** Labels of the pods' own metrics. */
+const OWN_LABELS = [
+  copy('__meta_kubernetes_pod_container_name', 'job'),
+  copy('__meta_kubernetes_pod_container_name', 'service'),
+  copy(COMPONENT, 'component'),
+  NAMESPACE,
+  copy('__meta_kubernetes_pod_name', 'pod'),
+  PLATFORM,
+];
+
+/** Components with metrics of other programs have a job of their own, which keeps the labels of those metrics. */
+function scrapes(input: BuildInput) {
+  const foreign = presentIn(input.definitions, input.spec).flatMap(({ name, honorLabels }) => (honorLabels ? [name] : []));
+  if (foreign.length === 0) return [scrape(input, 'bss-platform', OWN_LABELS)];
+  const names = foreign.join('|');
+  const honored = scrape(input, 'bss-platform-pushed', [keep(COMPONENT, names), copy(COMPONENT, 'component'), NAMESPACE, PLATFORM]);
+  return [scrape(input, 'bss-platform', [drop(COMPONENT, names), ...OWN_LABELS]), { honor_labels: true, ...honored }];
+}
+
+function config(input: BuildInput): string {
+  const interval = `${durationMs(input.spec.prometheus.scrapeInterval)}ms`;
+  return stringify(
+    {
+      global: {
+        scrape_interval: interval,
+        scrape_timeout: interval,
+        evaluation_interval: interval,
+        external_labels: { platform: input.name },
+      },
+      scrape_configs: scrapes(input),
+    },
+    { aliasDuplicateObjects: false },
+  );
+}
+
+const RBAC = 'rbac.authorization.k8s.io';
+
+/** It may read the pods of its own namespace and nothing else. */
+function role(input: PlatformInput): Draft<'Role'> {
+  return {
+    kind: 'Role',
+    name: nameOf(input, 'prometheus'),
+    rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] }],
+  };
+}
+
+function identity(input: PlatformInput): Draft[] {
+  const name = nameOf(input, 'prometheus');
+  return [
+    { kind: 'ServiceAccount', name, automountServiceAccountToken: false },
+    {
+      kind: 'RoleBinding',
+      name,
+      roleRef: { apiGroup: RBAC, kind: 'Role', name },
+      subjects: [{ kind: 'ServiceAccount', name, namespace: input.namespace }],
+    },
+  ];
+}
+
+function template(input: PlatformInput, data: Record<string, string>) {
+  const { prometheus } = input.spec;
+  const name = nameOf(input, 'prometheus');
+  return podTemplate(input, {
+    component: 'prometheus',
+    placement: prometheus,
+    user: USER,
+    config: data,
+    gracePeriodSeconds: 60,
+    serviceAccount: name,
+    containers: [
+      container(input, {
+        name: 'prometheus',
+        image: IMAGE,
+        command: [
+          'prometheus',
+          '--config.file=/etc/prometheus/prometheus.yml',
+          '--storage.tsdb.path=/prometheus/data',
+          `--storage.tsdb.retention.time=${durationMs(prometheus.retention)}ms`,
+          `--storage.tsdb.retention.size=${Math.floor(quantityValue(prometheus.retentionSize))}B`,
+          `--web.listen-address=:${PORT}`,
+          '--enable-feature=exemplar-storage',
+        ],
+        env: goRuntime(prometheus.resources),
+        ports: { metrics: PORT },
+        resources: prometheus.resources,
+        mounts: { '/etc/prometheus': 'config', '/prometheus': 'data' },
+        probes: probes({ httpGet: { path: '/-/ready', port: 'metrics' } }, { httpGet: { path: '/-/healthy', port: 'metrics' } }),
+      }),
+    ],
+    volumes: [configVolume('config', name), claimVolume('data', claimName(input, 'prometheus'))],
+  });
+}
+
+function retentionAboveDisk({ prometheus }: BssPlatformSpec): Advice | undefined {
+  if (!prometheus.enabled || quantityValue(prometheus.retentionSize) < quantityValue(prometheus.storage.size)) return undefined;
+  return {
+    path: 'spec.prometheus.retentionSize',
+    message: `retentionSize ${prometheus.retentionSize} is not below the volume's ${prometheus.storage.size}: the disk fills before Prometheus deletes old samples; lower it or raise storage.size`,
+  };
+}
+
+export const definition: ComponentDefinition = {
+  name: 'prometheus',
+  stage: 'observability',
+  present: ({ prometheus }) => prometheus.enabled,
+  images: [IMAGE],
+  ports: () => ({ metrics: PORT }),
+  connections: () => [{ metrics: 'all' }, { outside: API_SERVER }],
+  endpoints: (platform) =>
+    platform.spec.prometheus.enabled ? [{ name: 'prometheus', address: `http://${addressOf(platform, 'prometheus')}:${PORT}` }] : [],
+  advise: (all) => [retentionAboveDisk(all)],
+  // The API server accepts a RoleBinding only when its Role exists.
+  prerequisites: (input) => [role(input)],
+  manifests: (input) => {
+    const data = { 'prometheus.yml': config(input) };
+    return [
+      ...identity(input),
+      configMap(input, 'prometheus', data),
+      claim(input, 'prometheus', input.spec.prometheus.storage),
+      service(input, 'prometheus', { http: PORT }),
+      service(input, 'prometheus', { http: PORT }, { headless: true }),
+      statefulSet(input, 'prometheus', template(input, data)),
+    ];
+  },
+};
