@@ -1,6 +1,7 @@
 /** Many dead letters, large ones, a product that is newer than the cache, and the replay of dead letters, with real servers. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Workload } from '../shared/testing/workload.ts';
 import { DLQ_TOPIC, recordOf, TestPlatform, TOPIC } from '../shared/testing/platform.ts';
 import { readTopic } from '../shared/testing/read-topic.ts';
@@ -135,6 +136,8 @@ test('a job with an unusable filter ends with exit code 78 and says what to writ
 
 test('a running consumer continues after retention has deleted records that it had not applied, and reports the gap', LIMIT, async () => {
   consumer.signal('SIGSTOP');
+  // Kafka answers the fetch in progress after at most 100 ms; what is produced before would be in the answer.
+  await delay(1_000);
   const lost = Array.from({ length: 200 }, (_value, index) => platform.event(index));
   const kept = Array.from({ length: 200 }, (_value, index) => platform.event(index));
   try {
@@ -150,8 +153,9 @@ test('a running consumer continues after retention has deleted records that it h
     kept.filter(({ id }) => !ids.has(id)),
     [],
   );
-  assert.ok(lost.some(({ id }) => !ids.has(id)));
+  const gap = lost.filter(({ id }) => !ids.has(id)).length;
+  assert.ok(gap > 0);
   assert.match(consumer.log, /retention deleted records that were not applied/);
-  assert.equal(await consumer.metric('interest_records_lost_total'), lost.length);
+  assert.equal(await consumer.metric('interest_records_lost_total'), gap);
   assert.equal(consumer.exitCode, null);
 });
