@@ -192,6 +192,60 @@ describe('decide', () => {
     assert.equal(lowest(0.1), 12);
   });
 
+  it('counts the last interval upwards when it goes down: smoothed arrivals lag behind a rise', () => {
+    const looksUntilDown = (last: (look: number) => number) => {
+      const driver = new Driver();
+      driver.hold(60, flowing(2000, 12));
+      for (let look = 0; ; look++) {
+        const { replicas } = driver.see(flowing(last(look), 12));
+        if (replicas < 12) return { look, replicas };
+      }
+    };
+    const steady = looksUntilDown(() => 325);
+    assert.equal(steady.replicas, 2);
+    const rising = looksUntilDown((look) => (look < steady.look ? 325 : 430));
+    assert.ok(rising.replicas >= 3, `${rising.replicas}`);
+  });
+
+  it('says of a scale-down what is true', () => {
+    const driver = new Driver({ scaleDownWindowSeconds: 30 });
+    driver.hold(60, flowing(2000, 12));
+    const decision = driver.hold(60, flowing(100, 12));
+    assert.match(decision.message, /down from 12 to 1: .* this number carries all that arrived in the last 30 s/);
+  });
+
+  it('takes back a ceiling under which the group does less than without it', () => {
+    const driver = new Driver();
+    driver.hold(60, flowing(700, 4));
+    driver.see({ arrived: 6000, progress: 3900, lag: 30_000, replicas: 4 });
+    const found = driver.hold(60, { arrived: 6000, progress: 4000, lag: 60_000, replicas: 12, delaySeconds: 20 });
+    assert.equal(found.reason, 'Ineffective');
+    // Half as much with half the pods: they were slow, and shared no limit.
+    const each = 4000 / 12;
+    const wrong = driver.hold(30, { arrived: 6000, progress: each * found.replicas, lag: 60_000, replicas: found.replicas });
+    assert.equal(wrong.replicas, 12, wrong.message);
+    const again = driver.hold(120, { arrived: 6000, progress: 4000, lag: 60_000, replicas: 12, delaySeconds: 20 });
+    assert.deepEqual(pick(again), { replicas: 12, reason: 'Steady' });
+  });
+
+  it('calls nobody stuck who commits every 30 s', () => {
+    const driver = new Driver({ maxDelaySeconds: 120, maxReplicas: 1 }, null);
+    for (let look = 0; look < 60; look++) {
+      const decision = driver.see({ arrived: 500, progress: look % 6 === 5 ? 3000 : 0, lag: 500 * (1 + (look % 6)), replicas: 1 });
+      assert.notEqual(decision.reason, 'NoProgress', `look ${look}`);
+    }
+    const silent = (seconds: number) => driver.hold(seconds, { arrived: 500, progress: 0, lag: 9000, replicas: 1 });
+    assert.notEqual(silent(50).reason, 'NoProgress');
+    assert.equal(silent(60).reason, 'NoProgress');
+  });
+
+  it('never goes down before the rate is known, unless nothing arrives', () => {
+    const driver = new Driver({}, null);
+    assert.equal(driver.hold(900, flowing(1100, 12)).replicas, 12);
+    assert.equal(driver.hold(120, flowing(500, 12)).replicas, 6, 'each of them has been seen to do a twelfth of 1,100/s');
+    assert.equal(driver.hold(300, flowing(0, 6)).replicas, 1);
+  });
+
   it('names a hot partition instead of scaling at it', () => {
     const driver = new Driver();
     const hot = (lag: number) => {
@@ -222,7 +276,8 @@ describe('decide', () => {
     const driver = new Driver({}, null);
     const growing = { arrived: 5000, progress: 500, replicas: 3, group: { state: 'PreparingRebalance' as const, members: 3 } };
     driver.see({ ...growing, lag: 5000 });
-    const decision = driver.see({ ...growing, lag: 10_000 });
+    assert.equal(driver.see({ ...growing, lag: 10_000 }).replicas, 3);
+    const decision = driver.see({ ...growing, lag: 15_000 });
     assert.deepEqual(pick(decision), { replicas: 6, reason: 'Exploring' });
   });
 

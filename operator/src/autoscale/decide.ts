@@ -1,13 +1,14 @@
 /** The decision: from the state, one sample and the policy to a number of replicas, with its reason. Pure. */
-import { judgeTrial, limitOf, reviewCeiling, startTrial } from './effect.ts';
+import { carriedAfter, judgeTrial, limitOf, reviewCeiling, startTrial } from './effect.ts';
 import type { Ceiling, Trial } from './effect.ts';
 import { estimate } from './estimator.ts';
 import type { Estimate } from './estimator.ts';
 import { explain } from './explain.ts';
+import { commitsSlowly } from './members.ts';
 import type { ScalePolicy } from './policy.ts';
-import { sizeUp } from './size.ts';
+import { layoutOf, sizeUp } from './size.ts';
 import type { Size } from './size.ts';
-import { isSettled } from './state.ts';
+import { isSettled, windowSeconds } from './state.ts';
 import type { Need, Patience, State } from './state.ts';
 import type { Decision, DecisionReason, Sample, UnusableSample, UsableSample } from './types.ts';
 
@@ -22,16 +23,18 @@ const MAX_STARTUP_SECONDS = 120;
 const REGRET_WINDOWS = 5;
 const LEAST_REGRET_SECONDS = 75;
 const MAX_PATIENCE = 4;
-/** The window is at least so many times what a replica takes to join. */
-const STARTUPS = 3;
-/** The longest window that this leads to, and the quiet time after which it is halved again, in seconds. */
-const MAX_PATIENT_SECONDS = 300;
+/** The quiet time after which the longer window is halved again, in seconds. */
 const CALM_SECONDS = 900;
 /** A scale-down waits this long for a much lower number that is about to be allowed, so that one rebalance does for two; in seconds. */
 const MERGE_SECONDS = 10;
 const MERGE_SHARE = 0.75;
-/** A group that processes nothing for this long is stuck, and more replicas of it would be too; in seconds. */
+/**
+ * A group that commits nothing for this long is stuck, and more replicas of it would be too; in seconds. A few of its commit intervals at
+ * least, and a minute while those are not known: a consumer that commits every 30 s is not stuck.
+ */
 const STUCK_SECONDS = 10;
+const STUCK_COMMITS = 2.5;
+const STUCK_UNKNOWN_SECONDS = 65;
 
 /** One step. With a usable sample the replicas lie within the policy's bounds; with an unusable one they are never lowered. */
 export function decide(state: State, sample: Sample, policy: ScalePolicy): { state: State; decision: Decision } {
@@ -85,21 +88,26 @@ function decideBlind(state: State, sample: UnusableSample, policy: ScalePolicy):
 
 /** Takes one usable sample into the state: rates, start-up time, the trial of the last scale-up, idleness. */
 function observe(state: State, sample: UsableSample, policy: ScalePolicy): State {
+  const { perReplica } = state.estimate.members;
   const joined =
-    state.joining !== null && sample.deployment.ready >= state.joining.replicas && sample.group.members >= state.joining.replicas;
+    state.joining !== null &&
+    sample.deployment.ready >= state.joining.replicas &&
+    sample.group.members >= state.joining.replicas * perReplica;
   const limited = limitOf(state.ceiling, sample.at) < Infinity;
   const now = withStartup(estimate(state.estimate, sample, limited), joined ? joiningSeconds(state, sample) : null);
-  const lifted = reviewCeiling(state.ceiling, now);
+  const lifted = reviewCeiling(state.ceiling, now, sample);
   const changed = state.expected !== null && sample.deployment.replicas !== state.expected;
   // Replicas that somebody else took away never join: a scale-up that is no longer there cannot be judged.
   const onTrial = changed ? null : state.trial;
-  const judged = onTrial === null ? { trial: null, ceiling: lifted } : judgeTrial(onTrial, now, sample, lifted);
-  const idle = sample.totalLag <= policy.activationLag && now.arrivalNow === 0 && now.throughput === 0;
-  const settled = isSettled(sample);
-  const stuck = settled && sample.group.members > 0 && sample.totalLag > 0 && now.throughput === 0 && sample.seconds > 0;
+  const judged = onTrial === null ? { trial: null, ceiling: lifted } : judgeTrial(onTrial, now, sample, layoutOf(now, sample), lifted);
+  const still = sample.progress.every((count) => count === 0);
+  const idle = sample.totalLag <= policy.activationLag && now.arrivalNow === 0 && still;
+  const settled = isSettled(sample, perReplica);
+  const stuck = settled && sample.group.members > 0 && sample.totalLag > 0 && still && sample.seconds > 0;
   return {
     ...state,
     ...judged,
+    carried: carriedAfter(state.carried, now, sample),
     estimate: ineffective(onTrial, judged.ceiling, lifted) ? withRate(now, onTrial?.rateBefore) : now,
     joining: joined || changed ? null : state.joining,
     needs: changed ? [] : state.needs,
@@ -149,12 +157,6 @@ function needsAfter(state: State, at: number, size: Size, policy: ScalePolicy): 
   );
 }
 
-/** The policy's window, longer while scale-downs keep being taken back, and where it takes long to bring a replica back. */
-function windowSeconds(state: State, { scaleDownWindowSeconds }: ScalePolicy): number {
-  const patient = Math.min(MAX_PATIENT_SECONDS, scaleDownWindowSeconds * state.patience.factor);
-  return Math.max(scaleDownWindowSeconds, patient, STARTUPS * (state.estimate.learned?.startupSeconds ?? 0));
-}
-
 /** Drops what the new need outlasts and exceeds. */
 function withNeed(needs: readonly Need[], added: Need): Need[] {
   if (needs.some(({ until, replicas }) => until >= added.until && replicas >= added.replicas)) return [...needs];
@@ -173,7 +175,7 @@ function choose(state: State, size: Size, sample: UsableSample, policy: ScalePol
   if (current < policy.minReplicas) return { replicas: policy.minReplicas, reason: 'Bounds' };
   if (current === 0) return wake(size, sample, policy);
   if (isStuck(state, sample)) return { replicas: current, reason: 'NoProgress' };
-  if (state.stuckSince !== null) return { replicas: current, reason: 'Steady' };
+  if (state.stuckSince !== null && !slowly(state)) return { replicas: current, reason: 'Steady' };
   const limit = limitOf(state.ceiling, sample.at);
   const target = bounded(Math.min(size.wanted, limit), policy);
   if (target > current) return { replicas: Math.min(target, stepLimit(current, policy)), reason: size.reason };
@@ -181,7 +183,13 @@ function choose(state: State, size: Size, sample: UsableSample, policy: ScalePol
 }
 
 function isStuck(state: State, sample: UsableSample): boolean {
-  return state.stuckSince !== null && sample.at - state.stuckSince >= STUCK_SECONDS * 1000;
+  const { commitSeconds } = state.estimate.members;
+  const limit = commitSeconds === 0 ? STUCK_UNKNOWN_SECONDS : Math.max(STUCK_SECONDS, slowly(state) ? STUCK_COMMITS * commitSeconds : 0);
+  return state.stuckSince !== null && sample.at - state.stuckSince >= limit * 1000;
+}
+
+function slowly({ estimate: { members } }: State): boolean {
+  return commitsSlowly(members);
 }
 
 function wake(size: Size, sample: UsableSample, policy: ScalePolicy): Choice {
@@ -243,11 +251,13 @@ function acted(state: State, sample: UsableSample, replicas: number, policy: Sca
   const regretted = state.lastDown !== null && replicas >= state.lastDown.from && at - state.lastDown.at <= regretSeconds(policy) * 1000;
   return {
     ...state,
+    // The group has shown that it needs more: there is nothing left to try with fewer.
+    estimate: state.unsettledSince === null ? { ...state.estimate, distrusted: false } : state.estimate,
     patience: regretted ? { factor: Math.min(MAX_PATIENCE, patience.factor * 2), since: at } : patience,
     lastDown: regretted ? null : state.lastDown,
     expected: replicas,
     joining: { at, replicas },
-    trial: startTrial(state.trial, state.estimate, sample, replicas),
+    trial: startTrial(state.trial, state, state.estimate, sample, replicas),
   };
 }
 

@@ -1,19 +1,34 @@
 /** Did more replicas bring more throughput? A saturated database, or a node without CPU, is not helped by scaling at it. Pure. */
 import type { Estimate } from './estimator.ts';
+import { most, useful } from './sizing.ts';
+import type { Layout } from './sizing.ts';
 import type { UsableSample } from './types.ts';
 
 /** A scale-up under judgement. */
 export interface Trial {
   from: number;
   to: number;
-  /** Rate of one replica before, messages per second. */
+  /** Messages per second that the group did before, with all members saturated. */
+  throughputBefore: number;
+  /** Learnt rate of one replica before, messages per second. */
   rateBefore: number;
   /** Group throughputs seen since all replicas joined, with work waiting for each of them. */
   seen: readonly number[];
 }
 
+/** What a number of members did: what a scale-up is judged against. */
+export interface Carried {
+  members: number;
+  version: string | null;
+  /** Messages per second, mean of `intervals`: all that they could do when they were saturated, otherwise they could do at least that. */
+  throughput: number;
+  intervals: number;
+  saturated: boolean;
+}
+
 /** The most replicas worth having for the time being. */
 export interface Ceiling {
+  /** Infinity after a ceiling that proved wrong: no other is set until then. */
   replicas: number;
   /** What the group processed with more than that, messages per second. */
   throughput: number;
@@ -24,24 +39,51 @@ export interface Ceiling {
   retrySeconds: number;
 }
 
-/** Intervals with all members busy before a scale-up is judged. */
+/** Intervals with all members busy before a scale-up is judged, and the most that the throughput before it is the mean of. */
 const INTERVALS = 3;
-/** Effective when the group reaches at least this share of what the replicas should bring. */
-const EFFECTIVE_SHARE = 0.7;
+const CARRIED_INTERVALS = 5;
+/**
+ * Effective when each added replica brings at least this share of what each of the others did before. The comparison is with the others at
+ * that time, and not with a rate learnt earlier: pods that have become slower still bring their share.
+ */
+const EFFECTIVE_SHARE = 0.5;
 /** The ceiling leaves the replicas this much room, so that they run below their best and a recovery shows in the throughput. */
 const ROOM = 1.2;
 /** So much more than when the ceiling was found shows that what held the group back does so no longer. */
 const LIFTING_SHARE = 1.1;
+/** A group under a ceiling that does less than this share of what it did without it is held back by the ceiling. */
+const WRONG_SHARE = 0.85;
 /** A recovery shows by itself, so there is no hurry to try; each time that it was in vain the wait doubles. */
 const FIRST_RETRY_SECONDS = 300;
 const LAST_RETRY_SECONDS = 2400;
 
-/** Puts a scale-up to `to` on trial if the rate before it is known. Steps that follow one another are judged as one. */
-export function startTrial(running: Trial | null, before: Estimate, sample: UsableSample, to: number): Trial | null {
+/** Takes in what the present members do; forgets it when their number or version changes. Saturated members tell more than idle ones. */
+export function carriedAfter(carried: Carried | null, now: Estimate, { group: { members } }: UsableSample): Carried | null {
+  const { busy, version, throughput, saturatedShare } = now;
+  const held = carried?.members === members && carried.version === version ? carried : null;
+  if (members === 0 || saturatedShare === null || (busy === null && held?.saturated === true)) return held;
+  const seen = busy ?? throughput;
+  if (held?.saturated !== (busy !== null)) return { members, version, throughput: seen, intervals: 1, saturated: busy !== null };
+  const intervals = Math.min(CARRIED_INTERVALS, held.intervals + 1);
+  return { ...held, throughput: held.throughput + (seen - held.throughput) / intervals, intervals };
+}
+
+/**
+ * Puts a scale-up to `to` on trial. Without knowing what the group did just before it nothing could be concluded, and there is none.
+ * Steps that follow one another are judged as one.
+ */
+export function startTrial(
+  running: Trial | null,
+  { carried, ceiling }: { carried: Carried | null; ceiling: Ceiling | null },
+  before: Estimate,
+  sample: UsableSample,
+  to: number,
+): Trial | null {
   if (running !== null) return { ...running, to, seen: [] };
   const from = sample.deployment.replicas;
-  if (before.learned === null || from === 0) return null;
-  return { from, to, rateBefore: before.learned.ratePerReplica, seen: [] };
+  const refuted = ceiling?.replicas === Infinity && sample.at < ceiling.until;
+  if (before.learned === null || from === 0 || refuted || carried === null || carried.members !== sample.group.members) return null;
+  return { from, to, throughputBefore: carried.throughput, rateBefore: before.learned.ratePerReplica, seen: [] };
 }
 
 /** One more sample for the running trial. Ends it when it is proven either way, or when the members have no work to be judged by. */
@@ -49,23 +91,45 @@ export function judgeTrial(
   trial: Trial,
   now: Estimate,
   sample: UsableSample,
+  layout: Layout,
   ceiling: Ceiling | null,
 ): { trial: Trial | null; ceiling: Ceiling | null } {
-  if (sample.group.members < trial.to || now.saturatedShare === null) return { trial, ceiling };
-  if (now.saturatedShare < 1) return { trial: null, ceiling };
-  const seen = [...trial.seen, now.throughput];
+  const { perReplica } = now.members;
+  if (sample.group.members < trial.to * perReplica || now.saturatedShare === null) return { trial, ceiling };
+  if (now.busy === null) return { trial: stillCounting(now) ? trial : null, ceiling };
+  const seen = [...trial.seen, now.busy];
   if (seen.length < INTERVALS) return { trial: { ...trial, seen }, ceiling };
   const throughput = seen.reduce((total, one) => total + one, 0) / seen.length;
-  const worthOf = throughput / trial.rateBefore;
-  const replicas = Math.max(1, Math.ceil(worthOf * ROOM));
-  if (worthOf >= EFFECTIVE_SHARE * trial.to || replicas >= trial.to) return { trial: null, ceiling: null };
+  const replicas = usefulReplicas(trial, throughput, layout);
+  if (replicas >= trial.to) return { trial: null, ceiling: null };
   const retrySeconds = ceiling === null ? FIRST_RETRY_SECONDS : Math.min(LAST_RETRY_SECONDS, ceiling.retrySeconds * 2);
   return { trial: null, ceiling: { replicas, throughput, tried: trial.to, until: sample.at + retrySeconds * 1000, retrySeconds } };
 }
 
-/** Lifts a ceiling when the group does clearly more than when it was found. After `until` it only remembers how long to wait next time. */
-export function reviewCeiling(ceiling: Ceiling | null, now: Estimate): Ceiling | null {
-  return ceiling !== null && now.throughput > LIFTING_SHARE * ceiling.throughput ? null : ceiling;
+/** Slow commits: the members have not committed often enough since they joined. */
+function stillCounting({ members: { tracks } }: Estimate): boolean {
+  return tracks.some(({ rate }) => rate === 0);
+}
+
+/** Replicas worth having: all when those that were added do their share, and never fewer than carried the load before. */
+function usefulReplicas({ from, to, throughputBefore }: Trial, throughput: number, layout: Layout): number {
+  const before = Math.min(from, most(layout));
+  const added = Math.min(to, most(layout)) - before;
+  const each = throughputBefore / before;
+  if (added <= 0 || (throughput - throughputBefore) / added >= EFFECTIVE_SHARE * each) return to;
+  return Math.max(from, useful(Math.ceil((throughput / each) * ROOM), layout));
+}
+
+/**
+ * Lifts a ceiling when the group does clearly more than when it was found, and takes back one under which it does clearly less: then the
+ * replicas beyond it did their share after all. After `until` it only remembers how long to wait next time.
+ */
+export function reviewCeiling(ceiling: Ceiling | null, now: Estimate, { at, group, deployment }: UsableSample): Ceiling | null {
+  if (ceiling === null || ceiling.replicas === Infinity) return ceiling;
+  if (now.throughput > LIFTING_SHARE * ceiling.throughput) return null;
+  const within = deployment.replicas <= ceiling.replicas && group.members <= ceiling.replicas * now.members.perReplica;
+  const wrong = within && now.busy !== null && now.busy < WRONG_SHARE * ceiling.throughput;
+  return wrong && at < ceiling.until ? { ...ceiling, replicas: Infinity, until: at + ceiling.retrySeconds * 1000 } : ceiling;
 }
 
 /** The ceiling in force at `at`; Infinity when there is none. */

@@ -1,4 +1,6 @@
 /** Arrival rate, trend, and the rate of one replica, from successive samples. Pure: one estimate in, the next one out. */
+import { commitsSlowly, follow, initialMembers, uncommitted } from './members.ts';
+import type { Members, Work } from './members.ts';
 import type { LearnedRate, UsableSample } from './types.ts';
 
 /** Everything estimated of one group. Rates are messages per second. */
@@ -12,21 +14,32 @@ export interface Estimate {
   slope: number;
   /** How far the arrivals of an interval usually are from what was expected, as a share of it (one standard deviation). */
   scatter: number;
-  /** Messages processed over the last interval. */
+  /** Messages per second that the group committed, over the last interval, or over whole commit intervals where those are longer. */
   throughput: number;
   /** Smoothed arrivals of each partition. */
   partitionArrival: readonly number[];
   /** Share of the members that had work waiting all the time since the last sample; null when the group changed meanwhile. */
   saturatedShare: number | null;
+  /** Messages per second that all members together do when all are saturated; else null. */
+  busy: number | null;
   learned: LearnedRate | null;
-  /** Seconds of arrivals that show as lag although the replicas keep up: what lies between two commits. */
+  /** The rate may be another since a new version of the pods runs, and nothing has been seen of it yet. */
+  distrusted: boolean;
+  /** What each replica was seen to do at least, messages per second: all that is known while the rate is not; null when nothing is. */
+  proven: number | null;
+  /** Seconds of arrivals that show as lag although the replicas keep up, beyond what lies between two commits. */
   usualSeconds: number;
+  /** Messages that are probably processed and not committed yet; 0 where commits come with every sample. */
+  uncommitted: number;
+  readonly members: Members;
+  /** Revision of the pods' template; null while it is not known. */
+  readonly version: string | null;
   /** The last interval rates, newest last, for the trend. */
   readonly recent: readonly RatePoint[];
   /** The last rates of saturated replicas, newest last. */
-  readonly observed: readonly number[];
-  /** The owners at the last sample, for comparing. */
-  readonly owners: readonly number[] | null;
+  readonly observed: readonly { rate: number; seconds: number }[];
+  /** What was committed in the last intervals, newest last, for `throughput`. */
+  readonly committed: readonly { seconds: number; count: number }[];
 }
 
 interface RatePoint {
@@ -38,14 +51,6 @@ interface RatePoint {
 const SMOOTHING_SECONDS = 20;
 /** Two intervals in a row this far from the smoothed rate, on the same side, are a step and not noise. */
 const STEP_SHARE = 0.25;
-/**
- * A member counts as saturated when it had this many seconds of its own work waiting at both ends of the interval: more than what lies
- * between two commits of the usual consumers. Less will do when the work that waits also clearly grew or
- * shrank: by this share of the interval.
- */
-const SATURATED_SECONDS = 5;
-const CHANGING_SECONDS = 1.5;
-const CHANGED_SHARE = 0.2;
 /** Replicas that do less than this share of what they can are not held up by their own rate. */
 const IDLE_SHARE = 0.85;
 const USUAL_WEIGHT = 0.05;
@@ -61,6 +66,15 @@ const MOST_SCATTER = 0.25;
 const DEVIATIONS = 1.25;
 /** Replicas keep up when they do what arrives, to this share. */
 const KEPT_UP_SHARE = 0.1;
+/** A lag of more than this is never usual, seconds of arrivals. */
+const MOST_USUAL_SECONDS = 60;
+/** Weight of one observation of the rate once there are some. */
+const LEAST_WEIGHT = 0.25;
+/** Whole commit intervals that the throughput is averaged over when they are longer than the time between two samples. */
+const THROUGHPUT_COMMITS = 2;
+const MOST_INTERVALS = 60;
+/** Share of what members with slow commits were seen to do that is certain. */
+const SLOW_PROOF = 0.8;
 /** After a gap longer than this (brokers away) the interval says nothing about what a replica can do. */
 const LONGEST_INTERVAL_SECONDS = 20;
 
@@ -75,11 +89,17 @@ export function initialEstimate(learned: LearnedRate | null): Estimate {
     throughput: 0,
     partitionArrival: [],
     saturatedShare: null,
+    busy: null,
     learned,
+    distrusted: false,
+    proven: null,
     usualSeconds: 0,
+    uncommitted: 0,
+    members: initialMembers(learned),
+    version: learned?.version ?? null,
     recent: [],
     observed: [],
-    owners: null,
+    committed: [],
   };
 }
 
@@ -87,30 +107,91 @@ export function initialEstimate(learned: LearnedRate | null): Estimate {
  * The estimate after one more usable sample. The first sample, and the first after a change of partitions, only sets the base.
  * @param limited something that the replicas share holds them back: what they do is not their rate, and none is learnt
  */
-export function estimate(before: Estimate, sample: UsableSample, limited = false): Estimate {
-  if (sample.seconds <= 0) return { ...before, at: sample.at, owners: sample.owners, recent: [] };
+export function estimate(last: Estimate, sample: UsableSample, limited = false): Estimate {
+  const before = released(last, sample);
+  if (sample.seconds <= 0) {
+    const members = { ...before.members, owners: sample.owners, settled: isQuiet(sample), tracks: [] };
+    return { ...before, at: sample.at, members, recent: [] };
+  }
   const arrivalNow = sum(sample.arrived) / sample.seconds;
   const recent = [...before.recent.slice(1 - TREND_POINTS), { at: sample.at, rate: arrivalNow }];
   const trend = trendOf(recent, before.scatter);
-  // A smoothed rate limps behind a trend, the fitted line does not.
+  // A smoothed rate lags behind a trend, the fitted line does not.
   const arrival = trend === null ? smoothed(before, recent, sample.seconds) : Math.max(0, trend.now);
-  const learnt = limited ? { ...learn(before, sample), learned: before.learned, observed: [] } : learn(before, sample);
-  const throughput = sum(sample.progress) / sample.seconds;
   return {
+    ...before,
     at: sample.at,
     arrivalNow,
     arrival,
     slope: trend?.slope ?? 0,
     scatter: scatterOf(before, arrivalNow, trend?.now ?? before.arrival, sample.seconds),
-    throughput,
     partitionArrival: partitionRates(before, sample),
-    saturatedShare: learnt.saturatedShare,
-    learned: learnt.learned,
-    usualSeconds: usualLag(before, sample, arrivalNow, throughput),
     recent,
-    observed: learnt.observed,
-    owners: sample.owners,
+    ...processing(before, sample, limited, arrivalNow),
   };
+}
+
+function isQuiet({ group, deployment }: UsableSample): boolean {
+  return group.state === 'Stable' && !deployment.rollingOut;
+}
+
+/** Everything that follows from what the group committed. */
+function processing(before: Estimate, sample: UsableSample, limited: boolean, arrivalNow: number): Partial<Estimate> {
+  const settled = isQuiet(sample) && sample.seconds <= LONGEST_INTERVAL_SECONDS;
+  const { members, work } = follow(before.members, sample, settled);
+  const committed = [...before.committed.slice(1 - MOST_INTERVALS), { seconds: sample.seconds, count: sum(sample.progress) }];
+  const throughput = throughputOf(committed, members);
+  const learnt = limited ? { learned: before.learned, observed: [] } : learn(before, members, work);
+  const proven = settled ? provenNow(before, sample, throughput, members) : null;
+  const learned = raised(learnt.learned, proven);
+  const rate = learned?.ratePerReplica ?? before.proven ?? arrivalNow;
+  const notCommitted = uncommitted(members, sample.at, rate / members.perReplica);
+  return {
+    throughput,
+    saturatedShare: work.saturatedShare,
+    busy: work.busy,
+    observed: learnt.observed,
+    learned: learned === null ? null : keep(learned, members, before.version),
+    distrusted: before.distrusted && learnt.learned === before.learned,
+    proven: proven === null ? before.proven : Math.max(proven, before.proven ?? 0),
+    uncommitted: notCommitted,
+    usualSeconds: work.saturatedShare === null ? before.usualSeconds : usualLag(before, sample, arrivalNow, throughput, notCommitted),
+    members,
+    committed,
+  };
+}
+
+/** What is worth keeping across a restart stands together. */
+function keep(learned: LearnedRate, { commitSeconds, perReplica }: Members, version: string | null): LearnedRate {
+  return {
+    ratePerReplica: learned.ratePerReplica,
+    startupSeconds: learned.startupSeconds,
+    observations: learned.observations,
+    ...(commitSeconds > 0 ? { commitSeconds } : {}),
+    ...(perReplica > 1 ? { membersPerReplica: perReplica } : {}),
+    ...(version === null ? {} : { version }),
+  };
+}
+
+/** Pods of another template may do more or less: what was learnt stands until something is seen of them, and no longer. */
+function released(before: Estimate, { deployment }: UsableSample): Estimate {
+  const { version = null } = deployment;
+  if (version === null || version === before.version) return before;
+  if (before.version === null || before.learned === null)
+    return { ...before, version, proven: before.version === null ? before.proven : null };
+  return { ...before, version, proven: null, observed: [], distrusted: true, learned: { ...before.learned, observations: 0 } };
+}
+
+function throughputOf(committed: Estimate['committed'], members: Members): number {
+  const window = commitsSlowly(members) ? THROUGHPUT_COMMITS * members.commitSeconds : 0;
+  let seconds = 0;
+  let count = 0;
+  for (const interval of committed.toReversed()) {
+    if (seconds > 0 && seconds + interval.seconds / 2 > window) break;
+    seconds += interval.seconds;
+    count += interval.count;
+  }
+  return seconds === 0 ? 0 : count / seconds;
 }
 
 function smoothed(before: Estimate, recent: readonly RatePoint[], seconds: number): number {
@@ -170,90 +251,62 @@ function partitionRates(before: Estimate, sample: UsableSample): number[] {
  * Replicas that do clearly less than they can, and yet no more and no less than what arrives, show a lag that is no backlog. Remembered at its
  * highest, and slowly forgotten.
  */
-function usualLag(before: Estimate, sample: UsableSample, arrival: number, throughput: number): number {
-  const { usualSeconds, learned } = before;
-  if (learned === null || arrival === 0 || sample.group.state !== 'Stable' || sample.deployment.rollingOut) return usualSeconds;
-  const idle = throughput < IDLE_SHARE * learned.ratePerReplica * Math.min(sample.group.members, sample.lag.length);
-  const keptUp = Math.abs(throughput - arrival) <= KEPT_UP_SHARE * arrival && sameOwners(before.owners, sample.owners);
+function usualLag(before: Estimate, sample: UsableSample, arrival: number, throughput: number, notCommitted: number): number {
+  const { usualSeconds, learned, members } = before;
+  if (learned === null || arrival === 0) return usualSeconds;
+  const replicas = Math.min(sample.group.members, sample.lag.length) / members.perReplica;
+  const idle = throughput < IDLE_SHARE * learned.ratePerReplica * replicas;
+  const keptUp = Math.abs(throughput - arrival) <= KEPT_UP_SHARE * arrival;
   if (!idle || !keptUp) return usualSeconds;
-  const seen = sample.totalLag / arrival;
+  const seen = Math.min(MOST_USUAL_SECONDS, Math.max(0, sample.totalLag - notCommitted) / arrival);
   return seen > usualSeconds ? seen : usualSeconds + (seen - usualSeconds) * USUAL_WEIGHT;
 }
 
-type Learnt = Pick<Estimate, 'saturatedShare' | 'learned' | 'observed'>;
-
 /**
- * Learns the rate of one replica: the median over the members that had work waiting all the time, then the median of the last few
- * intervals, then a running mean. One odd interval (a rebalance nobody saw, a slow start) moves it little, and a rate of nothing is
- * never learnt.
+ * Learns the rate of one replica from the members that had work waiting over whole commit intervals. Odd intervals (a slow start, a pause that
+ * nobody saw) are only ever slow, so the slowest of several does not count. After a change of the pods' template the next evidence replaces
+ * what was known.
  */
-function learn(before: Estimate, sample: UsableSample): Learnt {
-  const whole = sample.seconds <= LONGEST_INTERVAL_SECONDS && !sample.deployment.rollingOut;
-  const settled = whole && sample.group.state === 'Stable' && sameOwners(before.owners, sample.owners);
-  const rates = settled ? saturatedRates(sample) : [];
-  if (rates.length === 0)
-    return { saturatedShare: settled ? 0 : null, learned: raised(before, sample, settled), observed: before.observed };
-  const observed = [...before.observed.slice(1 - OBSERVED_RATES), median(rates)];
-  const rate = median(observed);
+function learn(before: Estimate, members: Members, { rates, seconds }: Work): Pick<Estimate, 'learned' | 'observed'> {
+  if (rates.length === 0) return { learned: before.learned, observed: before.observed };
+  const own = (sum(rates) / rates.length) * members.perReplica;
+  const observed = [...before.observed.slice(1 - OBSERVED_RATES), { rate: own, seconds }];
+  const rate = typicalRate(observed, commitsSlowly(members));
   const { learned } = before;
   const count = learned?.observations ?? 0;
-  const weight = Math.max(0.25, 1 / (count + 1));
+  const weight = Math.max(LEAST_WEIGHT, 1 / (count + 1));
   return {
-    saturatedShare: sample.owners === null ? 1 : Math.min(1, rates.length / Math.max(1, sample.group.members)),
     observed,
     learned: {
-      ratePerReplica: learned === null ? rate : learned.ratePerReplica + (rate - learned.ratePerReplica) * weight,
+      ratePerReplica: learned === null || count === 0 ? rate : learned.ratePerReplica + (rate - learned.ratePerReplica) * weight,
       startupSeconds: learned?.startupSeconds ?? 0,
       observations: Math.min(1000, count + 1),
     },
   };
 }
 
+/** Mean over the time of the spans; of fast commits without the slowest one, since one more or less in a span evens out only over several. */
+function typicalRate(observed: Estimate['observed'], slow: boolean): number {
+  const kept = slow || observed.length < 3 ? observed : observed.toSorted((a, b) => b.rate - a.rate).slice(0, -1);
+  return sum(kept.map(({ rate, seconds }) => rate * seconds)) / sum(kept.map(({ seconds }) => seconds));
+}
+
 /** A group that is not saturated and yet does more than what was learnt proves that the learnt rate is too low. */
-function raised(before: Estimate, sample: UsableSample, settled: boolean): LearnedRate | null {
-  const { learned } = before;
-  if (learned === null || !settled || sample.group.members === 0) return learned;
-  const least = Math.min(before.throughput, sum(sample.progress) / sample.seconds) / sample.group.members;
-  return least > learned.ratePerReplica ? { ...learned, ratePerReplica: least } : learned;
+function raised(learned: LearnedRate | null, proven: number | null): LearnedRate | null {
+  return learned === null || proven === null || proven <= learned.ratePerReplica ? learned : { ...learned, ratePerReplica: proven };
 }
 
-/** Rates of the members that were never idle since the last sample. Without an assignment the group counts as one member. */
-function saturatedRates(sample: UsableSample): number[] {
-  const { owners, group, lag, arrived, progress, seconds } = sample;
-  if (group.members === 0) return [];
-  const perMember = owners !== null;
-  const members = perMember ? Math.max(-1, ...owners) + 1 : 1;
-  const done = Array.from<number>({ length: members }).fill(0);
-  const waiting = [...done];
-  const waitingBefore = [...done];
-  for (let index = 0; index < lag.length; index++) {
-    const member = perMember ? (owners[index] ?? -1) : 0;
-    if (member < 0) continue;
-    const now = lag[index] ?? 0;
-    done[member] = (done[member] ?? 0) + (progress[index] ?? 0);
-    waiting[member] = (waiting[member] ?? 0) + now;
-    waitingBefore[member] = (waitingBefore[member] ?? 0) + Math.max(0, now - (arrived[index] ?? 0) + (progress[index] ?? 0));
-  }
-  if (!perMember && lag.some((one) => one === 0)) return [];
-  const share = perMember ? 1 : group.members;
-  return done
-    .map((count, member) => {
-      const rate = count / seconds;
-      return isSaturated((waitingBefore[member] ?? 0) / rate, (waiting[member] ?? 0) / rate, seconds) ? rate / share : 0;
-    })
-    .filter((rate) => rate > 0);
-}
-
-/** Both in seconds of the member's own work, over an interval of `seconds`. One that did nothing has infinitely or undefinedly much, and teaches nothing. */
-function isSaturated(before: number, after: number, seconds: number): boolean {
-  if (!Number.isFinite(before) || !Number.isFinite(after)) return false;
-  const least = Math.min(before, after);
-  return least >= SATURATED_SECONDS || (least >= CHANGING_SECONDS && Math.abs(after - before) >= CHANGED_SHARE * seconds);
-}
-
-function sameOwners(before: readonly number[] | null, now: readonly number[] | null): boolean {
-  if (before === null || now === null) return before === now;
-  return before.length === now.length && before.every((owner, index) => owner === now[index]);
+/**
+ * What every replica was seen to do at least, messages per second, or null. Over the last two intervals, since one that shows a commit more
+ * proves nothing; with slow commits over whole spans, with room for the sample that either end may be off by.
+ */
+function provenNow(before: Estimate, sample: UsableSample, throughput: number, members: Members): number | null {
+  const { ready, replicas } = sample.deployment;
+  if (sample.group.members === 0 || ready === 0 || ready !== replicas || members.commitSeconds === 0) return null;
+  if (!commitsSlowly(members)) return (Math.min(before.throughput, throughput) / sample.group.members) * members.perReplica;
+  const { tracks } = members;
+  if (tracks.length === 0 || tracks.some(({ rate }) => rate === 0)) return null;
+  return (SLOW_PROOF * sum(tracks.map(({ rate }) => rate)) * members.perReplica) / Math.max(tracks.length, sample.group.members);
 }
 
 export function sum(values: readonly number[]): number {

@@ -1,4 +1,5 @@
 /** Sentences for people: what was decided and from which figures. Stable while the situation is: figures are rounded, no times. */
+import { windowSeconds } from './state.ts';
 import type { State } from './state.ts';
 import type { ScalePolicy } from './policy.ts';
 import type { Size } from './size.ts';
@@ -45,8 +46,10 @@ const SENTENCES: Record<DecisionReason, (facts: Facts) => string> = {
     `${arrivals} and grow by ${round(state.estimate.slope * 60)}/s every minute, ${each}: ${round(size.demand)}/s will be needed`,
   Exploring: ({ arrivals, each }) => `${arrivals}, ${each}`,
   LagPerReplica: ({ sample, policy }) => `a lag of ${round(sample.totalLag)} at ${policy.lagPerReplica} per replica`,
-  ScaledDown: ({ arrivals, each, policy }) => `${arrivals}, ${each}; this number has sufficed for ${policy.scaleDownWindowSeconds} s`,
-  WaitingForWindow: ({ size, policy }) => `${size.sufficient} would do, and must for ${policy.scaleDownWindowSeconds} s`,
+  ScaledDown: ({ arrivals, each, state, policy }) =>
+    `${arrivals}, ${each}; this number carries all that arrived in the last ${round(windowSeconds(state, policy))} s`,
+  WaitingForWindow: ({ size, state, policy }) =>
+    `${size.sufficient} would do, and must carry all that arrives within ${round(windowSeconds(state, policy))} s`,
   Ineffective: ({ state: { ceiling } }) =>
     `${ceiling?.tried ?? 0} replicas did no more than ${round(ceiling?.throughput ?? 0)}/s in all: something that they share is the limit, and more would not help`,
   HotPartition: ({ size, sample, each }) =>

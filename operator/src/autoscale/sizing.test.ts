@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { demandOf, hotPartitions, needed, useful, worth } from './sizing.ts';
+import { demandOf, evenLayout, hotPartitions, needed, useful, worth } from './sizing.ts';
 
 describe('sizing', () => {
   const counts: [replicas: number, useful: number, worth: number][] = [
@@ -16,25 +16,26 @@ describe('sizing', () => {
   ];
   for (const [replicas, expectedUseful, expectedWorth] of counts) {
     it(`${replicas} replicas on twelve partitions are ${expectedUseful} useful ones and worth ${expectedWorth}`, () => {
-      assert.equal(useful(replicas, 12), expectedUseful);
-      assert.equal(worth(replicas, 12), expectedWorth);
+      assert.equal(useful(replicas, evenLayout(12)), expectedUseful);
+      assert.equal(worth(replicas, evenLayout(12)), expectedWorth);
     });
   }
 
   it('needs the fewest useful replicas that are worth the load', () => {
     for (let partitions = 1; partitions <= 40; partitions++) {
+      const layout = evenLayout(partitions);
       for (let load = 0.25; load <= partitions; load += 0.25) {
-        const replicas = needed(load, partitions);
-        assert.ok(worth(replicas, partitions) >= load - 1e-6, `${load} on ${partitions}`);
-        assert.ok(worth(replicas - 1, partitions) < load, `${load} on ${partitions}: one fewer would do`);
-        assert.equal(useful(replicas, partitions), replicas);
+        const replicas = needed(load, layout);
+        assert.ok(worth(replicas, layout) >= load - 1e-6, `${load} on ${partitions}`);
+        assert.ok(worth(replicas - 1, layout) < load, `${load} on ${partitions}: one fewer would do`);
+        assert.equal(useful(replicas, layout), replicas);
       }
     }
   });
 
   it('needs one replica per partition when the load is more than all can carry, and none without load', () => {
-    assert.equal(needed(99, 12), 12);
-    assert.equal(needed(0, 12), 0);
+    assert.equal(needed(99, evenLayout(12)), 12);
+    assert.equal(needed(0, evenLayout(12)), 0);
   });
 
   it('counts one partition for no more than one replica can do', () => {

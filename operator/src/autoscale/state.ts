@@ -1,7 +1,8 @@
 /** What the autoscaler remembers of a group between two samples. */
-import type { Ceiling, Trial } from './effect.ts';
+import type { Carried, Ceiling, Trial } from './effect.ts';
 import { initialEstimate } from './estimator.ts';
 import type { Estimate } from './estimator.ts';
+import type { ScalePolicy } from './policy.ts';
 import type { LearnedRate, UsableSample } from './types.ts';
 
 export interface State {
@@ -20,6 +21,7 @@ export interface State {
   /** Since when the group has been rolled out or rebalanced. */
   readonly unsettledSince: number | null;
   readonly trial: Trial | null;
+  readonly carried: Carried | null;
   readonly ceiling: Ceiling | null;
   /** Since when more has been waiting than what is in flight. */
   readonly backlogSince: number | null;
@@ -54,6 +56,7 @@ export function initialState(learned: LearnedRate | null): State {
     joining: null,
     unsettledSince: null,
     trial: null,
+    carried: null,
     ceiling: null,
     backlogSince: null,
     stuckSince: null,
@@ -63,9 +66,23 @@ export function initialState(learned: LearnedRate | null): State {
 }
 
 /** All replicas are ready, of one version, members of the group, and the group is not rebalancing. */
-export function isSettled({ group, deployment }: UsableSample): boolean {
+export function isSettled({ group, deployment }: UsableSample, perReplica = 1): boolean {
   if (deployment.replicas === 0) return true;
   return (
-    group.state === 'Stable' && !deployment.rollingOut && deployment.ready === deployment.replicas && group.members >= deployment.ready
+    group.state === 'Stable' &&
+    !deployment.rollingOut &&
+    deployment.ready === deployment.replicas &&
+    group.members >= deployment.ready * perReplica
   );
+}
+
+/** The window is at least so many times what a replica takes to join. */
+const STARTUPS = 3;
+/** The longest window that taking scale-downs back leads to, seconds. */
+const MAX_PATIENT_SECONDS = 300;
+
+/** The policy's window, longer while scale-downs keep being taken back, and where it takes long to bring a replica back; seconds. */
+export function windowSeconds(state: State, { scaleDownWindowSeconds }: ScalePolicy): number {
+  const patient = Math.min(MAX_PATIENT_SECONDS, scaleDownWindowSeconds * state.patience.factor);
+  return Math.max(scaleDownWindowSeconds, patient, STARTUPS * (state.estimate.learned?.startupSeconds ?? 0));
 }

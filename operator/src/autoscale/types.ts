@@ -21,6 +21,12 @@ export interface LearnedRate {
   startupSeconds: number;
   /** Number of observations behind it; few of them are overruled quickly. */
   observations: number;
+  /** Seconds between two commits of a member, at least the time between two samples. */
+  commitSeconds?: number;
+  /** Members of the group in each replica; 1 when left out. */
+  membersPerReplica?: number;
+  /** Revision of the pods' template that it was learnt of. */
+  version?: string;
 }
 
 /** One consumer group and the Deployment whose replicas are its members. */
@@ -47,6 +53,14 @@ export interface PartitionOffsets {
 
 export type GroupState = 'Stable' | 'PreparingRebalance' | 'CompletingRebalance' | 'Empty' | 'Dead' | 'Unknown';
 
+/** A consumer group as its coordinator describes it. */
+export interface GroupView {
+  state: GroupState;
+  members: number;
+  /** Name of the protocol by which its members share out partitions, such as "range"; left out while it has none. */
+  assignor?: string;
+}
+
 /** The Deployment behind a group at the time of a sample. */
 export interface DeploymentView {
   /** `spec.replicas`: what was asked for. */
@@ -55,13 +69,15 @@ export interface DeploymentView {
   ready: number;
   /** A new version is being rolled out. */
   rollingOut: boolean;
+  /** Revision of the pods' template: another one may be faster or slower. Left out when it is not known. */
+  version?: string;
 }
 
 /** What one look at a group yields before its lag is judged. */
 export interface Observation {
   at: number;
   offsets: PartitionOffsets[];
-  group: { state: GroupState; members: number };
+  group: GroupView;
   /**
    * Number of the member that owns each partition, in the order of `offsets`; -1 for a partition without an owner; null when the assignment
    * is unknown.
@@ -97,7 +113,7 @@ export interface UsableSample {
   progress: readonly number[];
   /** Age of the oldest unprocessed event; null while it is not known yet. */
   delaySeconds: number | null;
-  group: { state: GroupState; members: number };
+  group: GroupView;
   owners: readonly number[] | null;
   deployment: DeploymentView;
 }

@@ -25,6 +25,8 @@ const IN_FLIGHT_SCATTER = 0.5;
 const TERMINATION_SECONDS = 1;
 /** After the brokers return the group has to find its coordinator and form anew, seconds. */
 const REFORM_SECONDS = 3;
+/** A group is given so long after the end of its trace to process what is left, seconds. */
+export const DRAIN_SECONDS = 1800;
 /** Producers deliver what they held back during an outage within this time, seconds. */
 const CATCH_UP_SECONDS = 20;
 
@@ -33,6 +35,14 @@ interface Pod {
   member: boolean;
   /** Version of the Deployment that it belongs to. */
   version: number;
+  /** Second of its next commit. */
+  commitsAt: number;
+}
+
+/** Which member owns each partition, and the partitions of each member. */
+interface Assignment {
+  owners: readonly number[];
+  of: readonly (readonly number[])[];
 }
 
 /** Sums over a run; lag in messages, time in seconds. */
@@ -86,8 +96,7 @@ export class GroupModel {
   #pods: Pod[] = [];
   #leaving: number[] = [];
   #members = 0;
-  #owners: readonly number[] = [];
-  #ownersOf = 0;
+  readonly #assignments = new Map<number, Assignment>();
   #pauseUntil = 0;
   #version = 0;
   #held = 0;
@@ -106,11 +115,12 @@ export class GroupModel {
     this.committed = new Float64Array(partitions).fill(trace.neverCommitted === true ? -1 : (trace.logStart ?? 0));
     this.#position = new Float64Array(partitions).fill(trace.logStart ?? 0);
     this.#arrived = new Float64Array(partitions);
-    this.#ends = new Float64Array(partitions * (trace.seconds + 1));
+    this.#ends = new Float64Array(partitions * (trace.seconds + DRAIN_SECONDS + 1));
     this.#ends.set(this.end);
     this.#oldest = new Int32Array(partitions);
-    this.replicas = trace.minReplicas;
-    for (let pod = 0; pod < this.replicas; pod++) this.#pods.push({ joinsAt: 0, member: true, version: 0 });
+    this.replicas = trace.startReplicas ?? trace.minReplicas;
+    for (let pod = 0; pod < this.replicas; pod++)
+      this.#pods.push({ joinsAt: 0, member: true, version: 0, commitsAt: this.#firstCommit(0) });
     this.#members = this.replicas;
   }
 
@@ -119,23 +129,39 @@ export class GroupModel {
     return this.#members;
   }
 
+  /** Members of the group: the threads of all pods that have joined. */
+  get members(): number {
+    return this.#members * (this.#trace.membersPerReplica ?? 1);
+  }
+
   /** Pods of the old version are left. */
   get rollingOut(): boolean {
     return this.#pods.some(({ version }) => version < this.#version);
+  }
+
+  /** Version of the pods' template. */
+  get version(): number {
+    return this.#version;
   }
 
   get rebalancing(): boolean {
     return this.time < this.#pauseUntil;
   }
 
-  /** Partitions go round the members. Null while the group rebalances or has none. */
+  /** Null while the group rebalances or has no members. */
   owners(): readonly number[] | null {
     if (this.rebalancing || this.#members === 0) return null;
-    if (this.#ownersOf !== this.#members) {
-      this.#ownersOf = this.#members;
-      this.#owners = Array.from({ length: this.#trace.partitions }, (_, partition) => partition % this.#members);
+    return this.#assignment().owners;
+  }
+
+  #assignment(): Assignment {
+    const { members } = this;
+    let held = this.#assignments.get(members);
+    if (held === undefined) {
+      held = assign(this.#trace, members);
+      this.#assignments.set(members, held);
     }
-    return this.#owners;
+    return held;
   }
 
   /** Asks for another number of replicas. The newest pods go first. */
@@ -177,7 +203,8 @@ export class GroupModel {
 
   #create(): void {
     const [least, most] = this.#options.startup;
-    this.#pods.push({ joinsAt: this.time + least + this.#random.uniform() * (most - least), member: false, version: this.#version });
+    const joinsAt = this.time + least + this.#random.uniform() * (most - least);
+    this.#pods.push({ joinsAt, member: false, version: this.#version, commitsAt: this.#firstCommit(joinsAt) });
   }
 
   #remove(index: number): void {
@@ -195,8 +222,15 @@ export class GroupModel {
     }
   }
 
-  /** Changes of members within one pause are one rebalance. */
+  /** Pods that start together do not commit together: each has a phase of its own. */
+  #firstCommit(from: number): number {
+    const { commitSeconds } = this.#trace;
+    return commitSeconds === undefined ? 0 : from + this.#random.uniform() * commitSeconds;
+  }
+
+  /** Changes of members within one pause are one rebalance. Members commit before they give their partitions up. */
   #rebalance(): void {
+    this.committed.set(this.#position.map((position, partition) => this.#committable(partition, position)));
     const members = this.#pods.reduce((count, { member }) => count + (member ? 1 : 0), 0);
     const alone = this.#members === 0 || members === 0;
     this.#members = members;
@@ -209,7 +243,7 @@ export class GroupModel {
   #arrive(): void {
     const trace = this.#trace;
     if (trace.noise !== undefined) this.#jitter = Math.max(0, 1 + trace.noise * this.#random.normal());
-    const offered = trace.arrivals(this.time) * this.#jitter;
+    const offered = this.time > trace.seconds ? 0 : trace.arrivals(this.time) * this.#jitter;
     if (this.brokerDown) {
       this.#held += offered;
       this.#arrived.fill(0);
@@ -227,32 +261,44 @@ export class GroupModel {
   }
 
   #process(): void {
-    const { ratePerReplica, sharedLimit, partitions } = this.#trace;
-    const members = this.#members;
-    if (members === 0) return;
-    const limit = sharedLimit?.(this.time) ?? Infinity;
-    const rate = this.#fairRate(members, ratePerReplica, limit);
-    for (let member = 0; member < Math.min(members, partitions); member++) this.#processMember(member, members, rate);
+    if (this.#members === 0) return;
+    const limit = this.#trace.sharedLimit?.(this.time) ?? Infinity;
+    const { of } = this.#assignment();
+    const own = this.#memberRates();
+    const fair = this.#fairRate(own, of, limit);
+    for (const [member, partitions] of of.entries()) this.#processMember(partitions, Math.min(own[member] ?? 0, fair));
+    this.#commit(of);
+  }
+
+  /** Messages per second of each member, pod by pod: an old and a new version may differ. */
+  #memberRates(): number[] {
+    const { ratePerReplica, rate, membersPerReplica: each = 1 } = this.#trace;
+    const rates: number[] = [];
+    for (const { member, version } of this.#pods) {
+      if (!member) continue;
+      const own = (rate?.(version, this.time) ?? ratePerReplica) / each;
+      for (let thread = 0; thread < each; thread++) rates.push(own);
+    }
+    return rates;
   }
 
   /** What one busy member gets when all share a limit: members with less work leave theirs to the others. */
-  #fairRate(members: number, own: number, limit: number): number {
-    if (own * members <= limit) return own;
-    const demands: number[] = [];
-    for (let member = 0; member < members; member++) demands.push(Math.min(own, this.#waiting(member, members)));
+  #fairRate(own: readonly number[], of: Assignment['of'], limit: number): number {
+    if (own.reduce((total, one) => total + one, 0) <= limit) return Infinity;
+    const demands = own.map((rate, member) => Math.min(rate, this.#waiting(of[member] ?? [])));
     demands.sort((a, b) => a - b);
     let left = limit;
     for (const [index, demand] of demands.entries()) {
-      const fair = left / (members - index);
+      const fair = left / (demands.length - index);
       if (demand > fair) return fair;
       left -= demand;
     }
-    return own;
+    return Infinity;
   }
 
-  #waiting(member: number, members: number): number {
+  #waiting(partitions: readonly number[]): number {
     let waiting = 0;
-    for (let partition = member; partition < this.#trace.partitions; partition += members) waiting += this.#available(partition);
+    for (const partition of partitions) waiting += this.#available(partition);
     return waiting;
   }
 
@@ -262,16 +308,35 @@ export class GroupModel {
   }
 
   /** A member with too much to do serves its partitions in proportion to what waits in them, as fetches do. */
-  #processMember(member: number, members: number, rate: number): void {
-    const waiting = this.#waiting(member, members);
+  #processMember(partitions: readonly number[], rate: number): void {
+    const waiting = this.#waiting(partitions);
     const share = waiting > rate ? rate / waiting : 1;
-    for (let partition = member; partition < this.#trace.partitions; partition += members) {
+    for (const partition of partitions) {
       const count = this.#available(partition) * share;
-      const position = (this.#position[partition] ?? 0) + count;
-      this.#position[partition] = position;
-      this.committed[partition] = position;
+      this.#position[partition] = (this.#position[partition] ?? 0) + count;
       this.totals.processed += count;
     }
+  }
+
+  /** Without a commit interval what was processed is committed within the second. */
+  #commit(of: Assignment['of']): void {
+    const { commitSeconds, membersPerReplica: each = 1 } = this.#trace;
+    let first = 0;
+    for (const pod of this.#pods) {
+      if (!pod.member) continue;
+      if (commitSeconds === undefined || pod.commitsAt <= this.time) {
+        for (let member = first; member < first + each; member++)
+          for (const partition of of[member] ?? []) this.committed[partition] = this.#position[partition] ?? 0;
+        while (commitSeconds !== undefined && pod.commitsAt <= this.time) pod.commitsAt += commitSeconds;
+      }
+      first += each;
+    }
+  }
+
+  /** A group that has processed nothing of a partition has nothing to commit there. */
+  #committable(partition: number, position: number): number {
+    const committed = this.committed[partition] ?? -1;
+    return committed < 0 && position <= (this.#trace.logStart ?? 0) ? committed : position;
   }
 
   #retain(): void {
@@ -316,6 +381,25 @@ export class GroupModel {
     if (this.delay > maxDelay) totals.secondsAboveMaxDelay++;
     if (this.time <= this.#pauseUntil) totals.pauseSeconds++;
   }
+}
+
+/** Partitions go round the members; by range each topic is cut into one piece for each of its members, the larger pieces first. */
+function assign({ partitions, topics, range }: Trace, members: number): Assignment {
+  const owners: number[] = [];
+  for (const count of range === true ? (topics ?? [partitions]) : [partitions]) {
+    for (let partition = 0; partition < count; partition++)
+      owners.push(range === true ? rangeOwner(partition, count, members) : partition % members);
+  }
+  const of = Array.from({ length: members }, () => [] as number[]);
+  for (const [partition, owner] of owners.entries()) of[owner]?.push(partition);
+  return { owners, of };
+}
+
+function rangeOwner(partition: number, partitions: number, members: number): number {
+  const least = Math.floor(partitions / members);
+  const larger = partitions % members;
+  const inLarger = larger * (least + 1);
+  return partition < inLarger ? Math.floor(partition / (least + 1)) : larger + Math.floor((partition - inLarger) / Math.max(1, least));
 }
 
 function shares(trace: Trace): Float64Array {

@@ -25,17 +25,18 @@ export function ourScaler(trace: Trace, phase: number, options: OursOptions = {}
   const { minReplicas, maxReplicas, maxDelay } = trace;
   const policy = withDefaults({ minReplicas, maxReplicas, maxDelaySeconds: maxDelay, scaleToZero: minReplicas === 0, ...options.policy });
   const delay = new DelayTracker();
+  const names = namesOf(trace);
   let memory: LagMemory | null = null;
   let state = initialState(options.learned ?? null);
   const look = (group: GroupModel): Sample => {
     const at = group.time * 1000;
-    const deployment = { replicas: group.replicas, ready: group.ready, rollingOut: group.rollingOut };
+    const deployment = { replicas: group.replicas, ready: group.ready, rollingOut: group.rollingOut, version: String(group.version) };
     if (group.brokerDown) return unusable({ at, deployment }, 'BrokerAway', 'the brokers do not answer');
     const groupState = group.ready === 0 ? 'Empty' : group.rebalancing ? 'PreparingRebalance' : 'Stable';
     const observation = {
       at,
-      offsets: offsetsOf(group),
-      group: { state: groupState, members: group.ready } as const,
+      offsets: offsetsOf(group, names),
+      group: { state: groupState, members: group.members, ...(trace.range === true ? { assignor: 'range' } : {}) } as const,
       owners: group.owners(),
       deployment,
     };
@@ -57,12 +58,17 @@ export function ourScaler(trace: Trace, phase: number, options: OursOptions = {}
   };
 }
 
-function offsetsOf(group: GroupModel): PartitionOffsets[] {
-  return Array.from(group.end, (end, partition) => ({
-    topic: 't',
-    partition,
-    logStart: Math.floor(group.logStart[partition] ?? 0),
-    end: Math.floor(end),
-    committed: Math.floor(group.committed[partition] ?? 0),
+type Name = Pick<PartitionOffsets, 'topic' | 'partition'>;
+
+function namesOf({ partitions, topics = [partitions] }: Trace): Name[] {
+  return topics.flatMap((count, topic) => Array.from({ length: count }, (_, partition) => ({ topic: `t${topic}`, partition })));
+}
+
+function offsetsOf(group: GroupModel, names: readonly Name[]): PartitionOffsets[] {
+  return names.map((name, index) => ({
+    ...name,
+    logStart: Math.floor(group.logStart[index] ?? 0),
+    end: Math.floor(group.end[index] ?? 0),
+    committed: Math.floor(group.committed[index] ?? 0),
   }));
 }

@@ -1,5 +1,5 @@
 /** Runs one policy over one trace and sums up. */
-import { CALIBRATED, GroupModel } from './model.ts';
+import { CALIBRATED, DRAIN_SECONDS, GroupModel } from './model.ts';
 import type { GroupOptions, Totals } from './model.ts';
 import type { Trace } from './traces.ts';
 
@@ -25,17 +25,24 @@ export interface Point {
   ready: number;
 }
 
-/** Runs `scaler` over the whole trace. The same seed gives every policy the same noise. */
+/** Less than a message is left: amounts in the model are continuous. */
+const DRAINED = 1;
+
+/**
+ * Runs `scaler` over the whole trace. The same seed gives every policy the same noise. With `drain` the run goes on without arrivals until
+ * nothing is left, so that a policy pays for what it leaves behind.
+ */
 export function run(
   trace: Trace,
   scaler: Scaler,
   seed: number,
-  options: { group?: GroupOptions; watch?: (point: Point) => void } = {},
+  options: { group?: GroupOptions; drain?: boolean; watch?: (point: Point) => void } = {},
 ): Result {
   const group = new GroupModel(trace, options.group ?? CALIBRATED, seed);
   let scaleActions = 0;
   let firstScaleUp: number | null = null;
-  while (group.time < trace.seconds) {
+  const drain = options.drain === true ? DRAIN_SECONDS : 0;
+  while (group.time < trace.seconds || (group.time < trace.seconds + drain && group.lag >= DRAINED)) {
     group.step();
     const before = group.replicas;
     scaler.step(group);

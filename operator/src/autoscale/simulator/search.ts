@@ -1,5 +1,5 @@
 /** KEDA at its best for each trace, found by trying every setting, against one policy of ours for all. */
-import { needed } from '../sizing.ts';
+import { evenLayout, needed } from '../sizing.ts';
 import { kedaScaler } from './keda.ts';
 import type { KedaSettings } from './keda.ts';
 import { CALIBRATED } from './model.ts';
@@ -107,7 +107,7 @@ function phaseOf(seed: number): number {
 function fixedReplicas(trace: Trace): number {
   let most = 0;
   for (let second = 1; second <= trace.seconds; second++) most = Math.max(most, trace.arrivals(second));
-  return Math.min(trace.maxReplicas, needed(most / trace.ratePerReplica, trace.partitions));
+  return Math.min(trace.maxReplicas, needed(most / trace.ratePerReplica, evenLayout(trace.partitions)));
 }
 
 /** One run, thinned to what a chart can show. */

@@ -23,6 +23,18 @@ export interface Trace {
   /** Second in which a new version begins to be rolled out. */
   rolloutAt?: number;
   retentionSeconds?: number;
+  /** Messages per second of one replica of a version of its Deployment (0 before the rollout, 1 after it); `ratePerReplica` when left out. */
+  rate?: (version: number, t: number) => number;
+  /** Seconds between two commits of a member; within the second when left out. */
+  commitSeconds?: number;
+  /** Members of the group in each pod, which share its rate. */
+  membersPerReplica?: number;
+  /** Replicas at the beginning; `minReplicas` when left out. */
+  startReplicas?: number;
+  /** Partitions of each topic, where there are several; their sum is `partitions`. */
+  topics?: readonly number[];
+  /** Partitions are assigned by topic and range, as by Java's default assignor, and not in turn. */
+  range?: boolean;
   /** Where the log begins, and how much is in it at the start. */
   logStart?: number;
   backlog?: number;
@@ -159,5 +171,89 @@ export const TRACES: readonly Trace[] = [
     maxReplicas: 100,
     arrivals: (t) => (between(t, 120, 720) ? 12_000 : 500),
     noise: 0.1,
+  },
+];
+
+const RELEASED = { rolloutAt: 400, seconds: 1800 };
+const COMMITTING: Omit<Trace, 'name' | 'about'> = {
+  ...BASE,
+  seconds: 1800,
+  maxDelay: 120,
+  arrivals: (t) => (between(t, 120, 1200) ? 1500 : 300),
+};
+
+/** Loads that earlier versions of the policy were wrong on. */
+export const CHANGING_TRACES: readonly Trace[] = [
+  {
+    ...BASE,
+    ...RELEASED,
+    name: 'slower release',
+    about: '900/s; a release in second 400 halves the rate of every pod to 100/s',
+    arrivals: () => 900,
+    rate: (version) => (version === 0 ? 200 : 100),
+  },
+  {
+    ...BASE,
+    ...RELEASED,
+    name: 'much slower release',
+    about: '500/s; a release in second 400 takes every pod from 200/s to 60/s',
+    arrivals: () => 500,
+    rate: (version) => (version === 0 ? 200 : 60),
+  },
+  {
+    ...BASE,
+    ...RELEASED,
+    name: 'faster release',
+    about: '900/s; a release in second 400 doubles the rate of every pod from 100/s to 200/s',
+    arrivals: () => 900,
+    rate: (version) => (version === 0 ? 100 : 200),
+  },
+  { ...COMMITTING, name: 'commits every 10 s', about: '300/s, from second 120 to 1200 1,500/s; maxDelay 120 s', commitSeconds: 10 },
+  { ...COMMITTING, name: 'commits every 20 s', about: '300/s, from second 120 to 1200 1,500/s; maxDelay 120 s', commitSeconds: 20 },
+  { ...COMMITTING, name: 'commits every 30 s', about: '300/s, from second 120 to 1200 1,500/s; maxDelay 120 s', commitSeconds: 30 },
+  {
+    ...BASE,
+    name: 'two members a pod',
+    about: '100/s, from second 120 to 720 700/s; two members in each pod',
+    seconds: 1200,
+    membersPerReplica: 2,
+    partitions: 24,
+    arrivals: (t) => (between(t, 120, 720) ? 700 : 100),
+  },
+  {
+    ...BASE,
+    name: 'three members a pod',
+    about: '100/s, from second 120 to 720 1,000/s; three members in each pod',
+    seconds: 1200,
+    membersPerReplica: 3,
+    partitions: 36,
+    arrivals: (t) => (between(t, 120, 720) ? 1000 : 100),
+  },
+  {
+    ...BASE,
+    name: 'takeover',
+    about: '2,200/s carried by twelve replicas of an unknown rate when the autoscaler begins',
+    seconds: 900,
+    startReplicas: 12,
+    arrivals: () => 2200,
+  },
+  {
+    ...BASE,
+    name: 'range assignor',
+    about: 'topics of 12 and 3 partitions under the range assignor, up to 20 replicas: 200/s, from second 120 to 720 1,400/s',
+    seconds: 1200,
+    maxReplicas: 20,
+    partitions: 15,
+    topics: [12, 3],
+    range: true,
+    arrivals: (t) => (between(t, 120, 720) ? 1400 : 200),
+  },
+  {
+    ...BASE,
+    name: 'noisy sawtooth',
+    about: 'every three minutes from 100/s up to 1,500/s and at once back, 20 % noise',
+    seconds: 1800,
+    noise: 0.2,
+    arrivals: (t) => 100 + (1400 * (t % 180)) / 180,
   },
 ];
