@@ -43,6 +43,8 @@ export interface ServiceOptions {
   readonly own?: boolean;
   /** Kafka accepts only the client that its `sasl` names. */
   readonly kafkaSasl?: boolean;
+  /** Lines of server.properties for a Kafka of this process's own. */
+  readonly kafkaSettings?: readonly string[];
 }
 
 const HOST = '127.0.0.1';
@@ -61,14 +63,16 @@ type RunningServer = ServiceSet[keyof ServiceSet] & { readonly release: () => Pr
  */
 export async function startServices<N extends keyof ServiceSet>(
   wanted: Readonly<Record<N, true>>,
-  { own = false, kafkaSasl = false }: ServiceOptions = {},
+  { own = false, kafkaSasl = false, kafkaSettings = [] }: ServiceOptions = {},
 ): Promise<Pick<ServiceSet, N> & { stop(): Promise<void> }> {
   const names = Object.keys(wanted) as N[];
   const root = await ensureRootfs();
   const folder = await serverFolder('services');
   const postgresPorts = await freePorts(2);
   const makers: Record<keyof ServiceSet, () => Promise<RunningServer>> = {
-    kafka: async () => (own || kafkaSasl ? undefined : await leaseKafka()) ?? started(await makeKafka(root, folder, kafkaSasl)),
+    kafka: async () =>
+      (own || kafkaSasl || kafkaSettings.length > 0 ? undefined : await leaseKafka()) ??
+      started(await makeKafka(root, folder, kafkaSasl, kafkaSettings)),
     postgres: async () => started(await makePostgres(root, folder, postgresPorts[0] ?? 0)),
     pgbouncer: async () => started(await makePgBouncer(root, folder, postgresPorts[0] ?? 0, postgresPorts[1] ?? 0)),
     redis: async () => started(await makeRedis(root, folder)),
@@ -92,12 +96,12 @@ async function started<S extends ServerProcess>(server: S): Promise<S & { releas
   return Object.assign(server, { release: () => server.kill() });
 }
 
-async function makeKafka(root: string, folder: string, sasl: boolean): Promise<ServerProcess & KafkaService> {
+async function makeKafka(root: string, folder: string, sasl: boolean, settings: readonly string[]): Promise<ServerProcess & KafkaService> {
   const [port = 0, controllerPort = 0, innerPort = 0] = await freePorts(3);
   const data = await dataFolder(folder, 'kafka', NONROOT_UID);
   await copyTree(await formattedKafka(root, sasl), data);
   const properties = sasl ? saslProperties(port, controllerPort, innerPort) : kafkaProperties(port, controllerPort);
-  await writeFile(join(data, 'server.properties'), properties);
+  await writeFile(join(data, 'server.properties'), [properties, ...settings, ''].join('\n'));
   await writeFile(join(data, 'log4j2.properties'), LOG4J);
   const server = new ServerProcess({
     name: 'Kafka',

@@ -65,4 +65,25 @@ describe('actuator against a real API server', { timeout: 120_000 }, () => {
     assert.deepEqual(await scale.rivals(NAMESPACE, 'rivalled'), ['HorizontalPodAutoscaler/other']);
     assert.deepEqual(await scale.rivals(NAMESPACE, 'consumer'), []);
   });
+
+  it('does not take a forbidden list of HPAs for an empty one', async () => {
+    const account = { namespace: NAMESPACE, name: 'without-rights' };
+    await client.create({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: account } as never);
+    const path = `/api/v1/namespaces/${NAMESPACE}/serviceaccounts/${account.name}/token`;
+    const request = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} };
+    const { body } = await client.raw('POST', path, { body: request, contentType: 'application/json' });
+    const { status } = body as { status: { token: string } };
+    const config = loadKubeConfig({ path: server.kubeconfigPath });
+    const admin = config.getCurrentUser() ?? assert.fail();
+    config.users = [{ ...admin, token: status.token }];
+    const limited = scaleClient(new KubeClient({ config, metrics: new Metrics() }).raw);
+    await assert.rejects(limited.rivals(NAMESPACE, 'rivalled'), /cannot list horizontalpodautoscalers in default: HTTP 403/);
+  });
+
+  it('reports the revision of the pods, when the Deployment controller has set one', async () => {
+    await deploy('revised');
+    const reference = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'revised', namespace: NAMESPACE };
+    await client.patch(reference, { metadata: { annotations: { 'deployment.kubernetes.io/revision': '4' } } });
+    assert.equal((await scale.read(NAMESPACE, 'revised'))?.version, '4');
+  });
 });

@@ -16,7 +16,7 @@ export type KubeRequest = (method: 'GET' | 'PATCH', path: string, patch?: { body
 const Count = z.number().default(0);
 
 const DeploymentObject = z.object({
-  metadata: z.object({ generation: Count }),
+  metadata: z.object({ generation: Count, annotations: z.record(z.string(), z.string()).default({}) }),
   spec: z.object({ replicas: z.number().default(1) }),
   status: z.object({ observedGeneration: Count, replicas: Count, updatedReplicas: Count, readyReplicas: Count }).prefault({}),
 });
@@ -53,10 +53,15 @@ export function scaleClient(request: KubeRequest): ScaleClient {
   };
 }
 
+/** The Deployment controller counts the changes of the pods' template here. */
+const REVISION = 'deployment.kubernetes.io/revision';
+
 /** A rollout is on while pods of the old version are still there; a mere change of replicas is none. */
 function viewOf({ spec, status, metadata }: z.infer<typeof DeploymentObject>): DeploymentView {
   const seen = status.observedGeneration >= metadata.generation;
-  return { replicas: spec.replicas, ready: status.readyReplicas, rollingOut: seen && status.replicas > status.updatedReplicas };
+  const version = metadata.annotations[REVISION];
+  const rollingOut = seen && status.replicas > status.updatedReplicas;
+  return { replicas: spec.replicas, ready: status.readyReplicas, rollingOut, ...(version === undefined ? {} : { version }) };
 }
 
 function deploymentPath(namespace: string, name: string): string {
@@ -68,7 +73,10 @@ const RIVALS = [
   { kind: 'ScaledObject', api: '/apis/keda.sh/v1alpha1', plural: 'scaledobjects' },
 ];
 
-/** A cluster without the kind (404), or one where the operator may not look (403), has no rival that we could name. */
+/**
+ * A cluster without the kind (404) has no rival of that kind. Where the operator is not allowed to list HorizontalPodAutoscalers, nobody knows.
+ * A ScaledObject scales through an HorizontalPodAutoscaler of its own, which shows even where ScaledObjects must not be listed.
+ */
 async function rivalsOfKind(
   request: KubeRequest,
   rival: (typeof RIVALS)[number],
@@ -76,7 +84,7 @@ async function rivalsOfKind(
   deployment: string,
 ): Promise<string[]> {
   const { status, body } = await request('GET', `${rival.api}/namespaces/${encodeURIComponent(namespace)}/${rival.plural}`);
-  if (status === 404 || status === 403) return [];
+  if (status === 404 || (status === 403 && rival.kind === 'ScaledObject')) return [];
   if (status !== 200) throw refused(`list ${rival.plural} in ${namespace}`, status, body);
   return RivalList.parse(body)
     .items.filter(({ spec: { scaleTargetRef } }) => scaleTargetRef.name === deployment && scaleTargetRef.kind === 'Deployment')

@@ -33,6 +33,7 @@ export interface AutoscalerDeps {
 const RIVALS_SECONDS = 15;
 /** Asking the API server about one Deployment takes no longer, milliseconds. */
 const CLUSTER_LIMIT_MS = 4000;
+const GOLDEN = 0.618_034;
 
 interface Platform {
   key: string;
@@ -45,6 +46,8 @@ interface Platform {
   busy: Promise<void> | null;
   probing: boolean;
   removed: boolean;
+  /** Offset of its samples, so that the platforms are not all sampled in the same moment. */
+  phaseMs: number;
 }
 
 /** Samples and scales the consumer groups of any number of platforms. Not one of its methods throws. */
@@ -52,6 +55,7 @@ export class Autoscaler {
   readonly #deps: AutoscalerDeps;
   readonly #platforms = new Map<string, Platform>();
   #running = false;
+  #added = 0;
   /** When it was started first; nothing older is remembered. */
   #since: number | null = null;
 
@@ -63,7 +67,7 @@ export class Autoscaler {
   start(): void {
     this.#running = true;
     this.#since ??= this.#now();
-    for (const platform of this.#platforms.values()) this.#schedule(platform, 0);
+    for (const platform of this.#platforms.values()) this.#schedule(platform, platform.phaseMs);
   }
 
   /** Ends all sampling and closes every connection. What was learnt stays in the snapshots. */
@@ -117,9 +121,10 @@ export class Autoscaler {
       busy: null,
       probing: false,
       removed: false,
+      phaseMs: phaseOf(this.#added++),
     };
     this.#platforms.set(key, platform);
-    if (this.#running) this.#schedule(platform, 0);
+    if (this.#running) this.#schedule(platform, platform.phaseMs);
     return platform;
   }
 
@@ -154,12 +159,14 @@ export class Autoscaler {
     const at = this.#now();
     let changed = false;
     let next = SAMPLE_SECONDS;
+    // Brokers that do not answer for any group are asked again soon; one group's trouble must not have all of them sampled more often.
+    const away = [...readings.values()].every((reading) => !reading.ok);
     for (const [index, group] of groups.entries()) {
       const view = views[index] ?? { deployment: null, rivals: [] };
       if (platform.removed || platform.groups.get(group.target.group) !== group) continue;
       const before = group.fingerprint();
-      const decision = await this.#stepGroup(platform, group, at, readings.get(group.target.group), view);
-      next = Math.min(next, decision.next ?? SAMPLE_SECONDS);
+      const seconds = await this.#stepAlone(platform, group, at, readings.get(group.target.group), view);
+      if (away || readings.get(group.target.group)?.ok === true) next = Math.min(next, seconds);
       changed ||= before !== group.fingerprint();
     }
     if (changed) this.#deps.onChange?.(platform.key);
@@ -192,6 +199,17 @@ export class Autoscaler {
     }
   }
 
+  /** One group's failure is its own: the others are decided on all the same. Seconds until its next sample. */
+  async #stepAlone(platform: Platform, group: Group, at: number, reading: GroupReading | undefined, view: ClusterView): Promise<number> {
+    try {
+      return (await this.#stepGroup(platform, group, at, reading, view)).next ?? SAMPLE_SECONDS;
+    } catch (error) {
+      const fields = { platform: platform.key, group: group.target.group, error: messageOf(error) };
+      this.#log('error', 'deciding on a consumer group failed', fields);
+      return SAMPLE_SECONDS;
+    }
+  }
+
   async #stepGroup(platform: Platform, group: Group, at: number, reading: GroupReading | undefined, view: ClusterView): Promise<Decision> {
     const known = new Set(group.problems.map(({ type }) => type));
     const decision = group.step(at, reading ?? { ok: false, reason: 'BrokerAway', message: 'not read' }, view);
@@ -217,7 +235,7 @@ export class Autoscaler {
         ...decision.inputs,
       });
     } catch (error) {
-      group.failed(deployment.replicas, messageOf(error));
+      group.failed(deployment.replicas, messageOf(error), error instanceof NoAnswer ? decision.replicas : null);
       this.#warn(platform, target, { type: 'ScaleFailed', message: messageOf(error) });
     }
   }
@@ -225,25 +243,27 @@ export class Autoscaler {
   async #clusterView(platform: Platform, target: ScaleTarget): Promise<ClusterView> {
     const rivals = await this.#rivals(platform, target);
     try {
-      return { deployment: await limited(this.#deps.scale.read(target.namespace, target.deployment)), rivals };
+      return { deployment: await limited(this.#deps.scale.read(target.namespace, target.deployment)), ...rivals };
     } catch (error) {
-      return { deployment: null, rivals, failure: messageOf(error) };
+      return { deployment: null, ...rivals, failure: messageOf(error) };
     }
   }
 
-  /** Looked for every RIVALS_SECONDS; when they cannot be read, the last answer stands. */
-  async #rivals(platform: Platform, target: ScaleTarget): Promise<readonly string[]> {
+  /** Listed every RIVALS_SECONDS. When they cannot be read the last answer stands; without one it is not known. */
+  async #rivals(platform: Platform, target: ScaleTarget): Promise<Pick<ClusterView, 'rivals' | 'rivalsUnknown'>> {
     const key = `${target.namespace}/${target.deployment}`;
     const held = platform.rivals.get(key);
-    if (target.policy.mode !== 'builtin') return [];
-    if (held !== undefined && this.#now() - held.at < RIVALS_SECONDS * 1000) return held.names;
+    if (target.policy.mode !== 'builtin') return { rivals: [] };
+    if (held !== undefined && this.#now() - held.at < RIVALS_SECONDS * 1000) return { rivals: held.names };
     try {
       const names = await limited(this.#deps.scale.rivals(target.namespace, target.deployment));
       platform.rivals.set(key, { at: this.#now(), names });
-      return names;
+      return { rivals: names };
     } catch (error) {
-      this.#log('warn', 'cannot look for other scalers', { platform: platform.key, deployment: key, error: messageOf(error) });
-      return held?.names ?? [];
+      this.#log('warn', 'cannot list other scalers', { platform: platform.key, deployment: key, error: messageOf(error) });
+      if (held !== undefined) return { rivals: held.names };
+      const rivalsUnknown = `other scalers of Deployment ${key} are not known, so its replicas stay as they are: ${messageOf(error)}`;
+      return { rivals: [], rivalsUnknown };
     }
   }
 
@@ -290,10 +310,18 @@ async function release(platform: Platform): Promise<void> {
   await platform.busy;
 }
 
+/** Golden section: however many platforms there are, their samples are spread evenly. The first is sampled at once. */
+function phaseOf(number: number): number {
+  return Math.round(((number * GOLDEN) % 1) * SAMPLE_SECONDS * 1000);
+}
+
+/** The API server did not answer in time; it may still do what it was asked to. */
+class NoAnswer extends Error {}
+
 async function limited<T>(work: Promise<T>): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
-    reject(new Error(`the API server did not answer within ${CLUSTER_LIMIT_MS / 1000} s`));
+    reject(new NoAnswer(`the API server did not answer within ${CLUSTER_LIMIT_MS / 1000} s`));
   }, CLUSTER_LIMIT_MS);
   try {
     return await Promise.race([work, promise]);

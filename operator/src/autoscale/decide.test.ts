@@ -173,6 +173,14 @@ describe('decide', () => {
     assert.ok(driver.hold(60, flowing(700, 12)).replicas < 12);
   });
 
+  it('ends the trial of a scale-up when nothing is left to judge it by', () => {
+    const driver = new Driver();
+    driver.hold(60, flowing(100, 1));
+    assert.equal(driver.see({ arrived: 8000, progress: 1000, lag: 7000, replicas: 1, delaySeconds: 4 }).replicas, 12);
+    driver.see({ arrived: 0, progress: 7000, lag: 0, replicas: 12 });
+    assert.equal(driver.hold(60, flowing(0, 12)).replicas, 1);
+  });
+
   it('takes replicas away from a trial whose pods never start', () => {
     const driver = new Driver();
     driver.hold(60, flowing(700, 4));
@@ -272,13 +280,13 @@ describe('decide', () => {
     assert.equal(driver.see({ arrived: 5000, progress: 1000, lag: 5200, replicas: 1 }).replicas, 12);
   });
 
-  it('explores upwards when the rate cannot be learnt, at most doubling', () => {
+  it('explores upwards when the rate cannot be learnt, to four times the number at most', () => {
     const driver = new Driver({}, null);
-    const growing = { arrived: 5000, progress: 500, replicas: 3, group: { state: 'PreparingRebalance' as const, members: 3 } };
+    const growing = { arrived: 5000, progress: 500, replicas: 1, group: { state: 'PreparingRebalance' as const, members: 1 } };
     driver.see({ ...growing, lag: 5000 });
-    assert.equal(driver.see({ ...growing, lag: 10_000 }).replicas, 3);
+    assert.equal(driver.see({ ...growing, lag: 10_000 }).replicas, 1);
     const decision = driver.see({ ...growing, lag: 15_000 });
-    assert.deepEqual(pick(decision), { replicas: 6, reason: 'Exploring' });
+    assert.deepEqual(pick(decision), { replicas: 4, reason: 'Exploring' });
   });
 
   it('stops an idle group only after the idle time, and wakes it for the first message', () => {

@@ -8,14 +8,22 @@ import { commitsSlowly } from './members.ts';
 import type { ScalePolicy } from './policy.ts';
 import { layoutOf, sizeUp } from './size.ts';
 import type { Size } from './size.ts';
-import { isSettled, windowSeconds } from './state.ts';
-import type { Need, Patience, State } from './state.ts';
+import { isSettled, pauseOf, windowSeconds } from './state.ts';
+import type { Need, Patience, Standstill, State } from './state.ts';
 import type { Decision, DecisionReason, Sample, UnusableSample, UsableSample } from './types.ts';
 
 /** A rollout or rebalance that takes longer than this no longer holds a scale-down, in seconds. */
 const HOLD_LIMIT_SECONDS = 300;
 /** Time to the next look at a backlog that has just appeared, in seconds. */
 const SOON_SECONDS = 2;
+/** Time to the next sample after one that the brokers did not answer, and after further ones; in seconds. */
+const FIRST_RETRY_SECONDS = 1;
+const RETRY_SECONDS = 2;
+/** What piles up within this time after a scale-down is what its rebalance costs, unless the arrivals grew by this factor; in seconds. */
+const STANDSTILL_SECONDS = 15;
+const STANDSTILL_GROWTH = 1.25;
+const MAX_PAUSE_SECONDS = 30;
+const PAUSE_WEIGHT = 0.3;
 /** Weight of one observed start-up time in what is learnt of it. */
 const STARTUP_WEIGHT = 0.3;
 const MAX_STARTUP_SECONDS = 120;
@@ -82,8 +90,14 @@ function decideBlind(state: State, sample: UnusableSample, policy: ScalePolicy):
     : `holding at ${replicas}: ${sample.message}`;
   return {
     state: { ...state, unknownSince, needs: [], coveredSince: null, idleSince: null, stuckSince: null, trial: null, expected: replicas },
-    decision: { replicas, reason: safe ? 'SafeReplicas' : 'LagUnknown', message, inputs },
+    decision: { replicas, reason: safe ? 'SafeReplicas' : 'LagUnknown', message, inputs, ...retryOf(state, sample) },
   };
+}
+
+/** Brokers that did not answer are asked again soon: a sample that failed just before they return must not cost a whole interval. */
+function retryOf({ unknownSince }: State, { reason }: UnusableSample): Pick<Decision, 'next'> {
+  if (reason !== 'BrokerAway') return {};
+  return { next: unknownSince === null ? FIRST_RETRY_SECONDS : RETRY_SECONDS };
 }
 
 /** Takes one usable sample into the state: rates, start-up time, the trial of the last scale-up, idleness. */
@@ -95,6 +109,7 @@ function observe(state: State, sample: UsableSample, policy: ScalePolicy): State
     sample.group.members >= state.joining.replicas * perReplica;
   const limited = limitOf(state.ceiling, sample.at) < Infinity;
   const now = withStartup(estimate(state.estimate, sample, limited), joined ? joiningSeconds(state, sample) : null);
+  const { standstill, pause } = watchStandstill(state.standstill, now, sample);
   const lifted = reviewCeiling(state.ceiling, now, sample);
   const changed = state.expected !== null && sample.deployment.replicas !== state.expected;
   // Replicas that somebody else took away never join: a scale-up that is no longer there cannot be judged.
@@ -108,7 +123,8 @@ function observe(state: State, sample: UsableSample, policy: ScalePolicy): State
     ...state,
     ...judged,
     carried: carriedAfter(state.carried, now, sample),
-    estimate: ineffective(onTrial, judged.ceiling, lifted) ? withRate(now, onTrial?.rateBefore) : now,
+    standstill,
+    estimate: withPause(ineffective(onTrial, judged.ceiling, lifted) ? withRate(now, onTrial?.rateBefore) : now, pause),
     joining: joined || changed ? null : state.joining,
     needs: changed ? [] : state.needs,
     coveredSince: changed ? sample.at : (state.coveredSince ?? sample.at),
@@ -133,6 +149,25 @@ function ineffective(trial: Trial | null, ceiling: Ceiling | null, before: Ceili
 function withRate(now: Estimate, ratePerReplica: number | undefined): Estimate {
   if (now.learned === null || ratePerReplica === undefined) return now;
   return { ...now, observed: [], learned: { ...now.learned, ratePerReplica } };
+}
+
+/** Watches what piles up after a scale-down; `pause` is the verdict, in seconds, when there is one. */
+function watchStandstill(
+  watched: Standstill | null,
+  now: Estimate,
+  { at, totalLag }: UsableSample,
+): { standstill: Standstill | null; pause: number | null } {
+  if (watched === null || now.arrivalNow > STANDSTILL_GROWTH * watched.arrival) return { standstill: null, pause: null };
+  const standstill = { ...watched, most: Math.max(watched.most, totalLag) };
+  const over = at - watched.at >= STANDSTILL_SECONDS * 1000;
+  return over ? { standstill: null, pause: pauseOf(standstill) } : { standstill, pause: null };
+}
+
+function withPause(now: Estimate, seconds: number | null): Estimate {
+  if (seconds === null || now.learned === null) return now;
+  const measured = Math.min(MAX_PAUSE_SECONDS, seconds);
+  const { pauseSeconds = measured } = now.learned;
+  return { ...now, learned: { ...now.learned, pauseSeconds: pauseSeconds + (measured - pauseSeconds) * PAUSE_WEIGHT } };
 }
 
 function withStartup(now: Estimate, seconds: number | null): Estimate {
@@ -247,12 +282,21 @@ function acted(state: State, sample: UsableSample, replicas: number, policy: Sca
   const current = sample.deployment.replicas;
   const patience = calmer(state.patience, at);
   if (replicas === current) return { ...state, patience, expected: replicas };
-  if (replicas < current) return { ...state, patience, expected: replicas, lastDown: { at, from: current }, joining: null, trial: null };
+  if (replicas < current) {
+    const { arrival } = state.estimate;
+    const standstill = { at, lag: sample.totalLag, most: sample.totalLag, arrival };
+    return { ...state, patience, standstill, expected: replicas, lastDown: { at, from: current }, joining: null, trial: null };
+  }
   const regretted = state.lastDown !== null && replicas >= state.lastDown.from && at - state.lastDown.at <= regretSeconds(policy) * 1000;
   return {
     ...state,
+    explored: state.explored || state.estimate.learned === null,
+    standstill: null,
     // The group has shown that it needs more: there is nothing left to try with fewer.
-    estimate: state.unsettledSince === null ? { ...state.estimate, distrusted: false } : state.estimate,
+    estimate: withPause(
+      state.unsettledSince === null ? { ...state.estimate, distrusted: false } : state.estimate,
+      state.standstill === null ? null : pauseOf(state.standstill),
+    ),
     patience: regretted ? { factor: Math.min(MAX_PATIENCE, patience.factor * 2), since: at } : patience,
     lastDown: regretted ? null : state.lastDown,
     expected: replicas,

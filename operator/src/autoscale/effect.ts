@@ -1,5 +1,6 @@
 /** Did more replicas bring more throughput? A saturated database, or a node without CPU, is not helped by scaling at it. Pure. */
 import type { Estimate } from './estimator.ts';
+import { commitsSlowly } from './members.ts';
 import { most, useful } from './sizing.ts';
 import type { Layout } from './sizing.ts';
 import type { UsableSample } from './types.ts';
@@ -106,9 +107,9 @@ export function judgeTrial(
   return { trial: null, ceiling: { replicas, throughput, tried: trial.to, until: sample.at + retrySeconds * 1000, retrySeconds } };
 }
 
-/** Slow commits: the members have not committed often enough since they joined. */
-function stillCounting({ members: { tracks } }: Estimate): boolean {
-  return tracks.some(({ rate }) => rate === 0);
+/** Slow commits: the members have work and have not committed often enough since they joined to show what they do. */
+function stillCounting({ members }: Estimate): boolean {
+  return commitsSlowly(members) && members.tracks.every(({ waiting }) => waiting > 0) && members.tracks.some(({ rate }) => rate === 0);
 }
 
 /** Replicas worth having: all when those that were added do their share, and never fewer than carried the load before. */

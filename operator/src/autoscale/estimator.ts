@@ -138,7 +138,7 @@ function isQuiet({ group, deployment }: UsableSample): boolean {
 /** Everything that follows from what the group committed. */
 function processing(before: Estimate, sample: UsableSample, limited: boolean, arrivalNow: number): Partial<Estimate> {
   const settled = isQuiet(sample) && sample.seconds <= LONGEST_INTERVAL_SECONDS;
-  const { members, work } = follow(before.members, sample, settled);
+  const { members, work } = follow(before.members, sample, settled, before.learned !== null);
   const committed = [...before.committed.slice(1 - MOST_INTERVALS), { seconds: sample.seconds, count: sum(sample.progress) }];
   const throughput = throughputOf(committed, members);
   const learnt = limited ? { learned: before.learned, observed: [] } : learn(before, members, work);
@@ -167,6 +167,7 @@ function keep(learned: LearnedRate, { commitSeconds, perReplica }: Members, vers
     ratePerReplica: learned.ratePerReplica,
     startupSeconds: learned.startupSeconds,
     observations: learned.observations,
+    ...(learned.pauseSeconds === undefined ? {} : { pauseSeconds: learned.pauseSeconds }),
     ...(commitSeconds > 0 ? { commitSeconds } : {}),
     ...(perReplica > 1 ? { membersPerReplica: perReplica } : {}),
     ...(version === null ? {} : { version }),
@@ -278,6 +279,7 @@ function learn(before: Estimate, members: Members, { rates, seconds }: Work): Pi
   return {
     observed,
     learned: {
+      ...learned,
       ratePerReplica: learned === null || count === 0 ? rate : learned.ratePerReplica + (rate - learned.ratePerReplica) * weight,
       startupSeconds: learned?.startupSeconds ?? 0,
       observations: Math.min(1000, count + 1),

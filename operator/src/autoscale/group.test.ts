@@ -85,6 +85,38 @@ describe('group', () => {
     assert.deepEqual(problemsOf(group), []);
   });
 
+  it('takes its own change that the API server confirmed too late for no change by another client', () => {
+    const group = groupWith({ maxReplicas: 4 });
+    group.step(0, reading(100, 100), CLUSTER);
+    group.failed(1, 'the API server did not answer within 4 s', 3);
+    group.step(5000, reading(100, 100), { ...CLUSTER, deployment: { replicas: 3, ready: 1, rollingOut: false } });
+    assert.deepEqual(problemsOf(group), []);
+    group.failed(3, 'HTTP 409', null);
+    group.step(10_000, reading(100, 100), { ...CLUSTER, deployment: { replicas: 4, ready: 1, rollingOut: false } });
+    assert.deepEqual(problemsOf(group), ['ManualChange'], 'a refused request changes nothing later');
+  });
+
+  it('does not act while other scalers are not known', () => {
+    const group = groupWith({ minReplicas: 2 });
+    const cluster = { ...CLUSTER, rivalsUnknown: 'cannot list horizontalpodautoscalers in n: HTTP 403' };
+    group.step(0, reading(100, 40), cluster);
+    assert.deepEqual([problemsOf(group), group.mayAct(cluster)], [['ScalersUnknown'], false]);
+    assert.equal(group.mayAct(CLUSTER), true);
+  });
+
+  it('counts the pods of a group whose members cannot be described, as soon as commits move', () => {
+    const group = groupWith();
+    const hidden = (end: number, committed: number): GroupReading => {
+      const one = reading(end, committed, 0);
+      return one.ok ? { ...one, group: { state: 'Dead', members: 0 } } : one;
+    };
+    group.step(0, hidden(1000, 0), CLUSTER);
+    assert.deepEqual([group.status().groupState, group.status().members], ['Dead', 0]);
+    for (let look = 1; look <= 4; look++) group.step(look * 5000, hidden(1000 + look * 2000, look * 1000), CLUSTER);
+    assert.deepEqual([group.status().groupState, group.status().members], ['Stable', 1]);
+    assert.equal(group.status().ratePerReplica, 200);
+  });
+
   it('wonders about a group that nobody joins', () => {
     const group = groupWith();
     for (let look = 0; look < 11; look++) group.step(look * 5000, reading(100, -1, 0), CLUSTER);
@@ -126,6 +158,6 @@ describe('group', () => {
     const group = groupWith();
     for (let look = 0; look < 1000; look++) group.step(look * 5000, reading(look, look), CLUSTER);
     assert.equal(group.history.length, 720);
-    assert.equal(group.history.at(-1)?.at, 999 * 5000);
+    assert.equal(group.history.last()?.at, 999 * 5000);
   });
 });

@@ -2,6 +2,7 @@
 import { decide } from './decide.ts';
 import { DelayTracker } from './delay.ts';
 import { sum } from './estimator.ts';
+import { History } from './history.ts';
 import { markEmpty, stillPartitions, toSample, unusable } from './lag.ts';
 import type { LagMemory } from './lag.ts';
 import { validatePolicy } from './policy.ts';
@@ -10,17 +11,7 @@ import type { GroupReading } from './sampler.ts';
 import type { GroupRecording } from './recording.ts';
 import { initialState } from './state.ts';
 import type { State } from './state.ts';
-import type {
-  ConsumerGroupStatus,
-  Decision,
-  DecisionRecord,
-  DeploymentView,
-  GroupCounters,
-  Problem,
-  Sample,
-  ScaleTarget,
-  UsableSample,
-} from './types.ts';
+import type { ConsumerGroupStatus, Decision, DeploymentView, GroupCounters, Problem, Sample, ScaleTarget, UsableSample } from './types.ts';
 
 /** An hour of samples. */
 const HISTORY_LENGTH = 720;
@@ -36,13 +27,15 @@ export interface ClusterView {
   /** Why the Deployment could not be read. */
   failure?: string;
   rivals: readonly string[];
+  /** Why it is not known whether anything else scales the Deployment: then the operator must not. */
+  rivalsUnknown?: string;
 }
 
 /** One group's memory and its last decision. */
 export class Group {
   target: ScaleTarget;
   readonly counters: GroupCounters = { samples: 0, unusableSamples: 0, scaleUps: 0, scaleDowns: 0, scaleErrors: 0 };
-  readonly history: DecisionRecord[] = [];
+  readonly history = new History(HISTORY_LENGTH);
   lastScaleTime: number | null = null;
   #state: State;
   #memory: LagMemory | null = null;
@@ -53,6 +46,10 @@ export class Group {
   #message = 'not sampled yet';
   #problems: Problem[] = [];
   #strangerSamples = 0;
+  /** Commits move although the coordinator shows no members: consumers of a protocol that the client cannot describe (KIP-848). */
+  #membersHidden = false;
+  /** What a request that got no answer asked for: it may be carried out yet, and is no change by anybody else. */
+  #unanswered: number | null = null;
   readonly #probed = new Map<string, string>();
 
   constructor(target: ScaleTarget) {
@@ -62,6 +59,7 @@ export class Group {
 
   /** Takes one look in and decides. Whether the decision may be acted on is for `mayAct` to say. */
   step(at: number, reading: GroupReading, cluster: ClusterView): Decision {
+    this.#recognizeOwnChange(cluster);
     const sample = this.#judge(at, reading, cluster);
     const manual = this.#manualChange(cluster);
     const before = this.#shown();
@@ -81,7 +79,8 @@ export class Group {
 
   /** Whether the last decision is the operator's to carry out. */
   mayAct(cluster: ClusterView): boolean {
-    return this.target.policy.mode === 'builtin' && cluster.rivals.length === 0 && validatePolicy(this.target.policy).length === 0;
+    const alone = cluster.rivals.length === 0 && cluster.rivalsUnknown === undefined;
+    return this.target.policy.mode === 'builtin' && alone && validatePolicy(this.target.policy).length === 0;
   }
 
   /** Partitions whose lag has stood still so long that it may hold nothing readable; each state of them is named once. */
@@ -108,9 +107,13 @@ export class Group {
     else this.counters.scaleDowns++;
   }
 
-  /** The decision could not be carried out: the Deployment still has `replicas`. */
-  failed(replicas: number, message: string): void {
+  /**
+   * The decision could not be carried out: the Deployment still has `replicas`. @param unanswered what was asked for by a request that got no
+   * answer, and may be carried out later; null when it was refused
+   */
+  failed(replicas: number, message: string, unanswered: number | null): void {
     this.counters.scaleErrors++;
+    this.#unanswered = unanswered;
     this.#state = notActed(this.#state, { replicas });
     this.#problems = [...this.#problems, { type: 'ScaleFailed', message }];
   }
@@ -163,7 +166,13 @@ export class Group {
     const { learned, partitionArrival } = this.#state.estimate;
     const total = sum(partitionArrival);
     const shares = (this.#lastUsable?.partitions ?? []).map((_, index) => (total > 0 ? (partitionArrival[index] ?? 0) / total : 0));
-    return { group, topics, deployment, policy, learned, shares, decisions: [...this.history] };
+    return { group, topics, deployment, policy, learned, shares, decisions: this.history.all() };
+  }
+
+  #recognizeOwnChange({ deployment }: ClusterView): void {
+    if (this.#unanswered === null || deployment?.replicas !== this.#unanswered) return;
+    this.#state = { ...this.#state, expected: this.#unanswered };
+    this.#unanswered = null;
   }
 
   #judge(at: number, reading: GroupReading, cluster: ClusterView): Sample {
@@ -191,7 +200,15 @@ export class Group {
     const stranger = sample.group.members === 0 && deployment.ready > 0 && reading.offsets.every(({ committed }) => committed === -1);
     this.#strangerSamples = stranger ? this.#strangerSamples + 1 : 0;
     if (this.#strangerSamples >= STRANGER_SAMPLES) return unusable({ at, deployment }, 'UnknownGroup', this.#stranger());
-    return { ...sample, delaySeconds: memory === null ? null : this.#delay.update(memory) };
+    return { ...this.#withHiddenMembers(sample), delaySeconds: memory === null ? null : this.#delay.update(memory) };
+  }
+
+  /** Members that cannot be described are counted by the pods. Rebalances do not show then, and no member's own rate does. */
+  #withHiddenMembers(sample: UsableSample): UsableSample {
+    const { ready } = sample.deployment;
+    const hidden = sample.group.members === 0 && ready > 0 && (this.#membersHidden || sample.progress.some((count) => count > 0));
+    this.#membersHidden = hidden;
+    return hidden ? { ...sample, group: { state: 'Stable', members: ready }, owners: null } : sample;
   }
 
   /** Another scaler's changes are told by its name. */
@@ -201,7 +218,7 @@ export class Group {
     if (deployment === null || expected === null || expected === deployment.replicas) return null;
     return {
       type: 'ManualChange',
-      message: `somebody set ${deployment.replicas} replicas where ${expected} were; it is taken as the new start and may be changed again after the window`,
+      message: `another client changed replicas from ${expected} to ${deployment.replicas}; the operator starts from ${deployment.replicas} and may scale again after scaleDownWindow`,
     };
   }
 
@@ -209,6 +226,8 @@ export class Group {
     const { policy } = this.target;
     const problems: Problem[] = validatePolicy(policy).map(({ message }) => ({ type: 'PolicyInvalid', message }));
     if (cluster.rivals.length > 0 && policy.mode === 'builtin') problems.push({ type: 'ForeignScaler', message: rivalry(cluster.rivals) });
+    if (cluster.rivalsUnknown !== undefined && policy.mode === 'builtin')
+      problems.push({ type: 'ScalersUnknown', message: cluster.rivalsUnknown });
     if (manual !== null) problems.push(manual);
     if (!sample.usable)
       problems.push({ type: TOLD_APART.find((reason) => reason === sample.reason) ?? 'LagUnknown', message: sample.message });
@@ -242,7 +261,6 @@ export class Group {
       reason: decision.reason,
       message: decision.message,
     });
-    if (this.history.length > HISTORY_LENGTH) this.history.shift();
   }
 
   #shown(): string {

@@ -32,7 +32,9 @@ export interface Members {
   readonly commitsSeen: number;
   /** Members of the group in each replica. */
   readonly perReplica: number;
-  readonly counted: { members: number; ready: number } | null;
+  readonly counted: { members: number; ready: number; since: number } | null;
+  /** `perReplica` was counted, not assumed. */
+  readonly countKnown: boolean;
 }
 
 /** What a sample shows of members that were busy. */
@@ -51,6 +53,7 @@ export interface Work {
 const SLOW_COMMIT_SECONDS = 5.5;
 /** A span of slow commits takes at least this long: one sample more or less is then a fifth of it. */
 const SLOW_SPAN_SECONDS = 25;
+const FIRST_SPAN_SECONDS = 15;
 /**
  * A member counts as saturated when it had this many seconds of its own work waiting at both ends of the span: more than what lies
  * between two commits of the usual consumers. Less will do when the work that waits also clearly grew or shrank: by this share of the span.
@@ -63,6 +66,8 @@ const CHANGED_SHARE = 0.2;
 const COMMIT_WEIGHT = 0.1;
 /** A member that commits nothing for so many of its commit intervals was stuck or idle meanwhile. */
 const SILENT_COMMITS = 2.5;
+/** Another number of members in each replica is believed when it has lasted this long: more than a pod's grace period. */
+const RECOUNT_SECONDS = 60;
 /** No consumer is believed to commit less often. */
 const LONGEST_COMMIT_SECONDS = 120;
 
@@ -77,6 +82,7 @@ export function initialMembers(learned: { commitSeconds?: number; membersPerRepl
     commitsSeen: commitSeconds > 0 ? 1 : 0,
     perReplica: membersPerReplica,
     counted: null,
+    countKnown: false,
   };
 }
 
@@ -85,8 +91,11 @@ export function commitsSlowly({ commitSeconds }: Pick<Members, 'commitSeconds'>)
   return commitSeconds > SLOW_COMMIT_SECONDS;
 }
 
-/** One more sample. @param settled the group did not change since the last sample, so far as states and rollouts tell */
-export function follow(before: Members, sample: UsableSample, settled: boolean): { members: Members; work: Work } {
+/**
+ * One more sample. @param settled the group did not change since the last sample, so far as states and rollouts tell
+ * @param learned a rate is known: until then a shorter span has to do
+ */
+export function follow(before: Members, sample: UsableSample, settled: boolean, learned: boolean): { members: Members; work: Work } {
   const counted = count(before, sample, settled);
   const same = settled && before.settled && sameOwners(before.owners, sample.owners) && sample.group.members > 0;
   const amounts = amountsOf(sample);
@@ -95,7 +104,7 @@ export function follow(before: Members, sample: UsableSample, settled: boolean):
     return { members: { ...before, ...counted, owners: sample.owners, settled, tracks }, work: NOTHING };
   }
   const commits = learnCommits(before, amounts, sample);
-  const spanSeconds = commitsSlowly(commits) ? SLOW_SPAN_SECONDS : 0;
+  const spanSeconds = commitsSlowly(commits) ? (learned ? SLOW_SPAN_SECONDS : FIRST_SPAN_SECONDS) : 0;
   const silentMs =
     SILENT_COMMITS * 1000 * Math.max(SLOW_COMMIT_SECONDS, commits.commitsSeen === 0 ? LONGEST_COMMIT_SECONDS : commits.commitSeconds);
   const share = sample.owners === null ? sample.group.members : 1;
@@ -164,9 +173,9 @@ function isSaturated(before: number, after: number, least: number, seconds: numb
   if (!Number.isFinite(before) || !Number.isFinite(after) || least <= 0) return false;
   const ends = Math.min(before, after);
   if (ends >= (slow ? SLOW_SATURATED_SECONDS : SATURATED_SECONDS)) return true;
-  // With slow commits either end may be off by one sample.
-  const changed = CHANGED_SHARE * seconds + (slow ? SATURATED_SECONDS : 0);
-  return ends >= CHANGING_SECONDS && Math.abs(after - before) >= changed;
+  if (!slow) return ends >= CHANGING_SECONDS && Math.abs(after - before) >= CHANGED_SHARE * seconds;
+  // Either end may be off by one sample, and a backlog that shrinks may have been gone before the last commit.
+  return ends >= CHANGING_SECONDS && after - before >= CHANGED_SHARE * seconds + SATURATED_SECONDS;
 }
 
 function workOf(before: readonly Track[], tracks: readonly Track[], sample: UsableSample, share: number, spanSeconds: number): Work {
@@ -204,13 +213,23 @@ function learnCommits(
   return { commitSeconds: commitSeconds + (interval - commitSeconds) * weight, commitsSeen: Math.min(1000, commitsSeen + 1) };
 }
 
-/** Members of each replica, counted when neither they nor the pods changed since the last sample. */
-function count(before: Members, sample: UsableSample, settled: boolean): Pick<Members, 'perReplica' | 'counted'> {
+/**
+ * Members of each replica, counted when neither they nor the pods have changed for a while. A pod that is told to go is no longer counted among
+ * the ready ones while its members are still there, so another count than before has to last.
+ */
+function count(before: Members, sample: UsableSample, settled: boolean): Pick<Members, 'perReplica' | 'counted' | 'countKnown'> {
   const { members } = sample.group;
   const { ready, replicas } = sample.deployment;
-  const { counted, perReplica } = before;
-  const steady = settled && counted?.members === members && counted.ready === ready && ready === replicas && ready > 0;
-  return { perReplica: steady && members >= ready ? Math.round(members / ready) : perReplica, counted: { members, ready } };
+  const { counted, perReplica, countKnown } = before;
+  const same = settled && counted?.members === members && counted.ready === ready;
+  const since = same ? counted.since : sample.at;
+  const lasted = (sample.at - since) / 1000 >= (countKnown ? RECOUNT_SECONDS : sample.seconds);
+  const whole = same && lasted && ready === replicas && ready > 0 && members >= ready;
+  return {
+    perReplica: whole ? Math.round(members / ready) : perReplica,
+    counted: { members, ready, since },
+    countKnown: countKnown || whole,
+  };
 }
 
 function sameOwners(before: readonly number[] | null, now: readonly number[] | null): boolean {

@@ -6,11 +6,10 @@ import { AssignerProtocol, Kafka, logLevel } from 'kafkajs';
 import type { Admin, KafkaConfig } from 'kafkajs';
 import { findEmpty } from './probe.ts';
 import type { Suspect } from './probe.ts';
-import type { GroupState, KafkaConnection, PartitionOffsets, UnusableReason } from './types.ts';
+import type { GroupState, GroupView, KafkaConnection, PartitionOffsets, UnusableReason } from './types.ts';
 
 /** What one look at a group gave: its offsets and members, or why they are not known. */
-export type GroupReading =
-  { ok: true; offsets: PartitionOffsets[]; group: { state: GroupState; members: number }; owners: number[] | null } | ReadFailure;
+export type GroupReading = { ok: true; offsets: PartitionOffsets[]; group: GroupView; owners: number[] | null } | ReadFailure;
 
 /** A failed look. */
 export interface ReadFailure {
@@ -25,23 +24,32 @@ export interface GroupQuery {
   topics: string[];
 }
 
-/** A whole look, all groups together, takes no longer. Shorter than the time between two samples. */
-const LOOK_LIMIT_MS = 4500;
+/** All groups are sampled within this time: less than the time between two samples. */
+const SAMPLE_LIMIT_MS = 4500;
+/** Time for all members at once, and for commits and ends: a request that takes longer costs its own group the sample, and no other. */
+const DESCRIBE_LIMIT_MS = 1200;
+const OFFSETS_LIMIT_MS = 1800;
+/** The same for a group that is alone and costs no other one anything. */
+const ALONE_LIMIT_MS = 2200;
 const REQUEST_LIMIT_MS = 3000;
 /** How often the list of topics is read anew while nothing goes wrong. */
 const TOPICS_AGE_MS = 60_000;
 
 type TopicOffsets = Map<number, { logStart: number | null; end: number | null }>;
-type GroupInfo = { state: GroupState; members: { topics: Record<string, number[]> }[] };
+type GroupInfo = { state: GroupState; assignor: string; members: { topics: Record<string, number[]> }[] };
+type Described = ReadonlyMap<string, Settled<GroupInfo>>;
 
 /** One platform's connection to its brokers. */
 export class Sampler {
   readonly #kafka: Kafka;
+  readonly #open: (kafka: Kafka) => Admin;
   #admin: Promise<Admin> | null = null;
   #topics: { at: number; names: Set<string> } | null = null;
   #closed = false;
 
-  constructor(connection: KafkaConnection) {
+  /** @param open makes the client that asks the brokers; a test may pass one that hangs */
+  constructor(connection: KafkaConnection, open: (kafka: Kafka) => Admin = (kafka) => kafka.admin()) {
+    this.#open = open;
     const { brokers, ssl = false, ca, sasl } = connection;
     const access: KafkaConfig = { clientId: 'bss-operator', brokers, ssl: ca === undefined ? ssl : { ca: [ca] } };
     // One object per mechanism: the type of kafkajs does not take their union.
@@ -61,7 +69,7 @@ export class Sampler {
   /** Looks at every group. Never rejects: what went wrong is in the readings, and one group's trouble stays its own. */
   async read(queries: readonly GroupQuery[]): Promise<Map<string, GroupReading>> {
     try {
-      return await within(LOOK_LIMIT_MS, this.#readAll(queries));
+      return await within(SAMPLE_LIMIT_MS, this.#readAll(queries));
     } catch (error) {
       this.#drop();
       const failure = failureOf(error);
@@ -87,13 +95,16 @@ export class Sampler {
     const existing = await this.#existingTopics(admin, queries);
     const known = queries.filter(({ topics }) => topics.every((topic) => existing.has(topic)));
     // Commits before ends: a commit read after the end might lie beyond it.
+    const limitMs = known.length === 1 ? ALONE_LIMIT_MS : OFFSETS_LIMIT_MS;
     const [groups, ...commits] = await Promise.all([
       describe(admin, known),
-      ...known.map(async (query) => settle(admin.fetchOffsets({ groupId: query.group, topics: query.topics }))),
+      ...known.map(async (query) => settle(limitMs, admin.fetchOffsets({ groupId: query.group, topics: query.topics }))),
     ]);
     const names = [...new Set(known.flatMap(({ topics }) => topics))];
-    const ends = new Map(await Promise.all(names.map(async (topic) => [topic, await settle(topicOffsets(admin, topic))] as const)));
-    const readings = known.map((query, index) => [query.group, combine(query, groups, commits[index], ends)] as const);
+    const ends = new Map(
+      await Promise.all(names.map(async (topic) => [topic, await settle(limitMs, topicOffsets(admin, topic))] as const)),
+    );
+    const readings = known.map((query, index) => [query.group, combine(query, groups.get(query.group), commits[index], ends)] as const);
     const readingOf = new Map<string, GroupReading>(readings);
     for (const { group, topics } of queries) if (!readingOf.has(group)) readingOf.set(group, missing(topics, existing));
     if ([...readingOf.values()].every((reading) => !reading.ok) && known.length > 0) this.#drop();
@@ -108,7 +119,7 @@ export class Sampler {
   }
 
   async #connect(): Promise<Admin> {
-    const admin = this.#kafka.admin();
+    const admin = this.#open(this.#kafka);
     try {
       await admin.connect();
       return admin;
@@ -149,6 +160,12 @@ export function failureOf(error: unknown): ReadFailure {
   if (types.some((type) => type.endsWith('AUTHORIZATION_FAILED')))
     return { ok: false, reason: 'NotAuthorized', message: `not allowed to read offsets: ${message}` };
   if (types.includes('UNKNOWN_TOPIC_OR_PARTITION')) return { ok: false, reason: 'UnknownTopic', message };
+  if (chain.some(({ name }) => name === 'KafkaJSGroupCoordinatorNotFound'))
+    return {
+      ok: false,
+      reason: 'BrokerAway',
+      message: 'no coordinator of the group was found: it is moving to another broker, or the operator has no permission to describe it',
+    };
   if (types.some((type) => type.includes('COORDINATOR')))
     return { ok: false, reason: 'BrokerAway', message: `the group has no coordinator yet: ${message}` };
   return { ok: false, reason: 'BrokerAway', message: `the brokers do not answer: ${message}` };
@@ -167,9 +184,9 @@ function missing(topics: string[], existing: Set<string>): ReadFailure {
 
 type Settled<T> = { value: T } | { failure: ReadFailure };
 
-async function settle<T>(promise: Promise<T>): Promise<Settled<T>> {
+async function settle<T>(limitMs: number, promise: Promise<T>): Promise<Settled<T>> {
   try {
-    return { value: await promise };
+    return { value: await within(limitMs, promise) };
   } catch (error) {
     return { failure: failureOf(error) };
   }
@@ -180,18 +197,30 @@ async function topicOffsets(admin: Admin, topic: string): Promise<TopicOffsets> 
   return new Map(offsets.map(({ partition, low, high }) => [partition, { logStart: offsetOf(low), end: offsetOf(high) }]));
 }
 
-async function describe(admin: Admin, queries: readonly GroupQuery[]): Promise<Settled<Map<string, GroupInfo>>> {
-  if (queries.length === 0) return { value: new Map() };
-  return settle(
-    admin
-      .describeGroups(queries.map(({ group }) => group))
-      .then(({ groups }) => new Map(groups.map((group) => [group.groupId, infoOf(group.state, group.members)]))),
-  );
+/** All groups in one request for each coordinator. One group that cannot be described fails such a request, so then each is asked for alone. */
+async function describe(admin: Admin, queries: readonly GroupQuery[]): Promise<Described> {
+  const names = queries.map(({ group }) => group);
+  if (names.length === 0) return new Map();
+  const all = await settle(names.length === 1 ? ALONE_LIMIT_MS : DESCRIBE_LIMIT_MS, describeTogether(admin, names));
+  if ('value' in all) return new Map(names.map((name) => [name, { value: all.value.get(name) ?? UNKNOWN_GROUP }]));
+  if (names.length === 1) return new Map(names.map((name) => [name, all]));
+  const alone = names.map(async (name): Promise<[string, Settled<GroupInfo>]> => {
+    const one = await settle(DESCRIBE_LIMIT_MS, describeTogether(admin, [name]));
+    return [name, 'failure' in one ? one : { value: one.value.get(name) ?? UNKNOWN_GROUP }];
+  });
+  return new Map(await Promise.all(alone));
 }
 
-function infoOf(state: GroupState, members: { memberId: string; memberAssignment: Buffer }[]): GroupInfo {
+const UNKNOWN_GROUP: GroupInfo = { state: 'Unknown', assignor: '', members: [] };
+
+async function describeTogether(admin: Admin, names: string[]): Promise<Map<string, GroupInfo>> {
+  const { groups } = await admin.describeGroups(names);
+  return new Map(groups.map(({ groupId, state, protocol, members }) => [groupId, infoOf(state, protocol, members)]));
+}
+
+function infoOf(state: GroupState, assignor: string, members: { memberId: string; memberAssignment: Buffer }[]): GroupInfo {
   const sorted = members.toSorted((a, b) => (a.memberId < b.memberId ? -1 : 1));
-  return { state, members: sorted.map(({ memberAssignment }) => ({ topics: assignmentOf(memberAssignment) })) };
+  return { state, assignor, members: sorted.map(({ memberAssignment }) => ({ topics: assignmentOf(memberAssignment) })) };
 }
 
 /** A member of another protocol, or one that has no assignment yet, owns nothing that we can name. */
@@ -208,12 +237,13 @@ type Commits = Settled<{ topic: string; partitions: { partition: number; offset:
 
 function combine(
   query: GroupQuery,
-  groups: Settled<Map<string, GroupInfo>>,
+  described: Settled<GroupInfo> | undefined,
   commits: Commits | undefined,
   ends: Map<string, Settled<TopicOffsets>>,
 ): GroupReading {
-  if (commits === undefined) return { ok: false, reason: 'BrokerAway', message: 'the look was cut short' };
-  if ('failure' in groups) return groups.failure;
+  if (commits === undefined || described === undefined)
+    return { ok: false, reason: 'BrokerAway', message: 'the sample was not completed in time' };
+  if ('failure' in described) return described.failure;
   if ('failure' in commits) return commits.failure;
   const offsets: PartitionOffsets[] = [];
   for (const topic of query.topics) {
@@ -229,8 +259,9 @@ function combine(
       offsets.push({ topic, partition, logStart, end, committed: committed.get(partition) ?? null });
     }
   }
-  const info = groups.value.get(query.group) ?? { state: 'Unknown', members: [] };
-  return { ok: true, offsets, group: { state: info.state, members: info.members.length }, owners: ownersOf(info, offsets) };
+  const { value: info } = described;
+  const group = { state: info.state, members: info.members.length, ...(info.assignor === '' ? {} : { assignor: info.assignor }) };
+  return { ok: true, offsets, group, owners: ownersOf(info, offsets) };
 }
 
 /** The number of each partition's owner among the members, in the order of their ids. */

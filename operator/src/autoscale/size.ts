@@ -1,4 +1,5 @@
 /** From rates and backlog to replicas: what the group needs now, and what would have sufficed. Pure. */
+import { pauseOf } from './state.ts';
 import type { State } from './state.ts';
 import { sum } from './estimator.ts';
 import type { Estimate } from './estimator.ts';
@@ -43,7 +44,7 @@ const FIRST_STEP_SECONDS = 3;
 /** With an unknown rate, a backlog is watched until it has taught the rate, in a group that never settles for so long; seconds. */
 const EXPLORE_SECONDS = 10;
 /** With an unknown rate one step goes to at most this multiple. */
-const EXPLORE_FACTOR = 2;
+const EXPLORE_FACTOR = 4;
 /** One interval does not make the replicas slower than this share of what was learnt of them. */
 const LEAST_RATE_SHARE = 0.25;
 /**
@@ -52,6 +53,8 @@ const LEAST_RATE_SHARE = 0.25;
  */
 const PROBE_SHARE = 0.25;
 const PROBE_SECONDS = 20;
+/** Standstills that a backlog may take longer to drain before replicas are added for it alone: there and back, each with what it leaves. */
+const STAY_PAUSES = 4;
 /** So far above the usual lag is a backlog. */
 const USUAL_MARGIN = 1.5;
 
@@ -65,7 +68,7 @@ export function sizeUp(state: State, sample: UsableSample, policy: ScalePolicy):
 
 /**
  * The rate is not known yet. The first backlog is looked at once more before anything is done: that look usually teaches the rate. If it does
- * not, what one member does now is taken for its rate, and one step at most doubles. Fewer replicas only where it is certain that they do: what
+ * not, what one member does now is taken for its rate, and one step goes to four times the number at most. Fewer replicas only where it is certain that they do: what
  * each was seen to do before, or nothing to do at all.
  */
 function explore(state: State, sample: UsableSample, policy: ScalePolicy): Size {
@@ -81,7 +84,10 @@ function explore(state: State, sample: UsableSample, policy: ScalePolicy): Size 
   const seconds = state.backlogSince === null ? 0 : (sample.at - state.backlogSince) / 1000;
   const watched = estimate.members.settled ? estimate.members.tracks.some(({ rate }) => rate > 0) : seconds >= EXPLORE_SECONDS;
   const seenBefore = seconds > 0 && watched;
-  if (!growing || !(seenBefore || isPressing(estimate, sample, policy))) return { ...base, wanted: current, sufficient: current };
+  // While the group rebalances, the backlog grows however many are asked for, and each further step would stop it once more.
+  const joining = state.joining !== null && sample.at - state.joining.at < EXPLORE_SECONDS * 1000;
+  if (!growing || joining || !(seenBefore || isPressing(estimate, sample, policy)))
+    return { ...base, wanted: current, sufficient: current };
   const byRate = needed((estimate.arrivalNow * members) / estimate.members.perReplica / estimate.throughput, layout);
   const byStep = useful(Math.max(current + 1, current * EXPLORE_FACTOR), layout);
   const wanted = Math.max(current, Math.min(byRate, byStep));
@@ -92,8 +98,9 @@ function explore(state: State, sample: UsableSample, policy: ScalePolicy): Size 
 function certain(state: State, sample: UsableSample, policy: ScalePolicy, layout: Layout): number {
   const { estimate, idleSince } = state;
   if (idleSince !== null && sample.at - idleSince >= policy.idleSeconds * 1000) return 0;
-  if (estimate.proven === null || estimate.proven === 0) return Infinity;
-  return needed(withMargin(estimate, 0) / estimate.proven, layout);
+  const byProof = estimate.proven === null || estimate.proven === 0 ? Infinity : needed(withMargin(estimate, 0) / estimate.proven, layout);
+  // What was added without knowing better is taken back one useful step at a time, which shows the rate.
+  return state.explored ? Math.min(byProof, useful(sample.deployment.replicas - 1, layout)) : byProof;
 }
 
 /** Arrivals, and what is expected beyond them, with room for their noise; the last interval counts as it is. */
@@ -159,13 +166,15 @@ function bySize(state: State, sample: UsableSample, policy: ScalePolicy, rate: n
   // While replicas join, the backlog grows however many are asked for; right after the first step of a scale-up it does not yet.
   const justBegun = state.joining !== null && sample.at - state.joining.at <= FIRST_STEP_SECONDS * 1000;
   const mayDrain = state.unsettledSince === null || pressing || justBegun;
-  const drain = mayDrain ? drainRate(state, sample, policy, { backlog, arrival, rate, layout }) : 0;
+  const drain = mayDrain ? drainRate(state, sample, policy, { backlog, arrival, rate, layout, pressing }) : 0;
   const load = { partitionArrival: estimate.partitionArrival, lag, rate: memberRate };
   const sized = (perSecond: number, drained: number) => needed(demandOf(load, perSecond, drained) / rate, layout);
   const demand = demandOf(load, arrival + ahead, drain);
   const wanted = backlog > 0 || ahead > 0 ? needed(demand / rate, layout) : 0;
   const reason = reasonOf(sample.deployment.replicas, sized(arrival, 0), sized(arrival + ahead, 0));
-  const byRate = sized(withMargin(estimate, ahead), 0);
+  // Going there stops the group once more, and the smaller number must drain what that leaves.
+  const going = 1 + pauseSeconds(state) / staySeconds(state, policy);
+  const byRate = sized(Math.max(withMargin(estimate, ahead), estimate.arrival * going), 0);
   const sufficient = backlog === 0 ? Math.min(byRate, probe(state, sample, policy, rate, layout)) : byRate;
   return { wanted, sufficient, reason, backlog, demand, hot };
 }
@@ -194,13 +203,31 @@ interface Backlog {
   arrival: number;
   rate: number;
   layout: Layout;
+  /** An event has waited for half of the goal. */
+  pressing: boolean;
 }
 
-/** Messages per second on top of the arrivals, for the backlog, and what it grows by until new replicas work, to be gone in time. */
-function drainRate(state: State, sample: UsableSample, policy: ScalePolicy, { backlog, arrival, rate, layout }: Backlog): number {
+/**
+ * Messages per second on top of the arrivals, for the backlog, and what it grows by until new replicas work, to be gone in time. Nothing when
+ * the present replicas carry the arrivals and will have drained it soon enough: a scale-up and the scale-down after it stop the whole group twice.
+ */
+function drainRate(state: State, sample: UsableSample, policy: ScalePolicy, { backlog, arrival, rate, layout, pressing }: Backlog): number {
   if (backlog <= 0) return 0;
-  const missing = Math.max(0, arrival - worth(sample.deployment.replicas, layout) * rate);
+  const spare = worth(sample.deployment.replicas, layout) * rate - arrival;
+  if (!pressing && spare > 0 && backlog / spare <= staySeconds(state, policy)) return 0;
+  const missing = Math.max(0, -spare);
   return (backlog + missing * startup(state)) / (policy.maxDelaySeconds * TUNING.drainShare);
+}
+
+/** A backlog that the present replicas drain within this time is theirs, seconds. The more a rebalance costs, the longer. */
+function staySeconds(state: State, { maxDelaySeconds }: ScalePolicy): number {
+  const rebalances = startup(state) + STAY_PAUSES * pauseSeconds(state);
+  return Math.min(maxDelaySeconds, maxDelaySeconds * TUNING.drainShare + rebalances);
+}
+
+/** What a change of members costs, as learnt or as the present one shows; seconds of arrivals. */
+function pauseSeconds({ estimate, standstill }: State): number {
+  return Math.max(estimate.learned?.pauseSeconds ?? 0, standstill === null ? 0 : pauseOf(standstill));
 }
 
 function startup(state: State): number {

@@ -16,6 +16,10 @@ export interface State {
   /** The last scale-down, and how many times over the window is waited for since scale-downs had to be taken back. */
   readonly lastDown: { at: number; from: number } | null;
   readonly patience: Patience;
+  /** The operator itself scaled up without knowing the rate: then fewer may do, and it may try. */
+  readonly explored: boolean;
+  /** What has piled up since the last scale-down, while its rebalance is watched. */
+  readonly standstill: Standstill | null;
   /** The last scale-up, until its replicas have joined. */
   readonly joining: { at: number; replicas: number } | null;
   /** Since when the group has been rolled out or rebalanced. */
@@ -38,6 +42,19 @@ export interface Patience {
   since: number;
 }
 
+/** A rebalance under observation: lag at its beginning and at its highest, and the arrivals. */
+export interface Standstill {
+  at: number;
+  lag: number;
+  most: number;
+  arrival: number;
+}
+
+/** Seconds of arrivals that have piled up. */
+export function pauseOf({ lag, most, arrival }: Standstill): number {
+  return arrival <= 0 ? 0 : Math.max(0, most - lag) / arrival;
+}
+
 /** So many replicas were needed; no fewer until then (epoch milliseconds). */
 export interface Need {
   until: number;
@@ -53,6 +70,8 @@ export function initialState(learned: LearnedRate | null): State {
     expected: null,
     lastDown: null,
     patience: { factor: 1, since: 0 },
+    explored: false,
+    standstill: null,
     joining: null,
     unsettledSince: null,
     trial: null,

@@ -23,6 +23,8 @@ export interface LearnedRate {
   observations: number;
   /** Seconds between two commits of a member, at least the time between two samples. */
   commitSeconds?: number;
+  /** Seconds of arrivals that wait after a change of members, because the group stands still meanwhile. */
+  pauseSeconds?: number;
   /** Members of the group in each replica; 1 when left out. */
   membersPerReplica?: number;
   /** Revision of the pods' template that it was learnt of. */
@@ -182,6 +184,7 @@ export interface Problem {
     | 'LagUnknown'
     | 'CredentialsRefused'
     | 'ForeignScaler'
+    | 'ScalersUnknown'
     | 'ManualChange'
     | 'Ineffective'
     | 'NoProgress'

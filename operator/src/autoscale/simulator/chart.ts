@@ -87,3 +87,65 @@ function text(x: number, y: number, value: string, colour: string, anchor: 'star
 function figure(value: number): string {
   return Math.round(value).toLocaleString('en-US');
 }
+
+/** One kind of consumers in the chart of a trace's frontier. */
+export interface FrontierPanel {
+  label: string;
+  tried: readonly { lag: number; pods: number }[];
+  frontier: readonly { lag: number; pods: number; label: string }[];
+  ours: { lag: number; pods: number };
+  /** Pod-seconds. */
+  keepUp: number;
+}
+
+const SQUARE = 300;
+
+/** Lag integral over pod-seconds, both logarithmic, one panel beside the other. */
+export function frontierChart(title: string, panels: readonly FrontierPanel[]): string {
+  const width = panels.length * SQUARE + 40;
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${SQUARE + 60}" font-family="sans-serif">`,
+    `<rect width="${width}" height="${SQUARE + 60}" fill="#fff"/>`,
+    text(20, 22, `${title}: lag (message-seconds) over pod-seconds`, INK, 'start', 14),
+    ...panels.map((one, index) => frontierPanel(one, 60 + index * SQUARE)),
+    '</svg>',
+    '',
+  ].join('\n');
+}
+
+function frontierPanel({ label, tried, frontier, ours, keepUp }: FrontierPanel, left: number): string {
+  const all = [...tried, ours];
+  const pods = scaleOf([...all.map((one) => one.pods), keepUp], left, left + SQUARE - 70);
+  const lag = scaleOf(
+    all.map((one) => one.lag),
+    SQUARE + 10,
+    60,
+  );
+  const dot = (one: { lag: number; pods: number }, colour: string, radius: number, hint = '') =>
+    `<circle cx="${pods.at(one.pods)}" cy="${lag.at(one.lag)}" r="${radius}" fill="${colour}">${hint === '' ? '' : `<title>${hint}</title>`}</circle>`;
+  const line = frontier.map((one) => `${pods.at(one.pods)},${lag.at(one.lag)}`).join(' ');
+  return [
+    `<path d="M${left - 6},54V${SQUARE + 16}H${left + SQUARE - 64}" fill="none" stroke="#bbb"/>`,
+    text(left, 48, label, INK, 'start', 12),
+    text(left - 8, SQUARE + 12, compact(lag.least), INK, 'end', 9),
+    text(left - 8, 64, compact(lag.most), INK, 'end', 9),
+    text(left, SQUARE + 30, compact(pods.least), INK, 'start', 9),
+    text(left + SQUARE - 70, SQUARE + 30, compact(pods.most), INK, 'end', 9),
+    `<path d="M${pods.at(keepUp)},54V${SQUARE + 16}" stroke="${COLOURS.arrivals}" stroke-dasharray="2 3"/>`,
+    ...tried.map((one) => dot(one, '#d5d5d5', 1.8)),
+    `<polyline fill="none" stroke="${COLOURS.keda}" stroke-width="1.2" points="${line}"/>`,
+    ...frontier.map((one) => dot(one, COLOURS.keda, 2.4, `KEDA ${one.label}`)),
+    dot(ours, COLOURS.ours, 5, 'builtin'),
+  ].join('\n');
+}
+
+function scaleOf(values: readonly number[], from: number, to: number): { at: (value: number) => string; least: number; most: number } {
+  const least = Math.min(...values);
+  const most = Math.max(...values);
+  const span = Math.max(1e-9, Math.log(most / least));
+  return { at: (value) => (from + ((to - from) * Math.log(value / least)) / span).toFixed(1), least, most };
+}
+
+function compact(value: number): string {
+  return new Intl.NumberFormat('en-US', { notation: 'compact', maximumSignificantDigits: 3 }).format(value);
+}

@@ -12,8 +12,10 @@ export interface GroupOptions {
   startup: readonly [number, number];
   /** How long a change of members stops the whole group: uniform between the two. */
   pause: readonly [number, number];
-  /** Mean time between arrival and commit: all the lag that an unsaturated consumer shows. */
+  /** Mean time that a message is worked on: all the lag that an unsaturated consumer shows between two commits. */
   inFlight: number;
+  /** Seconds between two commits of a member where the trace does not say; within the second when left out. */
+  commitSeconds?: number;
 }
 
 /** The values that reproduce the measured run. */
@@ -102,12 +104,14 @@ export class GroupModel {
   #held = 0;
   #jitter = 1;
   #inFlight: number;
+  readonly #commitSeconds: number | undefined;
 
   constructor(trace: Trace, options: GroupOptions, seed: number) {
     const { partitions } = trace;
     this.#trace = trace;
     this.#options = options;
     this.#random = randomFrom(seed);
+    this.#commitSeconds = trace.commitSeconds ?? options.commitSeconds;
     this.#inFlight = options.inFlight;
     this.#share = shares(trace);
     this.end = new Float64Array(partitions).fill((trace.logStart ?? 0) + (trace.backlog ?? 0) / partitions);
@@ -224,7 +228,7 @@ export class GroupModel {
 
   /** Pods that start together do not commit together: each has a phase of its own. */
   #firstCommit(from: number): number {
-    const { commitSeconds } = this.#trace;
+    const commitSeconds = this.#commitSeconds;
     return commitSeconds === undefined ? 0 : from + this.#random.uniform() * commitSeconds;
   }
 
@@ -320,7 +324,8 @@ export class GroupModel {
 
   /** Without a commit interval what was processed is committed within the second. */
   #commit(of: Assignment['of']): void {
-    const { commitSeconds, membersPerReplica: each = 1 } = this.#trace;
+    const { membersPerReplica: each = 1 } = this.#trace;
+    const commitSeconds = this.#commitSeconds;
     let first = 0;
     for (const pod of this.#pods) {
       if (!pod.member) continue;
