@@ -26,13 +26,20 @@ const learned = z.strictObject({
   ratePerReplica: z.number().describe('Rate of one replica under lag, in events per second.'),
   startupSeconds: z.number().describe('Seconds from a step up until the new replica joins the group.'),
   observations: z.int().describe('Number of observations.'),
+  commitSeconds: z.int().optional().describe('Seconds between two commits of a member; at least the sampling interval.'),
+  pauseSeconds: z.number().optional().describe('Seconds of arrivals that accumulate during a rebalance.'),
+  membersPerReplica: z.int().optional().describe('Group members in each replica; absent for one.'),
+  version: z.string().optional().describe('Revision of the pod template that the rate belongs to.'),
 });
 
 const consumerGroup = z.strictObject({
   name: text('Consumer group.'),
   topics: z.array(z.string()).describe('Topics that the group reads.'),
   lag: z.int().optional().describe('Events between the committed and the end offsets; absent when the lag is unknown.'),
-  delaySeconds: z.number().optional().describe('Age of the oldest event that is not applied, in seconds.'),
+  delaySeconds: z
+    .number()
+    .optional()
+    .describe('Seconds since the broker appended the oldest event that is not committed. Time in the producer does not count.'),
   arrivalRate: z.number().optional().describe('Arrivals in events per second.'),
   ratePerReplica: z.number().optional().describe('Learned rate of one replica in events per second.'),
   replicas: z.int().optional().describe('Current spec.replicas of the Deployment.'),

@@ -222,6 +222,31 @@ describe('decide', () => {
     assert.match(decision.message, /down from 12 to 1: .* this number carries all that arrived in the last 30 s/);
   });
 
+  it('leaves the backlog that its own rebalance made to the replicas that are there, and learns what a rebalance costs', () => {
+    const driver = new Driver();
+    driver.hold(60, flowing(2000, 12));
+    assert.equal(driver.hold(60, flowing(1000, 12)).replicas, 6);
+    // Five seconds of standstill, which six replicas drain at 200/s.
+    let lag = 5000;
+    let decision = driver.see({ arrived: 5000, progress: 0, lag, replicas: 6, delaySeconds: 5, group: { state: 'PreparingRebalance' } });
+    while (lag > 0) {
+      assert.equal(decision.replicas, 6, decision.message);
+      lag = Math.max(0, lag - 1000);
+      decision = driver.see({ arrived: 5000, progress: 6000, lag, replicas: 6, delaySeconds: lag / 1200 });
+    }
+    assert.equal(Math.round(driver.state.estimate.learned?.pauseSeconds ?? 0), 5);
+  });
+
+  it('does not go down to replicas that could not drain what the rebalance leaves', () => {
+    const down = (pauseSeconds: number) => {
+      const driver = new Driver({}, { ...LEARNED, pauseSeconds });
+      driver.hold(60, flowing(2000, 12));
+      return driver.hold(120, flowing(1140, 12)).replicas;
+    };
+    assert.equal(down(0.5), 6);
+    assert.equal(down(5), 12);
+  });
+
   it('takes back a ceiling under which the group does less than without it', () => {
     const driver = new Driver();
     driver.hold(60, flowing(700, 4));

@@ -72,7 +72,7 @@ const RECOUNT_SECONDS = 60;
 const LONGEST_COMMIT_SECONDS = 120;
 
 /** @param learned what is known from before, for a group that is seen for the first time since a restart */
-export function initialMembers(learned: { commitSeconds?: number; membersPerReplica?: number } | null): Members {
+export function initialMembers(learned: { commitSeconds?: number | undefined; membersPerReplica?: number | undefined } | null): Members {
   const { commitSeconds = 0, membersPerReplica = 1 } = learned ?? {};
   return {
     owners: null,

@@ -54,7 +54,17 @@ const groupSchema = z.object({
   topics: z.array(z.string()),
   deployment: z.string(),
   policy: policySchema,
-  learned: z.object({ ratePerReplica: figure, startupSeconds: figure, observations: figure }).nullable(),
+  learned: z
+    .object({
+      ratePerReplica: figure,
+      startupSeconds: figure,
+      observations: figure,
+      commitSeconds: figure.optional(),
+      pauseSeconds: figure.optional(),
+      membersPerReplica: figure.optional(),
+      version: z.string().optional(),
+    })
+    .nullable(),
   /** Share of the arrivals that goes to each partition; their sum is 1, or 0 when nothing has arrived. */
   shares: z.array(figure),
   /** Oldest first. */

@@ -22,13 +22,13 @@ export interface LearnedRate {
   /** Number of observations behind it; few of them are overruled quickly. */
   observations: number;
   /** Seconds between two commits of a member, at least the time between two samples. */
-  commitSeconds?: number;
+  commitSeconds?: number | undefined;
   /** Seconds of arrivals that wait after a change of members, because the group stands still meanwhile. */
-  pauseSeconds?: number;
+  pauseSeconds?: number | undefined;
   /** Members of the group in each replica; 1 when left out. */
-  membersPerReplica?: number;
+  membersPerReplica?: number | undefined;
   /** Revision of the pods' template that it was learnt of. */
-  version?: string;
+  version?: string | undefined;
 }
 
 /** One consumer group and the Deployment whose replicas are its members. */

@@ -92,6 +92,10 @@ function isNear(old: number | undefined, next: number | undefined): boolean {
   return Math.abs(next - old) <= TOLERANCE * Math.abs(old);
 }
 
+function wholeOrNull(value: number | undefined): number | null {
+  return value === undefined ? null : Math.round(value);
+}
+
 /** Returns the old object itself when nothing relevant was learned. Each of the first observations counts, later ones only if they change the result. */
 function steadyLearned(old: GroupEntry['learned'], seen: LearnedRate | null): GroupEntry['learned'] {
   if (seen === null || !Number.isFinite(seen.ratePerReplica)) return old;
@@ -99,9 +103,17 @@ function steadyLearned(old: GroupEntry['learned'], seen: LearnedRate | null): Gr
     ratePerReplica: Number(seen.ratePerReplica.toPrecision(3)),
     startupSeconds: Math.round(seen.startupSeconds),
     observations: Math.round(seen.observations),
+    ...present('commitSeconds', wholeOrNull(seen.commitSeconds)),
+    ...present('pauseSeconds', rounded(seen.pauseSeconds ?? null)),
+    ...present('membersPerReplica', seen.membersPerReplica ?? null),
+    ...(seen.version === undefined ? {} : { version: seen.version }),
   };
-  if (old === undefined) return next;
+  if (old === undefined || old.version !== next.version || old.membersPerReplica !== next.membersPerReplica) return next;
   const young = old.observations < 3 && next.observations > old.observations;
-  const moved = !isNear(old.ratePerReplica, next.ratePerReplica) || Math.abs(old.startupSeconds - next.startupSeconds) > 2;
+  const moved =
+    !isNear(old.ratePerReplica, next.ratePerReplica) ||
+    Math.abs(old.startupSeconds - next.startupSeconds) > 2 ||
+    Math.abs((old.commitSeconds ?? 0) - (next.commitSeconds ?? 0)) > 2 ||
+    Math.abs((old.pauseSeconds ?? 0) - (next.pauseSeconds ?? 0)) > 1;
   return young || moved ? next : old;
 }
