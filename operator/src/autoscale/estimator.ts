@@ -1,6 +1,8 @@
 /** Arrival rate, trend, and the rate of one replica, from successive samples. Pure: one estimate in, the next one out. */
 import { commitsSlowly, follow, initialMembers, uncommitted } from './members.ts';
 import type { Members, Work } from './members.ts';
+import { initialSeason, observeSeason } from './season.ts';
+import type { Season } from './season.ts';
 import type { LearnedRate, UsableSample } from './types.ts';
 
 /** Everything estimated of one group. Rates are messages per second. */
@@ -32,6 +34,8 @@ export interface Estimate {
   /** Messages that are probably processed and not committed yet; 0 where commits come with every sample. */
   uncommitted: number;
   readonly members: Members;
+  /** What repeats every hour, day or week. */
+  readonly season: Season;
   /** Revision of the pods' template; null while it is not known. */
   readonly version: string | null;
   /** The last interval rates, newest last, for the trend. */
@@ -96,6 +100,7 @@ export function initialEstimate(learned: LearnedRate | null): Estimate {
     usualSeconds: 0,
     uncommitted: 0,
     members: initialMembers(learned),
+    season: initialSeason(),
     version: learned?.version ?? null,
     recent: [],
     observed: [],
@@ -127,6 +132,7 @@ export function estimate(last: Estimate, sample: UsableSample, limited = false):
     scatter: scatterOf(before, arrivalNow, trend?.now ?? before.arrival, sample.seconds),
     partitionArrival: partitionRates(before, sample),
     recent,
+    season: observeSeason(before.season, sample.at, arrival),
     ...processing(before, sample, limited, arrivalNow),
   };
 }

@@ -1,6 +1,7 @@
 /** Sentences for people: what was decided and from which figures. Stable while the situation is: figures are rounded, no times. */
 import { windowSeconds } from './state.ts';
 import type { State } from './state.ts';
+import { forecast } from './season.ts';
 import type { ScalePolicy } from './policy.ts';
 import type { Size } from './size.ts';
 import type { DecisionReason, UsableSample } from './types.ts';
@@ -44,6 +45,8 @@ const SENTENCES: Record<DecisionReason, (facts: Facts) => string> = {
     `${round(Math.max(estimate.arrival, estimate.arrivalNow))}/s arrive, ${each}: ${round(size.demand)}/s needed`,
   Trend: ({ arrivals, each, size, state }) =>
     `${arrivals} and grow by ${round(state.estimate.slope * 60)}/s every minute, ${each}: ${round(size.demand)}/s will be needed`,
+  Season: ({ arrivals, each, size, sample, state: { estimate } }) =>
+    `${arrivals}, and at this time of the ${periodOf(forecast(estimate.season, sample.at, SEASON_SHOWN_SECONDS)?.periodSeconds)} more has arrived before; ${each}: ${round(size.demand)}/s will be needed`,
   Exploring: ({ arrivals, each }) => `${arrivals}, ${each}`,
   LagPerReplica: ({ sample, policy }) => `a lag of ${round(sample.totalLag)} at ${policy.lagPerReplica} per replica`,
   ScaledDown: ({ arrivals, each, state, policy }) =>
@@ -70,6 +73,14 @@ const SENTENCES: Record<DecisionReason, (facts: Facts) => string> = {
   SafeReplicas: () => 'the lag is not known',
   ForeignScaler: () => 'somebody else scales it',
 };
+
+/** The forecast that is explained looks this far ahead, seconds. */
+const SEASON_SHOWN_SECONDS = 300;
+
+function periodOf(seconds: number | undefined): string {
+  if (seconds === 3600) return 'hour';
+  return seconds === 604_800 ? 'week' : 'day';
+}
 
 const FIGURE = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 3 });
 

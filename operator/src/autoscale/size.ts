@@ -5,6 +5,7 @@ import { sum } from './estimator.ts';
 import type { Estimate } from './estimator.ts';
 import type { ScalePolicy } from './policy.ts';
 import { commitsSlowly } from './members.ts';
+import { forecast } from './season.ts';
 import { demandOf, hotPartitions, most, needed, useful, worth } from './sizing.ts';
 import type { Layout } from './sizing.ts';
 import type { DecisionReason, UsableSample } from './types.ts';
@@ -53,6 +54,8 @@ const LEAST_RATE_SHARE = 0.25;
  */
 const PROBE_SHARE = 0.25;
 const PROBE_SECONDS = 20;
+/** Replicas for what repeats are there so long before it, and their rebalance is over; seconds. */
+const SEASON_LEAD_SECONDS = 30;
 /** Standstills that a backlog may take longer to drain before replicas are added for it alone: there and back, each with what it leaves. */
 const STAY_PAUSES = 4;
 /** So far above the usual lag is a backlog. */
@@ -161,7 +164,9 @@ function bySize(state: State, sample: UsableSample, policy: ScalePolicy, rate: n
   const lag = sample.lag.map((waiting, index) => (hot.includes(index) ? 0 : waiting));
   const backlog = Math.max(0, sum(lag) - inFlight(estimate, sample, policy));
   const arrival = backlog > 0 ? Math.max(estimate.arrival, estimate.arrivalNow) : estimate.arrival;
-  const ahead = Math.max(0, estimate.slope) * (startup(state) + TUNING.horizonSeconds);
+  const trend = Math.max(0, estimate.slope) * (startup(state) + TUNING.horizonSeconds);
+  const season = seasonAhead(state, sample.at);
+  const ahead = Math.max(trend, season);
   const pressing = hot.length === 0 && isPressing(estimate, sample, policy);
   // While replicas join, the backlog grows however many are asked for; right after the first step of a scale-up it does not yet.
   const justBegun = state.joining !== null && sample.at - state.joining.at <= FIRST_STEP_SECONDS * 1000;
@@ -171,7 +176,7 @@ function bySize(state: State, sample: UsableSample, policy: ScalePolicy, rate: n
   const sized = (perSecond: number, drained: number) => needed(demandOf(load, perSecond, drained) / rate, layout);
   const demand = demandOf(load, arrival + ahead, drain);
   const wanted = backlog > 0 || ahead > 0 ? needed(demand / rate, layout) : 0;
-  const reason = reasonOf(sample.deployment.replicas, sized(arrival, 0), sized(arrival + ahead, 0));
+  const reason = reasonOf(sample.deployment.replicas, sized(arrival, 0), sized(arrival + trend, 0), sized(arrival + season, 0));
   // Going there stops the group once more, and the smaller number must drain what that leaves.
   const going = 1 + pauseSeconds(state) / staySeconds(state, policy);
   const byRate = sized(Math.max(withMargin(estimate, ahead), estimate.arrival * going), 0);
@@ -193,9 +198,17 @@ function probe(state: State, sample: UsableSample, policy: ScalePolicy, rate: nu
   return replicas > 0 && waits <= PROBE_SHARE * policy.maxDelaySeconds ? replicas : Infinity;
 }
 
-function reasonOf(current: number, forArrivals: number, forTrend: number): DecisionReason {
+function reasonOf(current: number, forArrivals: number, forTrend: number, forSeason: number): DecisionReason {
   if (forArrivals > current) return 'ArrivalRate';
-  return forTrend > current ? 'Trend' : 'Backlog';
+  if (forTrend > current) return 'Trend';
+  return forSeason > current ? 'Season' : 'Backlog';
+}
+
+/** Messages per second that will arrive beyond the present ones by the time that more replicas could work, by what repeats; 0 when nothing does. */
+function seasonAhead(state: State, at: number): number {
+  const { estimate } = state;
+  const lead = startup(state) + pauseSeconds(state) + SEASON_LEAD_SECONDS;
+  return Math.max(0, (forecast(estimate.season, at, lead)?.rate ?? 0) - estimate.arrival);
 }
 
 interface Backlog {

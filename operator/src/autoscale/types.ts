@@ -139,6 +139,7 @@ export type DecisionReason =
   | 'Backlog'
   | 'ArrivalRate'
   | 'Trend'
+  | 'Season'
   | 'Exploring'
   | 'LagPerReplica'
   | 'ScaledDown'

@@ -256,4 +256,13 @@ export const CHANGING_TRACES: readonly Trace[] = [
     noise: 0.2,
     arrivals: (t) => 100 + (1400 * (t % 180)) / 180,
   },
+  {
+    ...BASE,
+    name: 'hourly bursts',
+    about: 'six hours of 100/s, with 2,000/s for two minutes in each hour; maxDelay 15 s',
+    seconds: 6 * 3600,
+    maxDelay: 15,
+    noise: 0.1,
+    arrivals: (t) => (between(t % 3600, 1230, 1350) ? 2000 : 100),
+  },
 ];
