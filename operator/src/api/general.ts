@@ -1,6 +1,7 @@
 /** The fields of the spec that belong to no component. */
 import { z } from 'zod';
 import { objectName } from './common.ts';
+import { PLATFORM_VERSION } from './names.ts';
 import { piece } from './piece.ts';
 import { rule } from './rules.ts';
 
@@ -68,8 +69,10 @@ export const GENERAL = [
       .string()
       .max(64)
       .regex(/^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$/, 'write a version such as 0.1.0')
-      .default('0.1.0')
-      .describe('Version of the platform: the tag of the workload image. An earlier version rolls back.'),
+      .default(PLATFORM_VERSION)
+      .describe(
+        'Version of the platform: the tag of the workload image, and the images of the other programs that are tested with it. An earlier version rolls back. A new operator changes no image until the version changes.',
+      ),
   ),
   piece(
     'profile',

@@ -82,7 +82,7 @@ export const specPiece = piece('kafka', schema, {
 // Kafka itself comes as jars.
 const IMAGE = {
   name: 'kafka',
-  ref: 'apache/kafka:4.3.1',
+  refs: { '0.1.0': 'apache/kafka:4.3.1' },
   what: 'Kafka',
   debian: { packages: ['openjdk-21-jre-headless'], version: ['java', '-cp', '/opt/kafka/libs/*', 'kafka.Kafka', '--version'] },
 };

@@ -81,23 +81,47 @@ export const specPiece = piece('postgres', schema, {
 // On SIGTERM PostgreSQL would wait for its clients.
 const IMAGE = {
   name: 'postgres',
-  ref: 'postgres:17',
+  refs: { '0.1.0': 'postgres:17.12' },
   what: 'PostgreSQL',
   debian: { packages: ['postgresql-17'], version: ['postgres', '--version'], stopSignal: 'SIGINT' },
 };
 /** User `postgres` of the public image; it must exist in the image's /etc/passwd for initdb. */
 const USER = 999;
 const PORT = 5432;
-const BIN = '/usr/lib/postgresql/17/bin';
 const DATA = '/data/pgdata';
 const CONFIG = '/etc/postgresql';
+const RUN = `${CONFIG}/run.sh`;
 
-/** The database is created beside its place and then moved there: an interruption leaves no incomplete database. */
-const INIT = `set -eu
-test -s ${DATA}/PG_VERSION && exit 0
-rm -rf ${DATA}.new
-${BIN}/initdb -D ${DATA}.new -U postgres --auth=scram-sha-256 --pwfile=/secrets/postgres-password --encoding=UTF8 --locale=C.UTF-8 --no-instructions
-mv ${DATA}.new ${DATA}
+/**
+ * Runs a program of the server, whatever its major version and wherever the image has it: in PATH (the public images), or where Debian and the RPM
+ * packages of the PostgreSQL project put it. Debian's PATH has wrappers of some programs, but not of postgres: its folder decides.
+ */
+export const RUN_SCRIPT = `#!/bin/sh
+set -eu
+postgres=$(command -v postgres || ls -d /usr/lib/postgresql/*/bin/postgres /usr/pgsql-*/bin/postgres 2>/dev/null | tail -n 1) || true
+test -x "$postgres" || { echo 'the image has no program postgres in PATH, /usr/lib/postgresql or /usr/pgsql-*: correct spec.images.postgres' >&2; exit 78; }
+bin=$(dirname "$(readlink -f "$postgres")")
+program=$1; shift
+exec "$bin/$program" "$@"
+`;
+
+/**
+ * The database is created beside its place and then moved there: an interruption leaves no incomplete database. A server of another major version
+ * cannot read it, which is said here with what to do.
+ */
+export const INIT_SCRIPT = `#!/bin/sh
+set -eu
+data=${DATA}
+if test -s "$data/PG_VERSION"; then
+  found=$(cat "$data/PG_VERSION")
+  major=$(sh ${RUN} postgres --version | sed 's/^[^0-9]*\\([0-9]*\\).*/\\1/')
+  test "$found" = "$major" && exit 0
+  echo "the volume has a database of PostgreSQL $found, and the image is PostgreSQL $major: set spec.images.postgres to an image of $found, and move the data by dump and restore" >&2
+  exit 78
+fi
+rm -rf "$data.new"
+sh ${RUN} initdb -D "$data.new" -U postgres --auth=scram-sha-256 --pwfile=/secrets/postgres-password --encoding=UTF8 --locale=C.UTF-8 --no-instructions
+mv "$data.new" "$data"
 `;
 
 const HBA = `# type  database  user  address  method
@@ -133,7 +157,7 @@ function settings(postgres: Managed<'postgres'>): string {
 function pod(input: PlatformInput, postgres: Managed<'postgres'>, config: Record<string, string>) {
   const common = { image: IMAGE, resources: postgres.resources } as const;
   const mounts = { '/data': 'data', '/tmp': 'tmp' };
-  const alive = { exec: { command: [`${BIN}/pg_isready`, '-q', '-h', '127.0.0.1', '-p', String(PORT), '-U', 'postgres'] } };
+  const ready = { exec: { command: ['sh', RUN, 'pg_isready', '-q', '-h', '127.0.0.1', '-p', String(PORT), '-U', 'postgres'] } };
   return podTemplate(input, {
     component: 'postgres',
     placement: postgres,
@@ -142,16 +166,21 @@ function pod(input: PlatformInput, postgres: Managed<'postgres'>, config: Record
     // Only initdb uses the password; the migration Job changes it in the database.
     gracePeriodSeconds: 60,
     initContainers: [
-      container(input, { ...common, name: 'initdb', command: ['sh', '-c', INIT], mounts: { ...mounts, '/secrets': 'secrets' } }),
+      container(input, {
+        ...common,
+        name: 'initdb',
+        command: ['sh', `${CONFIG}/init.sh`],
+        mounts: { ...mounts, [CONFIG]: 'config', '/secrets': 'secrets' },
+      }),
     ],
     containers: [
       container(input, {
         ...common,
         name: 'postgres',
-        command: [`${BIN}/postgres`, '-D', DATA, `--config-file=${CONFIG}/postgresql.conf`],
+        command: ['sh', RUN, 'postgres', '-D', DATA, `--config-file=${CONFIG}/postgresql.conf`],
         ports: { postgres: PORT },
         mounts: { ...mounts, [CONFIG]: 'config', '/dev/shm': 'shm' },
-        probes: probes(alive),
+        probes: probes(ready),
       }),
     ],
     volumes: [
@@ -223,7 +252,7 @@ export const definition: ComponentDefinition = {
   manifests: (input) => {
     const postgres = input.spec.postgres.managed;
     if (!postgres) return [];
-    const config = { 'postgresql.conf': settings(postgres), 'pg_hba.conf': HBA };
+    const config = { 'postgresql.conf': settings(postgres), 'pg_hba.conf': HBA, 'run.sh': RUN_SCRIPT, 'init.sh': INIT_SCRIPT };
     return [
       configMap(input, 'postgres', config),
       claim(input, 'postgres', postgres.storage),

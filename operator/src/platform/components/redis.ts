@@ -55,7 +55,7 @@ export const specPiece = piece('redis', schema, {
 
 const IMAGE = {
   name: 'redis',
-  ref: 'redis:8',
+  refs: { '0.1.0': 'redis:8.0.2' },
   what: 'Redis',
   debian: { packages: ['redis-server'], version: ['redis-server', '--version'] },
 };
