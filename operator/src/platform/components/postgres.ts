@@ -17,7 +17,7 @@ import {
   fromSecret,
   mebibytes,
   podTemplate,
-  probes,
+  storeProbes,
   scratch,
   secretVolume,
   value,
@@ -157,7 +157,10 @@ function settings(postgres: Managed<'postgres'>): string {
 function pod(input: PlatformInput, postgres: Managed<'postgres'>, config: Record<string, string>) {
   const common = { image: IMAGE, resources: postgres.resources } as const;
   const mounts = { '/data': 'data', '/tmp': 'tmp' };
-  const ready = { exec: { command: ['sh', RUN, 'pg_isready', '-q', '-h', '127.0.0.1', '-p', String(PORT), '-U', 'postgres'] } };
+  const ask = `sh ${RUN} pg_isready -q -h 127.0.0.1 -p ${PORT} -U postgres`;
+  const ready = { exec: { command: ['sh', '-c', ask] } };
+  // 1: it rejects connections, as in the recovery after the crash of a session.
+  const alive = { exec: { command: ['sh', '-c', `${ask} -t 20 || test $? -eq 1`] } };
   return podTemplate(input, {
     component: 'postgres',
     placement: postgres,
@@ -180,7 +183,7 @@ function pod(input: PlatformInput, postgres: Managed<'postgres'>, config: Record
         command: ['sh', RUN, 'postgres', '-D', DATA, `--config-file=${CONFIG}/postgresql.conf`],
         ports: { postgres: PORT },
         mounts: { ...mounts, [CONFIG]: 'config', '/dev/shm': 'shm' },
-        probes: probes(ready),
+        probes: storeProbes(ready, alive),
       }),
     ],
     volumes: [
