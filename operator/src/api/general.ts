@@ -1,6 +1,6 @@
 /** The fields of the spec that belong to no component. */
 import { z } from 'zod';
-import { objectName } from './common.ts';
+import { objectName, PORT_PATTERN } from './common.ts';
 import { PLATFORM_VERSION } from './names.ts';
 import { piece } from './piece.ts';
 import { rule } from './rules.ts';
@@ -31,12 +31,15 @@ export function imagesPiece(programs: Record<string, string>) {
   return piece('images', schema);
 }
 
+/** Scheme, host, and a port from 1 to 65535. */
+const OTLP_URL = new RegExp(String.raw`^https?://([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:${PORT_PATTERN})?(/\S*)?$`);
+
 const telemetry = z
   .strictObject({
     otlpEndpoint: z
       .string()
       .max(512)
-      .regex(/^https?:\/\/\S+$/, 'write a URL such as http://collector:4318')
+      .regex(OTLP_URL, 'write a URL such as http://collector:4318')
       .optional()
       .describe('OTLP/HTTP endpoint for the traces of the workloads, such as http://collector:4318. Without it, traces are not exported.'),
     samplePercent: z

@@ -1,10 +1,11 @@
 /** PostgreSQL: one server, or one of the user's. */
 import type { V1EnvVar } from '@kubernetes/client-node';
 import { z } from 'zod';
-import { host, managedXorExternal, objectName, placement, port, resources, storage } from '../../api/common.ts';
+import { dataKey, host, managedXorExternal, objectName, placement, port, resources, storage } from '../../api/common.ts';
 import { quantityValue } from '../../api/index.ts';
 import { piece } from '../../api/piece.ts';
 import { amounts } from '../../api/profiles.ts';
+import { rule } from '../../api/rules.ts';
 import type { ComponentDefinition } from '../definition.ts';
 import { ADMIN_KEY } from '../logins.ts';
 import { addressOf, credentialsName, nameOf } from '../names.ts';
@@ -25,14 +26,65 @@ import {
 import { settleStore } from '../store.ts';
 import type { PlatformInput, SecretUse } from '../types.ts';
 
+/** Settings that the spec cannot change, by the reason. The names of PostgreSQL's settings have no upper case here, so that each has one spelling. */
+const BLOCKED: Record<string, readonly string[]> = {
+  'the operator sets it, because Services, probes, accounts and volumes depend on it': [
+    'config_file',
+    'data_directory',
+    'external_pid_file',
+    'hba_file',
+    'ident_file',
+    'include',
+    'include_dir',
+    'include_if_exists',
+    'listen_addresses',
+    'password_encryption',
+    'port',
+    'unix_socket_directories',
+  ],
+  'it has a field of its own: set spec.postgres.managed.maxConnections': ['max_connections'],
+  'without it a crash loses or damages transactions that were acknowledged': [
+    'fsync',
+    'full_page_writes',
+    'ignore_checksum_failure',
+    'synchronous_commit',
+    'zero_damaged_pages',
+  ],
+  'the log of the pod is the log of the server, and its root file system is read-only': ['log_destination', 'logging_collector'],
+  'the pod has no certificate; use an external PostgreSQL for TLS': ['ssl', 'ssl_ca_file', 'ssl_cert_file', 'ssl_key_file'],
+};
+
+const PARAMETER_NAME = '^[a-z_][a-z0-9_]*([.][a-z0-9_]+)?$';
+
+const namedParameters = rule(
+  rule(z.record(z.string().max(63), z.string().max(256)).default({}).meta({ maxProperties: 64 }), {
+    cel: `self.all(k, k.matches('${PARAMETER_NAME}'))`,
+    message: 'write the names of settings in lower case, such as work_mem or pg_stat_statements.max',
+    check: (given) => Object.keys(given).every((key) => new RegExp(PARAMETER_NAME).test(key)),
+  }),
+  {
+    cel: String.raw`self.all(k, !self[k].matches('[\x00-\x1f\x7f]'))`,
+    message: 'write the value of a setting in one line, without control characters',
+    check: (given) => Object.values(given).every((text) => !/\p{Cc}/u.test(text)),
+  },
+);
+
+const parameters = Object.entries(BLOCKED)
+  .reduce(
+    (schema, [reason, names]) =>
+      rule(schema, {
+        cel: `self.all(k, !(k in ['${names.join("', '")}']))`,
+        message: `${names.join(', ')} cannot be set: ${reason}`,
+        check: (given) => !names.some((name) => name in given),
+      }),
+    namedParameters,
+  )
+  .describe('Additional settings of postgresql.conf, such as work_mem: 16MB. A change restarts the server.');
+
 const managedPostgres = z
   .strictObject({
     storage: storage('the database', '5Gi'),
-    parameters: z
-      .record(z.string().max(63), z.string().max(256))
-      .default({})
-      .meta({ maxProperties: 64 })
-      .describe('Additional settings of postgresql.conf, such as work_mem: 16MB. A change restarts the server.'),
+    parameters,
     maxConnections: z
       .int()
       .min(20)
@@ -52,8 +104,8 @@ const externalPostgres = z
     adminSecret: z
       .strictObject({
         name: objectName("Secret in the platform's namespace."),
-        usernameKey: z.string().min(1).max(253).default('username').describe('Key of the user name.'),
-        passwordKey: z.string().min(1).max(253).default('password').describe('Key of the password.'),
+        usernameKey: dataKey('Key of the user name.', 'username'),
+        passwordKey: dataKey('Key of the password.', 'password'),
       })
       .describe(
         'A role that may create databases and roles. Used by the migration Job and the metrics exporter only; the workloads get roles of their own.',
@@ -149,9 +201,12 @@ function settings(postgres: Managed<'postgres'>): string {
     log_min_duration_statement: '500ms',
   };
   const all: Record<string, string | number> = { ...own, ...postgres.parameters };
-  return Object.entries(all)
-    .map(([key, text]) => `${key} = '${String(text).replaceAll("'", "''")}'\n`)
-    .join('');
+  return (
+    Object.entries(all)
+      // PostgreSQL reads backslashes as in C strings.
+      .map(([key, text]) => `${key} = '${String(text).replaceAll('\\', '\\\\').replaceAll("'", "''")}'\n`)
+      .join('')
+  );
 }
 
 function pod(input: PlatformInput, postgres: Managed<'postgres'>, config: Record<string, string>) {
