@@ -16,10 +16,10 @@ test('every third-party image that the operator uses is built locally, under the
   for (const image of thirdPartyImages(DEFINITIONS)) {
     assert.ok(
       refs.some((ref) => ref.endsWith(`/${imageOf(parsed.spec, image)}`)),
-      image.ref,
+      image.name,
     );
   }
-  assert.ok(refs.includes('docker.io/library/postgres:17') && refs.includes('docker.io/apache/kafka:4.3.1'));
+  assert.ok(refs.includes('docker.io/library/postgres:17.12') && refs.includes('docker.io/apache/kafka:4.3.1'));
   assert.equal(new Set(refs).size, refs.length);
   const postgres = THIRD_PARTY.find((entry) => entry.refs.some((ref) => ref.includes('/postgres:')));
   assert.equal(postgres?.settings.StopSignal, 'SIGINT');

@@ -8,7 +8,7 @@ import { homedir } from 'node:os';
 import { join, relative } from 'node:path';
 import process from 'node:process';
 import { DEFINITIONS } from '../../../operator/src/platform/components/index.ts';
-import { thirdPartyImages } from '../../../operator/src/platform/images.ts';
+import { testedImage, thirdPartyImages } from '../../../operator/src/platform/images.ts';
 import { run } from '../exec.ts';
 import { withLock } from '../lock.ts';
 import { packFolder, packPushed, type ImageEntry } from './oci.ts';
@@ -41,7 +41,7 @@ function fullName(ref: string): string {
 function thirdParty(): ImageEntry[] {
   const bySignal = Map.groupBy(thirdPartyImages(DEFINITIONS), ({ debian }) => debian.stopSignal);
   return [...bySignal].map(([stopSignal, images]) => ({
-    refs: images.map(({ ref }) => fullName(ref)),
+    refs: images.map((image) => fullName(testedImage(image))),
     settings: { Env: [`PATH=${ROOTFS_PATH}`], ...(stopSignal === undefined ? {} : { StopSignal: stopSignal }) },
   }));
 }

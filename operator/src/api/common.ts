@@ -33,6 +33,9 @@ export function host(description: string) {
   });
 }
 
+/** A port number from 1 to 65535 as text, for patterns. */
+export const PORT_PATTERN = '([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])';
+
 export function port(description: string, value: number) {
   return z.int().min(1).max(65535).default(value).describe(description);
 }
@@ -195,12 +198,25 @@ export function storage(what: string, size: string) {
   ).prefault({});
 }
 
+/** A key in the data of a Secret: the API server refuses pods that name another one. @param key the default */
+export function dataKey(description: string, key: string) {
+  const message = 'write a key of a Secret: letters, digits, -, _ and .';
+  // The API server also refuses keys that could leave the folder of a volume.
+  const text = rule(z.string().min(1).max(253), matching('^[-._a-zA-Z0-9]+$', message));
+  const inside = rule(text, {
+    cel: "self != '.' && !self.startsWith('..')",
+    message,
+    check: (value) => value !== '.' && !value.startsWith('..'),
+  });
+  return inside.default(key).describe(description);
+}
+
 /** Key of a Secret in the platform's namespace. */
 export function secretKey(description: string, key: string) {
   return z
     .strictObject({
       name: objectName("Name of a Secret in the platform's namespace."),
-      key: z.string().min(1).max(253).default(key).describe('Key in the Secret.'),
+      key: dataKey('Key in the Secret.', key),
     })
     .describe(description);
 }

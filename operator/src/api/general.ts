@@ -1,6 +1,7 @@
 /** The fields of the spec that belong to no component. */
 import { z } from 'zod';
-import { objectName } from './common.ts';
+import { objectName, PORT_PATTERN } from './common.ts';
+import { PLATFORM_VERSION } from './names.ts';
 import { piece } from './piece.ts';
 import { rule } from './rules.ts';
 
@@ -30,12 +31,15 @@ export function imagesPiece(programs: Record<string, string>) {
   return piece('images', schema);
 }
 
+/** Scheme, host, and a port from 1 to 65535. */
+const OTLP_URL = new RegExp(String.raw`^https?://([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:${PORT_PATTERN})?(/\S*)?$`);
+
 const telemetry = z
   .strictObject({
     otlpEndpoint: z
       .string()
       .max(512)
-      .regex(/^https?:\/\/\S+$/, 'write a URL such as http://collector:4318')
+      .regex(OTLP_URL, 'write a URL such as http://collector:4318')
       .optional()
       .describe('OTLP/HTTP endpoint for the traces of the workloads, such as http://collector:4318. Without it, traces are not exported.'),
     samplePercent: z
@@ -68,8 +72,10 @@ export const GENERAL = [
       .string()
       .max(64)
       .regex(/^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$/, 'write a version such as 0.1.0')
-      .default('0.1.0')
-      .describe('Version of the platform: the tag of the workload image. An earlier version rolls back.'),
+      .default(PLATFORM_VERSION)
+      .describe(
+        'Version of the platform: the tag of the workload image, and the images of the other programs that are tested with it. An earlier version rolls back. A new operator changes no image until the version changes.',
+      ),
   ),
   piece(
     'profile',

@@ -3,7 +3,7 @@ import type { BssPlatformStatus } from './status.ts';
 
 export { statusSchema, type BssPlatformStatus } from './status.ts';
 export { durationMs, quantityValue } from './rules.ts';
-export { API_VERSION, FIELD_MANAGER, FINALIZER, GROUP, KIND, PREFIX, ROTATE_ANNOTATION } from './names.ts';
+export { API_VERSION, FIELD_MANAGER, FINALIZER, GROUP, KIND, PLATFORM_VERSION, PREFIX, ROTATE_ANNOTATION } from './names.ts';
 
 /** Metadata of an object as the API server sends it (times are text). */
 export interface ObjectMeta {

@@ -118,6 +118,18 @@ export const MISTAKES: Mistake[] = [
     message: 'write each broker as host:port, such as kafka.example.com:9092, without a scheme',
   },
   {
+    what: 'A broker with a port that does not exist',
+    spec: { kafka: { external: { brokers: ['kafka:70000'] } } },
+    path: 'spec.kafka.external.brokers[0]',
+    message: 'write each broker as host:port, such as kafka.example.com:9092, without a scheme',
+  },
+  {
+    what: 'An endpoint for traces with a port that does not exist',
+    spec: { telemetry: { otlpEndpoint: 'http://collector:0' } },
+    path: 'spec.telemetry.otlpEndpoint',
+    message: 'should match',
+  },
+  {
     what: 'No broker at all',
     spec: { kafka: { external: { brokers: [] } } },
     path: 'spec.kafka.external.brokers',
@@ -329,6 +341,33 @@ export const MISTAKES: Mistake[] = [
     spec: { postgres: { managed: { storage: { storageClass: 'slow' } } } },
     path: 'spec.postgres.managed.storage.storageClass',
     message: 'storageClass is immutable once the volume exists: write the former class, or create a new platform and move the data',
+  },
+  ...[
+    ['hba_file', '/tmp/hba', 'cannot be set: the operator sets it, because Services, probes, accounts and volumes depend on it'],
+    ['port', '5433', 'cannot be set: the operator sets it'],
+    ['max_connections', '500', 'max_connections cannot be set: it has a field of its own: set spec.postgres.managed.maxConnections'],
+    ['fsync', 'false', 'cannot be set: without it a crash loses or damages transactions that were acknowledged'],
+    ['logging_collector', 'true', 'cannot be set: the log of the pod is the log of the server'],
+    ['ssl', 'true', 'cannot be set: the pod has no certificate'],
+    ['Port', '5433', 'write the names of settings in lower case, such as work_mem or pg_stat_statements.max'],
+    ['work_mem', "16MB'\nport = '1", 'write the value of a setting in one line, without control characters'],
+  ].map(([name = '', value = '', message = '']) => ({
+    what: `The PostgreSQL setting ${name}`,
+    spec: { postgres: { managed: { parameters: { [name]: value } } } },
+    path: 'spec.postgres.managed.parameters',
+    message,
+  })),
+  ...['https://x/y', '..', '..a', 'a b'].map((key) => ({
+    what: `The key ${key} of a Secret`,
+    spec: { redis: { external: { host: 'cache', passwordSecret: { name: 'redis', key } } } },
+    path: 'spec.redis.external.passwordSecret.key',
+    message: 'write a key of a Secret: letters, digits, -, _ and .',
+  })),
+  {
+    what: 'A key with a slash for the password of PostgreSQL',
+    spec: { postgres: { external: { host: 'db', adminSecret: { name: 'db-admin', passwordKey: 'a/b' } } } },
+    path: 'spec.postgres.external.adminSecret.passwordKey',
+    message: 'write a key of a Secret: letters, digits, -, _ and .',
   },
   {
     what: 'A name that is too long',

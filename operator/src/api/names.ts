@@ -12,3 +12,5 @@ export const PREFIX = `${GROUP}/`;
 export const FINALIZER = `${PREFIX}finalizer`;
 /** Annotation of a platform: a value that it did not have before asks for new credentials. */
 export const ROTATE_ANNOTATION = `${PREFIX}rotate-credentials`;
+/** Version of the platform that this operator creates by default, and the newest that it knows. */
+export const PLATFORM_VERSION = '0.1.0';

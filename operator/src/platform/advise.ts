@@ -1,9 +1,11 @@
 /** What is valid in a spec but unwise: a warning in status, never an error. Each component has checks of its own. */
 import { DEFINITIONS } from './components/index.ts';
+import { unknownVersion } from './images.ts';
 import type { BssPlatformSpec } from './spec.ts';
 import type { Advice } from './types.ts';
 
-/** Warnings about a spec, in the order of the components. */
+/** Warnings about a spec: of the platform as a whole, then in the order of the components. */
 export function adviseSpec(spec: BssPlatformSpec): Advice[] {
-  return DEFINITIONS.flatMap(({ advise }) => advise?.(spec, DEFINITIONS) ?? []).filter((advice) => advice !== undefined);
+  const advice = [unknownVersion(spec), ...DEFINITIONS.flatMap(({ advise }) => advise?.(spec, DEFINITIONS) ?? [])];
+  return advice.filter((one) => one !== undefined);
 }

@@ -11,10 +11,11 @@ export interface Image {
   /** Its field below `spec.images`. */
   name: string;
   /**
-   * The reference that this version of the operator is tested with. `local/src/build/versions.integration.test.ts` asks each program of the local
-   * images for its version.
+   * The tested reference by version of the platform, with an exact tag. A version that is not in the table has the image of the newest one before
+   * it. An entry of a released version does not change: another image is an entry of the next version, so that a new operator restarts nothing
+   * before the platform's version changes. `local/src/build/versions.integration.test.ts` asks each program of the local images for its version.
    */
-  ref: string;
+  refs: Record<string, string>;
   /** The program, as descriptions name it: `the Redis exporter`. */
   what: string;
   /** How an image with the same program is built from Debian packages, where no image registry is reachable. */

@@ -1,7 +1,7 @@
 /** What holds for the manifests of every platform. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { V1Container, V1PodTemplateSpec } from '@kubernetes/client-node';
+import type { V1Container, V1PodTemplateSpec, V1Probe } from '@kubernetes/client-node';
 import { quantityValue } from '../api/index.ts';
 import { fieldsOf, goldenInput, inputOf, podTemplateOf } from './golden.ts';
 import { buildPlatform, HASH_ANNOTATION, KEEP_ANNOTATION, secretUses, STAGES } from './index.ts';
@@ -157,3 +157,16 @@ await test('the same input gives the same manifests', () => {
   const first = JSON.stringify(buildPlatform(input));
   for (let run = 0; run < 3; run++) assert.equal(JSON.stringify(buildPlatform(input)), first);
 });
+
+/** Seconds of failing probes after which the kubelet restarts the container. */
+const seconds = (probe: V1Probe | undefined): number => (probe?.periodSeconds ?? 10) * (probe?.failureThreshold ?? 3);
+
+for (const store of ['postgres', 'kafka']) {
+  await test(`${store} has an hour to recover its log at startup, and is not restarted because it is busy`, async () => {
+    const [container] = fieldsOf(named(await goldenInput('small'), 'StatefulSet', `demo-${store}`)).template?.spec?.containers ?? [];
+    assert.ok(seconds(container?.startupProbe) >= 3600, `${seconds(container?.startupProbe)} s to start`);
+    assert.ok(seconds(container?.readinessProbe) <= 30, 'clients go elsewhere soon');
+    assert.ok(seconds(container?.livenessProbe) >= 300, `${seconds(container?.livenessProbe)} s of missing answers`);
+    assert.ok((container?.livenessProbe?.timeoutSeconds ?? 1) >= 30, 'a slow answer is an answer');
+  });
+}

@@ -188,6 +188,18 @@ export function probes(ready: Partial<V1Probe>, live: Partial<V1Probe> = ready):
   return { startupProbe: probe(live, 1, 120), readinessProbe: probe(ready, 3, 3), livenessProbe: probe(live, 10, 6) };
 }
 
+/**
+ * For stores: an hour to recover their log at startup, as CloudNativePG gives PostgreSQL (`startDelay`). Afterwards only five minutes without an
+ * answer restart a container: a store that is busy would begin its work again.
+ */
+export function storeProbes(ready: Partial<V1Probe>, live: Partial<V1Probe> = ready): Probes {
+  return {
+    startupProbe: probe(ready, 2, 1800),
+    readinessProbe: probe(ready, 3, 3),
+    livenessProbe: { ...probe(live, 30, 10), timeoutSeconds: 30 },
+  };
+}
+
 /** For programs in Go: threads and heap within the limits, which the runtime does not read by itself. */
 export function goRuntime({ limits }: Resources): V1EnvVar[] {
   return [

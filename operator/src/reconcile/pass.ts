@@ -16,6 +16,8 @@ export interface Pass {
   guard: DriftGuard;
   /** Objects whose drift corrections are rate limited, because another client keeps changing them: `Kind name`. Filled by the pass. */
   contested: Set<string>;
+  /** Warnings about live objects, one sentence each. Filled by the pass. */
+  remarks: Set<string>;
   publish: Publish;
   logger: Logger;
   signal: AbortSignal;

@@ -106,7 +106,20 @@ export class Reconciler {
       recorder.record(platform, { type, reason, message });
     const guard = this.#guards.get(key) ?? new DriftGuard(clock);
     this.#guards.set(key, guard);
-    return { key, platform, cache, client, applier, guard, contested: new Set(), publish, logger, signal, now: clock.now() };
+    return {
+      key,
+      platform,
+      cache,
+      client,
+      applier,
+      guard,
+      contested: new Set(),
+      remarks: new Set(),
+      publish,
+      logger,
+      signal,
+      now: clock.now(),
+    };
   }
 
   #forget(key: string): void {
@@ -191,7 +204,7 @@ export class Reconciler {
     if (rotation.underWay && !spec.hibernate && rotation.waitsFor.length === 0) await this.#finishRotation(pass);
 
     return {
-      ...facts(input, warnings, [...pass.contested]),
+      ...facts(input, [...warnings, ...[...pass.remarks].toSorted()], [...pass.contested]),
       type: 'acted',
       generation: generationOf(pass),
       components: states,

@@ -10,7 +10,7 @@ import { redisAccess } from './redis.ts';
 
 const POSTGRES_IMAGE = {
   name: 'postgresExporter',
-  ref: 'prometheuscommunity/postgres-exporter:v0.17.1',
+  refs: { '0.1.0': 'prometheuscommunity/postgres-exporter:v0.17.1' },
   what: 'the PostgreSQL exporter',
   debian: {
     packages: ['prometheus-postgres-exporter'],
@@ -20,7 +20,7 @@ const POSTGRES_IMAGE = {
 };
 const REDIS_IMAGE = {
   name: 'redisExporter',
-  ref: 'oliver006/redis_exporter:v1.69.0',
+  refs: { '0.1.0': 'oliver006/redis_exporter:v1.69.0' },
   what: 'the Redis exporter',
   debian: {
     packages: ['prometheus-redis-exporter'],

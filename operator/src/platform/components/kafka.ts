@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { V1EnvVar, V1Volume } from '@kubernetes/client-node';
 import { z } from 'zod';
-import { managedXorExternal, objectName, placement, resources, secretKey, storage } from '../../api/common.ts';
+import { dataKey, managedXorExternal, objectName, placement, PORT_PATTERN, resources, secretKey, storage } from '../../api/common.ts';
 import { quantityValue } from '../../api/index.ts';
 import { piece } from '../../api/piece.ts';
 import { amounts } from '../../api/profiles.ts';
@@ -18,7 +18,7 @@ import {
   fromSecret,
   mebibytes,
   podTemplate,
-  probes,
+  storeProbes,
   scratch,
   secretVolume,
   value,
@@ -27,10 +27,12 @@ import type { BssPlatformSpec } from '../spec.ts';
 import { settleStore } from '../store.ts';
 import type { Advice, PlatformInput, SecretUse } from '../types.ts';
 
+const BROKER = `^[A-Za-z0-9_]([-A-Za-z0-9_.]*[A-Za-z0-9])?:${PORT_PATTERN}$`;
+
 const broker = rule(z.string().min(3).max(260).describe('Address of a broker: host:port.'), {
-  cel: "self.matches('^[A-Za-z0-9_]([-A-Za-z0-9_.]*[A-Za-z0-9])?:[0-9]{1,5}$')",
+  cel: `self.matches('${BROKER}')`,
   message: 'write each broker as host:port, such as kafka.example.com:9092, without a scheme',
-  check: (given) => /^[A-Za-z0-9_]([-A-Za-z0-9_.]*[A-Za-z0-9])?:[0-9]{1,5}$/.test(given),
+  check: (given) => new RegExp(BROKER).test(given),
 });
 
 const managedKafka = z
@@ -56,8 +58,8 @@ const externalKafka = z
       .strictObject({
         mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).default('scram-sha-512').describe('SASL mechanism.'),
         secretName: objectName("Secret in the platform's namespace that holds user name and password."),
-        usernameKey: z.string().min(1).max(253).default('username').describe('Key of the user name.'),
-        passwordKey: z.string().min(1).max(253).default('password').describe('Key of the password.'),
+        usernameKey: dataKey('Key of the user name.', 'username'),
+        passwordKey: dataKey('Key of the password.', 'password'),
       })
       .optional()
       .describe('SASL authentication with the brokers.'),
@@ -82,7 +84,7 @@ export const specPiece = piece('kafka', schema, {
 // Kafka itself comes as jars.
 const IMAGE = {
   name: 'kafka',
-  ref: 'apache/kafka:4.3.1',
+  refs: { '0.1.0': 'apache/kafka:4.3.1' },
   what: 'Kafka',
   debian: { packages: ['openjdk-21-jre-headless'], version: ['java', '-cp', '/opt/kafka/libs/*', 'kafka.Kafka', '--version'] },
 };
@@ -167,7 +169,7 @@ function pod(input: PlatformInput, kafka: Managed<'kafka'>, config: Record<strin
         ports: { kafka: PORT },
         resources: kafka.resources,
         mounts,
-        probes: probes({ tcpSocket: { port: PORT } }),
+        probes: storeProbes({ tcpSocket: { port: PORT } }),
       }),
     ],
     volumes: [configVolume('config', nameOf(input, 'kafka')), claimVolume('data', claimName(input, 'kafka')), scratch('tmp', '64Mi')],

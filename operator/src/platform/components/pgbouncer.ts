@@ -85,13 +85,13 @@ export const specPiece = piece('pgbouncer', schema, {
 
 const IMAGE = {
   name: 'pgbouncer',
-  ref: 'edoburu/pgbouncer:v1.24.1-p1',
+  refs: { '0.1.0': 'edoburu/pgbouncer:v1.24.1-p1' },
   what: 'PgBouncer',
   debian: { packages: ['pgbouncer'], version: ['pgbouncer', '--version'] },
 };
 const EXPORTER_IMAGE = {
   name: 'pgbouncerExporter',
-  ref: 'prometheuscommunity/pgbouncer-exporter:v0.10.2',
+  refs: { '0.1.0': 'prometheuscommunity/pgbouncer-exporter:v0.10.2' },
   what: 'the PgBouncer exporter',
   debian: {
     packages: ['prometheus-pgbouncer-exporter'],

@@ -1,10 +1,11 @@
 /** PostgreSQL: one server, or one of the user's. */
 import type { V1EnvVar } from '@kubernetes/client-node';
 import { z } from 'zod';
-import { host, managedXorExternal, objectName, placement, port, resources, storage } from '../../api/common.ts';
+import { dataKey, host, managedXorExternal, objectName, placement, port, resources, storage } from '../../api/common.ts';
 import { quantityValue } from '../../api/index.ts';
 import { piece } from '../../api/piece.ts';
 import { amounts } from '../../api/profiles.ts';
+import { rule } from '../../api/rules.ts';
 import type { ComponentDefinition } from '../definition.ts';
 import { ADMIN_KEY } from '../logins.ts';
 import { addressOf, credentialsName, nameOf } from '../names.ts';
@@ -17,7 +18,7 @@ import {
   fromSecret,
   mebibytes,
   podTemplate,
-  probes,
+  storeProbes,
   scratch,
   secretVolume,
   value,
@@ -25,14 +26,65 @@ import {
 import { settleStore } from '../store.ts';
 import type { PlatformInput, SecretUse } from '../types.ts';
 
+/** Settings that the spec cannot change, by the reason. The names of PostgreSQL's settings have no upper case here, so that each has one spelling. */
+const BLOCKED: Record<string, readonly string[]> = {
+  'the operator sets it, because Services, probes, accounts and volumes depend on it': [
+    'config_file',
+    'data_directory',
+    'external_pid_file',
+    'hba_file',
+    'ident_file',
+    'include',
+    'include_dir',
+    'include_if_exists',
+    'listen_addresses',
+    'password_encryption',
+    'port',
+    'unix_socket_directories',
+  ],
+  'it has a field of its own: set spec.postgres.managed.maxConnections': ['max_connections'],
+  'without it a crash loses or damages transactions that were acknowledged': [
+    'fsync',
+    'full_page_writes',
+    'ignore_checksum_failure',
+    'synchronous_commit',
+    'zero_damaged_pages',
+  ],
+  'the log of the pod is the log of the server, and its root file system is read-only': ['log_destination', 'logging_collector'],
+  'the pod has no certificate; use an external PostgreSQL for TLS': ['ssl', 'ssl_ca_file', 'ssl_cert_file', 'ssl_key_file'],
+};
+
+const PARAMETER_NAME = '^[a-z_][a-z0-9_]*([.][a-z0-9_]+)?$';
+
+const namedParameters = rule(
+  rule(z.record(z.string().max(63), z.string().max(256)).default({}).meta({ maxProperties: 64 }), {
+    cel: `self.all(k, k.matches('${PARAMETER_NAME}'))`,
+    message: 'write the names of settings in lower case, such as work_mem or pg_stat_statements.max',
+    check: (given) => Object.keys(given).every((key) => new RegExp(PARAMETER_NAME).test(key)),
+  }),
+  {
+    cel: String.raw`self.all(k, !self[k].matches('[\x00-\x1f\x7f]'))`,
+    message: 'write the value of a setting in one line, without control characters',
+    check: (given) => Object.values(given).every((text) => !/\p{Cc}/u.test(text)),
+  },
+);
+
+const parameters = Object.entries(BLOCKED)
+  .reduce(
+    (schema, [reason, names]) =>
+      rule(schema, {
+        cel: `self.all(k, !(k in ['${names.join("', '")}']))`,
+        message: `${names.join(', ')} cannot be set: ${reason}`,
+        check: (given) => !names.some((name) => name in given),
+      }),
+    namedParameters,
+  )
+  .describe('Additional settings of postgresql.conf, such as work_mem: 16MB. A change restarts the server.');
+
 const managedPostgres = z
   .strictObject({
     storage: storage('the database', '5Gi'),
-    parameters: z
-      .record(z.string().max(63), z.string().max(256))
-      .default({})
-      .meta({ maxProperties: 64 })
-      .describe('Additional settings of postgresql.conf, such as work_mem: 16MB. A change restarts the server.'),
+    parameters,
     maxConnections: z
       .int()
       .min(20)
@@ -52,8 +104,8 @@ const externalPostgres = z
     adminSecret: z
       .strictObject({
         name: objectName("Secret in the platform's namespace."),
-        usernameKey: z.string().min(1).max(253).default('username').describe('Key of the user name.'),
-        passwordKey: z.string().min(1).max(253).default('password').describe('Key of the password.'),
+        usernameKey: dataKey('Key of the user name.', 'username'),
+        passwordKey: dataKey('Key of the password.', 'password'),
       })
       .describe(
         'A role that may create databases and roles. Used by the migration Job and the metrics exporter only; the workloads get roles of their own.',
@@ -81,23 +133,47 @@ export const specPiece = piece('postgres', schema, {
 // On SIGTERM PostgreSQL would wait for its clients.
 const IMAGE = {
   name: 'postgres',
-  ref: 'postgres:17',
+  refs: { '0.1.0': 'postgres:17.12' },
   what: 'PostgreSQL',
   debian: { packages: ['postgresql-17'], version: ['postgres', '--version'], stopSignal: 'SIGINT' },
 };
 /** User `postgres` of the public image; it must exist in the image's /etc/passwd for initdb. */
 const USER = 999;
 const PORT = 5432;
-const BIN = '/usr/lib/postgresql/17/bin';
 const DATA = '/data/pgdata';
 const CONFIG = '/etc/postgresql';
+const RUN = `${CONFIG}/run.sh`;
 
-/** The database is created beside its place and then moved there: an interruption leaves no incomplete database. */
-const INIT = `set -eu
-test -s ${DATA}/PG_VERSION && exit 0
-rm -rf ${DATA}.new
-${BIN}/initdb -D ${DATA}.new -U postgres --auth=scram-sha-256 --pwfile=/secrets/postgres-password --encoding=UTF8 --locale=C.UTF-8 --no-instructions
-mv ${DATA}.new ${DATA}
+/**
+ * Runs a program of the server, whatever its major version and wherever the image has it: in PATH (the public images), or where Debian and the RPM
+ * packages of the PostgreSQL project put it. Debian's PATH has wrappers of some programs, but not of postgres: its folder decides.
+ */
+export const RUN_SCRIPT = `#!/bin/sh
+set -eu
+postgres=$(command -v postgres || ls -d /usr/lib/postgresql/*/bin/postgres /usr/pgsql-*/bin/postgres 2>/dev/null | tail -n 1) || true
+test -x "$postgres" || { echo 'the image has no program postgres in PATH, /usr/lib/postgresql or /usr/pgsql-*: correct spec.images.postgres' >&2; exit 78; }
+bin=$(dirname "$(readlink -f "$postgres")")
+program=$1; shift
+exec "$bin/$program" "$@"
+`;
+
+/**
+ * The database is created beside its place and then moved there: an interruption leaves no incomplete database. A server of another major version
+ * cannot read it, which is said here with what to do.
+ */
+export const INIT_SCRIPT = `#!/bin/sh
+set -eu
+data=${DATA}
+if test -s "$data/PG_VERSION"; then
+  found=$(cat "$data/PG_VERSION")
+  major=$(sh ${RUN} postgres --version | sed 's/^[^0-9]*\\([0-9]*\\).*/\\1/')
+  test "$found" = "$major" && exit 0
+  echo "the volume has a database of PostgreSQL $found, and the image is PostgreSQL $major: set spec.images.postgres to an image of $found, and move the data by dump and restore" >&2
+  exit 78
+fi
+rm -rf "$data.new"
+sh ${RUN} initdb -D "$data.new" -U postgres --auth=scram-sha-256 --pwfile=/secrets/postgres-password --encoding=UTF8 --locale=C.UTF-8 --no-instructions
+mv "$data.new" "$data"
 `;
 
 const HBA = `# type  database  user  address  method
@@ -125,15 +201,21 @@ function settings(postgres: Managed<'postgres'>): string {
     log_min_duration_statement: '500ms',
   };
   const all: Record<string, string | number> = { ...own, ...postgres.parameters };
-  return Object.entries(all)
-    .map(([key, text]) => `${key} = '${String(text).replaceAll("'", "''")}'\n`)
-    .join('');
+  return (
+    Object.entries(all)
+      // PostgreSQL reads backslashes as in C strings.
+      .map(([key, text]) => `${key} = '${String(text).replaceAll('\\', '\\\\').replaceAll("'", "''")}'\n`)
+      .join('')
+  );
 }
 
 function pod(input: PlatformInput, postgres: Managed<'postgres'>, config: Record<string, string>) {
   const common = { image: IMAGE, resources: postgres.resources } as const;
   const mounts = { '/data': 'data', '/tmp': 'tmp' };
-  const alive = { exec: { command: [`${BIN}/pg_isready`, '-q', '-h', '127.0.0.1', '-p', String(PORT), '-U', 'postgres'] } };
+  const ask = `sh ${RUN} pg_isready -q -h 127.0.0.1 -p ${PORT} -U postgres`;
+  const ready = { exec: { command: ['sh', '-c', ask] } };
+  // 1: it rejects connections, as in the recovery after the crash of a session.
+  const alive = { exec: { command: ['sh', '-c', `${ask} -t 20 || test $? -eq 1`] } };
   return podTemplate(input, {
     component: 'postgres',
     placement: postgres,
@@ -142,16 +224,21 @@ function pod(input: PlatformInput, postgres: Managed<'postgres'>, config: Record
     // Only initdb uses the password; the migration Job changes it in the database.
     gracePeriodSeconds: 60,
     initContainers: [
-      container(input, { ...common, name: 'initdb', command: ['sh', '-c', INIT], mounts: { ...mounts, '/secrets': 'secrets' } }),
+      container(input, {
+        ...common,
+        name: 'initdb',
+        command: ['sh', `${CONFIG}/init.sh`],
+        mounts: { ...mounts, [CONFIG]: 'config', '/secrets': 'secrets' },
+      }),
     ],
     containers: [
       container(input, {
         ...common,
         name: 'postgres',
-        command: [`${BIN}/postgres`, '-D', DATA, `--config-file=${CONFIG}/postgresql.conf`],
+        command: ['sh', RUN, 'postgres', '-D', DATA, `--config-file=${CONFIG}/postgresql.conf`],
         ports: { postgres: PORT },
         mounts: { ...mounts, [CONFIG]: 'config', '/dev/shm': 'shm' },
-        probes: probes(alive),
+        probes: storeProbes(ready, alive),
       }),
     ],
     volumes: [
@@ -223,7 +310,7 @@ export const definition: ComponentDefinition = {
   manifests: (input) => {
     const postgres = input.spec.postgres.managed;
     if (!postgres) return [];
-    const config = { 'postgresql.conf': settings(postgres), 'pg_hba.conf': HBA };
+    const config = { 'postgresql.conf': settings(postgres), 'pg_hba.conf': HBA, 'run.sh': RUN_SCRIPT, 'init.sh': INIT_SCRIPT };
     return [
       configMap(input, 'postgres', config),
       claim(input, 'postgres', postgres.storage),

@@ -36,7 +36,7 @@ export const specPiece = piece('prometheus', schema, {
 
 const IMAGE = {
   name: 'prometheus',
-  ref: 'prom/prometheus:v2.53.3',
+  refs: { '0.1.0': 'prom/prometheus:v2.53.3' },
   what: 'Prometheus',
   debian: { packages: ['prometheus'], version: ['prometheus', '--version'] },
 };

@@ -26,7 +26,7 @@ export const specPiece = piece('pushgateway', schema, {
 
 const IMAGE = {
   name: 'pushgateway',
-  ref: 'prom/pushgateway:v1.11.0',
+  refs: { '0.1.0': 'prom/pushgateway:v1.11.0' },
   what: 'the Pushgateway',
   debian: {
     packages: ['prometheus-pushgateway'],

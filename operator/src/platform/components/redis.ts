@@ -8,7 +8,7 @@ import { bytes } from '../../api/rules.ts';
 import type { ComponentDefinition } from '../definition.ts';
 import { addressOf, credentialsName, nameOf } from '../names.ts';
 import { configMap, deployment, service, type Managed } from '../parts.ts';
-import { configVolume, container, podTemplate, probes, scratch, secretVolume } from '../pods.ts';
+import { configVolume, container, podTemplate, scratch, secretVolume, storeProbes } from '../pods.ts';
 import type { BssPlatformSpec } from '../spec.ts';
 import { settleStore } from '../store.ts';
 import type { Advice, PlatformInput } from '../types.ts';
@@ -55,7 +55,7 @@ export const specPiece = piece('redis', schema, {
 
 const IMAGE = {
   name: 'redis',
-  ref: 'redis:8',
+  refs: { '0.1.0': 'redis:8.0.2' },
   what: 'Redis',
   debian: { packages: ['redis-server'], version: ['redis-server', '--version'] },
 };
@@ -97,7 +97,7 @@ function template(input: PlatformInput, redis: Managed<'redis'>, config: Record<
         ports: { redis: PORT },
         resources: redis.resources,
         mounts: { '/etc/redis': 'config', '/etc/redis-auth': 'auth', '/data': 'data' },
-        probes: probes({ tcpSocket: { port: PORT } }),
+        probes: storeProbes({ tcpSocket: { port: PORT } }),
       }),
     ],
     volumes: [

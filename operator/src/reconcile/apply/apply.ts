@@ -6,6 +6,7 @@ import { announce } from './announce.ts';
 import { ownershipOf, withoutFormerSelf } from '../ownership/ownership.ts';
 import type { Pass } from '../pass.ts';
 import { settleAll } from '../settle-all.ts';
+import { enlargement, unexpandable, withoutShrinking } from './volumes.ts';
 
 export interface Applied {
   /** The component's live objects, by `kind/name`. */
@@ -44,15 +45,18 @@ export async function applyComponent(pass: Pass, component: Component, { hold }:
   return applied;
 }
 
-async function applyOne(pass: Pass, manifest: KubernetesObject, hold: boolean, applied: Applied): Promise<ApplyResult | undefined> {
-  const cached = pass.cache.get(referenceOf(manifest));
-  if (cached !== undefined) applied.live.set(objectKey(manifest), cached);
-  if (hold && !isLastApplied(cached, manifest)) {
+async function applyOne(pass: Pass, desired: KubernetesObject, hold: boolean, applied: Applied): Promise<ApplyResult | undefined> {
+  const cached = pass.cache.get(referenceOf(desired));
+  if (cached !== undefined) applied.live.set(objectKey(desired), cached);
+  if (hold && !isLastApplied(cached, withoutShrinking(desired, cached))) {
     applied.heldBack += 1;
     return undefined;
   }
+  let live = cached;
   try {
-    const live = cached ?? (await pass.client.find(referenceOf(manifest), { signal: pass.signal }));
+    live ??= await pass.client.find(referenceOf(desired), { signal: pass.signal });
+    const manifest = withoutShrinking(desired, live);
+    remark(pass, enlargement(desired, live));
     if (live !== undefined && ownershipOf(pass.platform, live) === 'foreign')
       return refuse(applied, `${name(manifest)} exists and has another owner: rename or delete it`);
     const drift = isLastApplied(live, manifest);
@@ -63,7 +67,8 @@ async function applyOne(pass: Pass, manifest: KubernetesObject, hold: boolean, a
     return result;
   } catch (error) {
     if (!(error instanceof KubeError) || isTransient(error)) throw error;
-    return refuse(applied, refusalOf(manifest, error));
+    const keepsSize = unexpandable(desired, live, error);
+    return keepsSize === undefined ? refuse(applied, refusalOf(desired, error)) : remark(pass, keepsSize);
   }
 }
 
@@ -128,6 +133,10 @@ function hasSucceeded(job: KubernetesObject): boolean {
 
 function contest(pass: Pass, manifest: KubernetesObject): undefined {
   pass.contested.add(name(manifest));
+}
+
+function remark(pass: Pass, text: string | undefined): undefined {
+  if (text !== undefined) pass.remarks.add(text);
 }
 
 function refuse(applied: Applied, message: string): undefined {

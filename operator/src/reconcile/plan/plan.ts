@@ -20,6 +20,7 @@ import { servedComponents } from '../watch/optional.ts';
 import { ownershipOf, type PlatformObject } from '../ownership/ownership.ts';
 import type { PlannedChange } from './planned.ts';
 import { isKept } from '../prune/prune.ts';
+import { withoutShrinking } from '../apply/volumes.ts';
 import { restartReasons } from '../apply/restart.ts';
 import { SecretValues } from '../credentials/secrets.ts';
 import { readStatus } from '../status/status.ts';
@@ -92,11 +93,12 @@ async function planComponent(planning: Planning, platform: PlatformObject, compo
 async function planObject(
   { client, call }: Planning,
   platform: PlatformObject,
-  manifest: KubernetesObject,
+  desired: KubernetesObject,
 ): Promise<PlannedChange | undefined> {
   const applier = new Applier({ client, fieldManager: FIELD_MANAGER, metrics: new Metrics() });
-  const change = { kind: manifest.kind, name: manifest.metadata.name, restarts: [] };
-  const live = await client.find(referenceOf(manifest), call);
+  const change = { kind: desired.kind, name: desired.metadata.name, restarts: [] };
+  const live = await client.find(referenceOf(desired), call);
+  const manifest = withoutShrinking(desired, live);
   if (live !== undefined && ownershipOf(platform, live) === 'foreign')
     return { ...change, action: 'refused', refusal: 'it exists and has another owner' };
   try {
