@@ -56,7 +56,7 @@ const externalPostgres = z
         passwordKey: z.string().min(1).max(253).default('password').describe('Key of the password.'),
       })
       .describe(
-        'A role that may create databases and roles. Used by the migration Job and the metrics exporter only; the workloads get roles of their own.',
+        'A role with CREATEDB and CREATEROLE; it need not be a superuser. Used by the migration Job and the metrics exporter only; the workloads get roles of their own.',
       ),
   })
   .describe(
