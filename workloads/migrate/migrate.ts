@@ -5,6 +5,7 @@ import type { Logger } from '../shared/kernel/log.ts';
 import { withPassword } from '../shared/kernel/postgres.ts';
 import { waitForPoolers, type Pooler } from './poolers.ts';
 import { ensureDatabase, ensureRole, type Login } from './roles.ts';
+import { scramVerifier } from './scram.ts';
 import { seedAccounts } from './seed-accounts.ts';
 
 /** The database with the demo accounts. */
@@ -75,7 +76,7 @@ async function changeAdminPassword({ adminUrl, adminPassword, formerAdminPasswor
   if (formerAdminPassword === undefined || (await isAccepted(adminUrl, adminPassword))) return;
   await withClient(adminUrl, formerAdminPassword, async (admin) => {
     const user = decodeURIComponent(new URL(adminUrl).username);
-    await admin.query(`ALTER ROLE ${admin.escapeIdentifier(user)} PASSWORD ${admin.escapeLiteral(adminPassword)}`);
+    await admin.query(`ALTER ROLE ${admin.escapeIdentifier(user)} PASSWORD '${scramVerifier(adminPassword)}'`);
     log.info({ role: user }, 'the administrator has a new password');
   });
 }

@@ -1,6 +1,7 @@
 import { DatabaseError } from 'pg';
 import type { Client } from 'pg';
 import type { Logger } from '../shared/kernel/log.ts';
+import { scramVerifier } from './scram.ts';
 
 /** A role with LOGIN, and its password. */
 export interface Login {
@@ -31,18 +32,34 @@ export async function ensureRole(client: Client, role: string, logins: Login[], 
   }
 }
 
-async function exists(client: Client, name: string): Promise<boolean> {
-  return (await client.query('SELECT FROM pg_roles WHERE rolname = $1', [name])).rowCount === 1;
+interface ExistingRole {
+  superuser: boolean;
+}
+
+async function find(client: Client, name: string): Promise<ExistingRole | undefined> {
+  return (await client.query<ExistingRole>('SELECT rolsuper AS superuser FROM pg_roles WHERE rolname = $1', [name])).rows[0];
 }
 
 async function ensureExists(client: Client, name: string): Promise<void> {
-  if (!(await exists(client, name))) await client.query(`CREATE ROLE ${client.escapeIdentifier(name)}`);
+  if (!(await find(client, name))) await client.query(`CREATE ROLE ${client.escapeIdentifier(name)}`);
+  await joinRole(client, name);
+}
+
+/**
+ * Makes an administrator that is no superuser a member of a role that it has created. Otherwise it may alter the role, but create no database
+ * for it and terminate none of its sessions.
+ */
+async function joinRole(client: Client, name: string): Promise<void> {
+  const { rowCount } = await client.query('SELECT FROM pg_roles WHERE rolname = current_user AND rolsuper');
+  if (rowCount === 0) await client.query(`GRANT ${client.escapeIdentifier(name)} TO CURRENT_USER`);
 }
 
 async function open(client: Client, role: string, { name, password }: Login): Promise<void> {
   await ensureExists(client, name);
   const login = client.escapeIdentifier(name);
-  await client.query(`ALTER ROLE ${login} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD ${client.escapeLiteral(password)}`);
+  // Only a superuser may name this attribute, even where nothing changes.
+  const demoted = (await find(client, name))?.superuser ? 'NOSUPERUSER ' : '';
+  await client.query(`ALTER ROLE ${login} LOGIN ${demoted}NOCREATEDB NOCREATEROLE PASSWORD '${scramVerifier(password)}'`);
   for (const [setting, value] of Object.entries(LIMITS)) await client.query(`ALTER ROLE ${login} SET ${setting} = '${value}'`);
   if (name === role) return;
   await client.query(`GRANT ${client.escapeIdentifier(role)} TO ${login}`);
@@ -51,12 +68,12 @@ async function open(client: Client, role: string, { name, password }: Login): Pr
 }
 
 async function lock(client: Client, name: string, log: Logger): Promise<void> {
-  if (!(await exists(client, name))) return;
+  if (!(await find(client, name))) return;
   await client.query(`ALTER ROLE ${client.escapeIdentifier(name)} NOLOGIN PASSWORD NULL`);
   try {
     await client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1', [name]);
   } catch (error) {
-    // An administrator without superuser rights may not terminate sessions of others: they end with the poolers' own limits.
+    // An administrator that is neither a superuser nor a member of the login: the sessions end with the poolers' own limits.
     if (!(error instanceof DatabaseError) || error.code !== '42501') throw error;
     log.warn({ login: name }, 'the administrator may not terminate the sessions of a locked login');
   }

@@ -22,6 +22,8 @@ export interface PostgresService extends Service {
   /** The administrator. */
   readonly user: string;
   readonly password: string;
+  /** What the server logs. */
+  readonly logFile: string;
   /** Address of a database for the administrator, with the password; default: `postgres`. */
   url(database?: string): string;
 }
@@ -117,33 +119,35 @@ async function makeKafka(root: string, folder: string, sasl: boolean, settings: 
 async function makePostgres(root: string, folder: string, port: number): Promise<ServerProcess & PostgresService> {
   const data = await dataFolder(folder, 'postgres', POSTGRES_UID);
   await copyTree(await initializedPostgres(root), data);
+  const logFile = join(folder, 'postgres.log');
   const settings = { listen_addresses: HOST, port, unix_socket_directories: '/tmp', fsync: 'off', max_connections: 200 };
   const server = new ServerProcess({
     name: 'Postgres',
     command: ['postgres', '-D', '/data/pgdata', ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
     inside: { root, data, uid: POSTGRES_UID },
-    logFile: join(folder, 'postgres.log'),
+    logFile,
     port,
     readyLine: /database system is ready to accept connections/,
     stopSignal: 'SIGINT',
   });
-  return Object.assign(server, postgresAddress(port));
+  return Object.assign(server, postgresAddress(port), { logFile });
 }
 
 async function makePgBouncer(root: string, folder: string, postgresPort: number, port: number): Promise<ServerProcess & PostgresService> {
   const data = await dataFolder(folder, 'pgbouncer', NONROOT_UID);
   await writeFile(join(data, 'pgbouncer.ini'), pgbouncerSettings(postgresPort, port));
   await writeFile(join(data, 'userlist.txt'), `"postgres" "${PASSWORD}"\n`);
+  const logFile = join(folder, 'pgbouncer.log');
   const server = new ServerProcess({
     name: 'PgBouncer',
     command: ['pgbouncer', '/data/pgbouncer.ini'],
     inside: { root, data, uid: NONROOT_UID },
-    logFile: join(folder, 'pgbouncer.log'),
+    logFile,
     port,
     readyLine: /process up/,
     stopSignal: 'SIGTERM',
   });
-  return Object.assign(server, postgresAddress(port));
+  return Object.assign(server, postgresAddress(port), { logFile });
 }
 
 async function makeRedis(root: string, folder: string): Promise<ServerProcess & RedisService> {
@@ -167,7 +171,7 @@ async function dataFolder(folder: string, name: string, uid: number): Promise<st
   return data;
 }
 
-function postgresAddress(port: number): Omit<PostgresService, keyof Service> {
+function postgresAddress(port: number): Omit<PostgresService, keyof Service | 'logFile'> {
   const url = (database = 'postgres'): string => `postgresql://postgres:${PASSWORD}@${HOST}:${port}/${database}`;
   return { host: HOST, port, user: 'postgres', password: PASSWORD, url };
 }

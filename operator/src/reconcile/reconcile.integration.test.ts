@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { Kafka, logLevel } from 'kafkajs';
-import type { KubernetesObject } from '../runtime/index.ts';
+import { referenceOf, type KubernetesObject } from '../runtime/index.ts';
 import { noteRecovery } from '../runtime/testing/harness.ts';
 import { Cluster, LIMIT_MS, until } from './testing/cluster.ts';
 import { installKeda } from './testing/keda.ts';
@@ -85,6 +85,38 @@ describe('order by health', () => {
     await platform.event('ImageChanged', /Deployment a-ledger/);
   });
 });
+
+describe('migration Job', () => {
+  void test('retries it without a limit, and also a Job that has failed for good', async () => {
+    cluster.hand.withhold('a-migrate-*');
+    const platform = await cluster.platform('retry');
+    const jobs = () => cluster.client.list({ apiVersion: 'batch/v1', kind: 'Job' }, { namespace: platform.namespace });
+    const job = await until('the Job', LIMIT_MS, async () => (await jobs()).items[0]);
+    assert.equal(at(job, 'spec', 'backoffLimit'), 2_147_483_647);
+    await cluster.client.patch(referenceOf(job), { status: failedStatus(new Date(Date.now() - 120_000)) }, { subresource: 'status' });
+    const next = await until('another Job in its place', LIMIT_MS, async () =>
+      (await jobs()).items.find(({ metadata }) => metadata.uid !== job.metadata.uid && metadata.deletionTimestamp === undefined),
+    );
+    assert.equal(next.metadata.name, job.metadata.name);
+    await platform.event('JobRetried', /Job a-migrate-\w+ had failed/);
+    await cluster.hand.release('a-migrate-*');
+    await platform.ready();
+  });
+});
+
+/** Status of a Job whose pods have failed more often than `backoffLimit`. */
+function failedStatus(failedAt: Date): Record<string, unknown> {
+  const time = failedAt.toISOString().replace(/\.\d+Z$/, 'Z');
+  const reason = 'BackoffLimitExceeded';
+  const conditions = ['FailureTarget', 'Failed'].map((type) => ({
+    type,
+    status: 'True',
+    reason,
+    lastProbeTime: time,
+    lastTransitionTime: time,
+  }));
+  return { failed: 7, startTime: time, uncountedTerminatedPods: {}, conditions };
+}
 
 describe('settled', () => {
   void test('corrects drift: edited, removed, deleted, unlabelled', async (t) => {

@@ -17,6 +17,11 @@ function rolesOf({ definitions }: BuildInput): string[] {
   return definitions.flatMap(({ database }) => (database ? [database.role] : []));
 }
 
+/**
+ * The largest int32, no limit in practice: the kubelet restarts the container with backoff (at most 5 minutes apart) until the database is there. A
+ * Job that has failed is not retried by Kubernetes.
+ */
+const BACKOFF_LIMIT = 2 ** 31 - 1;
 const RESOURCES = { requests: { cpu: '50m', memory: '96Mi' }, limits: { cpu: '1', memory: '384Mi' } };
 
 /** Passwords by variable: of all valid logins (the others are locked), and the administrator's former one. */
@@ -77,7 +82,11 @@ export const definition: ComponentDefinition = {
   manifests: (input) => {
     const template = pod(input);
     return [
-      { kind: 'Job', name: nameOf(input, `migrate-${hash(template)}`), spec: { suspend: input.spec.hibernate, backoffLimit: 6, template } },
+      {
+        kind: 'Job',
+        name: nameOf(input, `migrate-${hash(template)}`),
+        spec: { suspend: input.spec.hibernate, backoffLimit: BACKOFF_LIMIT, template },
+      },
     ];
   },
 };

@@ -108,7 +108,7 @@ const externalPostgres = z
         passwordKey: dataKey('Key of the password.', 'password'),
       })
       .describe(
-        'A role that may create databases and roles. Used by the migration Job and the metrics exporter only; the workloads get roles of their own.',
+        'A role with CREATEDB and CREATEROLE; it need not be a superuser. Used by the migration Job and the metrics exporter only; the workloads get roles of their own.',
       ),
   })
   .describe(

@@ -20,7 +20,8 @@ export function announce(pass: Pass, component: Component, results: ApplyResult[
 }
 
 function announceCreations(pass: Pass, component: Component, results: ApplyResult[]): void {
-  const created = results.filter(({ action }) => action === 'created');
+  // An object that was there before was recreated by the operator itself.
+  const created = results.filter(({ action, before }) => action === 'created' && before === undefined);
   const known = new Set((pass.platform.status?.inventory ?? []).map((entry) => entryKey(entry)));
   const [recreated, fresh] = [
     created.filter(({ object }) => known.has(entryKey(entryOf(object)))),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { KubeError, type KubernetesObject, type ObjectReference } from '../../runtime/index.ts';
 import type { Pass } from '../pass.ts';
-import { applyComponent } from './apply.ts';
+import { applyComponent, isJobToRetry } from './apply.ts';
 
 const manifest = (name: string): KubernetesObject => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: 'n' } });
 
@@ -33,4 +33,21 @@ void test('leaves no request in flight when a manifest fails', async () => {
   gate.resolve();
   assert.equal(await outcome, 'no response');
   assert.deepEqual(finished, ['slow']);
+});
+
+void test('retries a Job a minute after it has failed, and no other', () => {
+  const now = Date.parse('2026-01-01T00:10:00Z');
+  const job = (...conditions: object[]): KubernetesObject => ({
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name: 'j' },
+    status: { conditions },
+  });
+  const failed = (at: string, status = 'True') => ({ type: 'Failed', status, lastTransitionTime: at });
+  assert.equal(isJobToRetry(job(failed('2026-01-01T00:09:00Z')), now), true);
+  assert.equal(isJobToRetry(job(failed('2026-01-01T00:09:01Z')), now), false, 'too early');
+  assert.equal(isJobToRetry(job(failed('2026-01-01T00:00:00Z', 'False')), now), false);
+  assert.equal(isJobToRetry(job({ type: 'Complete', status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z' }), now), false);
+  assert.equal(isJobToRetry(job(), now), false);
+  assert.equal(isJobToRetry({ ...job(failed('2026-01-01T00:00:00Z')), kind: 'Deployment' }, now), false);
 });

@@ -90,12 +90,15 @@ async function applyOver(pass: Pass, manifest: KubernetesObject, live: Kubernete
     await pass.client.patch(referenceOf(live), reference, { signal: pass.signal });
   }
   try {
+    if (live && isJobToRetry(live, pass.now)) return await retryJob(pass, manifest, live);
     return await pass.applier.applyIfChanged(manifest, live, { signal: pass.signal });
   } catch (error) {
     if (live === undefined || !(error instanceof KubeError)) throw error;
     const remedy = remedyFor(error, manifest, live);
     if (remedy === 'none') throw error;
-    return remedy === 'leave' ? { object: live, before: live, action: 'unchanged', conflicts: [] } : recreate(pass, manifest, live, error);
+    if (remedy === 'leave') return { object: live, before: live, action: 'unchanged', conflicts: [] };
+    pass.logger.warn({ object: name(manifest), error: error.message }, 'recreating an object with immutable fields');
+    return recreate(pass, manifest, live);
   }
 }
 
@@ -116,8 +119,7 @@ export function remedyFor(
   return manifest.kind === 'Job' && hasSucceeded(live) ? 'leave' : 'replace';
 }
 
-async function recreate(pass: Pass, manifest: KubernetesObject, live: KubernetesObject, error: KubeError): Promise<ApplyResult> {
-  pass.logger.warn({ object: name(manifest), error: error.message }, 'recreating an object with immutable fields');
+async function recreate(pass: Pass, manifest: KubernetesObject, live: KubernetesObject): Promise<ApplyResult> {
   const { uid } = live.metadata;
   const preconditions = uid === undefined ? {} : { preconditions: { uid } };
   await pass.client.delete(referenceOf(live), { propagation: 'Background', signal: pass.signal, ...preconditions });
@@ -127,8 +129,32 @@ async function recreate(pass: Pass, manifest: KubernetesObject, live: Kubernetes
   return { ...result, before: live };
 }
 
+/** Delay between the failure of a Job and its retry: a Job that fails at once must not cause a hot loop. */
+export const JOB_RETRY_MS = 60_000;
+
+interface JobStatus {
+  succeeded?: number;
+  conditions?: { type: string; status: string; lastTransitionTime?: string }[];
+}
+
+/**
+ * A Job that failed at least {@link JOB_RETRY_MS} ago: an older version of the operator limited its retries, or someone set a deadline. Pure.
+ * @param now epoch milliseconds
+ */
+export function isJobToRetry(live: KubernetesObject, now: number): boolean {
+  if (live.kind !== 'Job') return false;
+  const { conditions = [] } = (live['status'] ?? {}) as JobStatus;
+  const failed = conditions.find(({ type, status }) => type === 'Failed' && status === 'True');
+  return failed !== undefined && now - Date.parse(failed.lastTransitionTime ?? '') >= JOB_RETRY_MS;
+}
+
+function retryJob(pass: Pass, manifest: KubernetesObject, live: KubernetesObject): Promise<ApplyResult> {
+  pass.publish('Normal', 'JobRetried', `${name(manifest)} had failed: recreating it`);
+  return recreate(pass, manifest, live);
+}
+
 function hasSucceeded(job: KubernetesObject): boolean {
-  return ((job['status'] as { succeeded?: number } | undefined)?.succeeded ?? 0) > 0;
+  return ((job['status'] as JobStatus | undefined)?.succeeded ?? 0) > 0;
 }
 
 function contest(pass: Pass, manifest: KubernetesObject): undefined {

@@ -7,6 +7,7 @@ export const EVENT_REASONS = [
   'Adopted',
   'DriftCorrected',
   'Recreated',
+  'JobRetried',
   'Pruned',
   'VolumeKept',
   'CredentialsCreated',
