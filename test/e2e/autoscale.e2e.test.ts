@@ -211,15 +211,17 @@ test('up within seconds of a jump in arrivals, and down after it', { timeout: 6 
     await watch.until((replicas) => replicas === 1, 3 * MINUTE);
     const samples = [...recorder.samples];
     const rate = (await groupStatus()).ratePerReplica ?? 0;
-    reportJump(t, watch, jump, samples);
-    reportPods(t, watch, jump, rate, drained);
-    reportPauses(t, samples);
-    t.diagnostic(`as the members measure their pauses, all tests so far: p95 ${await pauseOfMembers()} s`);
+    assertJump(t, watch, jump, samples);
+    assertPods(t, watch, jump, rate, drained);
+    assertPauses(t, samples);
+    const pause = await pauseOfMembers();
+    t.diagnostic(`as the members measure their pauses, all tests so far: p95 ${pause.toFixed(2)} s`);
+    assert.ok(pause < TOLERANCE * 3, 'p95 of the pauses below 3 s');
     await assertApplied(start, calm.count + jump.count);
   }),
 );
 
-function reportJump(t: TestContext, watch: DeploymentWatch, { firstAt }: Sent, samples: readonly GroupSample[]): void {
+function assertJump(t: TestContext, watch: DeploymentWatch, { firstAt }: Sent, samples: readonly GroupSample[]): void {
   const up = watch.changes.find(({ at, replicas }) => at > firstAt && replicas > 1);
   assert.ok(up !== undefined, 'replicas were added');
   const delay = worstDelay(samples);
@@ -229,29 +231,34 @@ function reportJump(t: TestContext, watch: DeploymentWatch, { firstAt }: Sent, s
   assert.ok(delay < MAX_DELAY_SECONDS + 20, 'delay never above maxDelay + 20 s');
 }
 
-function reportPods(t: TestContext, watch: DeploymentWatch, jump: Sent, rate: number, drained: number): void {
+function assertPods(t: TestContext, watch: DeploymentWatch, jump: Sent, rate: number, drained: number): void {
   const down = watch.changes.at(-1)?.at ?? drained;
   const used = podSeconds(watch.changes, jump.firstAt, down);
   const lasted = jump.count / BUSY;
   const fewest = fewestPodSeconds(jump.count, lasted, rate, (down - jump.firstAt) / 1000 - lasted);
-  const share = (used / fewest).toFixed(2);
-  t.diagnostic(`pod-seconds ${used.toFixed(0)}, the fewest possible at ${rate}/s each are ${fewest.toFixed(0)}: ${share} times`);
+  const share = used / fewest;
+  t.diagnostic(`pod-seconds ${used.toFixed(0)}, the fewest possible at ${rate}/s each are ${fewest.toFixed(0)}: ${share.toFixed(2)} times`);
   t.diagnostic(`no lag ${seconds(drained - jump.firstAt)} s after the jump, back at one replica ${seconds(down - drained)} s later`);
+  assert.ok(rate > 0, 'status has the rate of one replica');
+  assert.ok(share >= 1, 'no load is processed with fewer pod-seconds than the fewest possible');
+  assert.ok(share < TOLERANCE * 1.3, 'at most 1.3 times the fewest possible pod-seconds');
 }
 
-function reportPauses(t: TestContext, samples: readonly GroupSample[]): void {
+function assertPauses(t: TestContext, samples: readonly GroupSample[]): void {
   const pauses = rebalancePauses(samples);
   const [half, most, worst] = [percentile(pauses, 0.5), percentile(pauses, 0.95), percentile(pauses, 1)];
-  const of = `${pauses.length} pauses of partitions in ${rebalancesOf(samples).length} rebalances`;
+  const rebalances = rebalancesOf(samples).length;
+  const of = `${pauses.length} pauses of partitions in ${rebalances} rebalances`;
   t.diagnostic(`${of}: median ${half.toFixed(1)} s, p95 ${most.toFixed(1)} s, worst ${worst.toFixed(1)} s`);
+  assert.ok(rebalances > 0 && pauses.length > 0, 'a group that scales rebalances, and partitions with events pause meanwhile');
+  assert.ok(most < MAX_DELAY_SECONDS, 'p95 of the standstills below maxDelay');
 }
 
 /** The members' own measure, without the batches before and after; those that are gone are in it too. */
-async function pauseOfMembers(): Promise<string> {
+async function pauseOfMembers(): Promise<number> {
   const url = await env.target.forward(NAMESPACE, `${PLATFORM}-prometheus`, 9090);
   const query = 'histogram_quantile(0.95, sum by (le) (max_over_time(kafka_consumer_rebalance_pause_seconds_bucket[15m])))';
-  const pause = await until('the pauses to be scraped', MINUTE, () => prometheusValue(url, query));
-  return pause.toFixed(2);
+  return until('the pauses to be scraped', MINUTE, () => prometheusValue(url, query));
 }
 
 test('reports replicas that a user changed, and continues from their number', { timeout: 4 * MINUTE }, (t) =>

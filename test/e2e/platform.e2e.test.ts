@@ -55,10 +55,24 @@ test('kubectl get bss prints a name and a Ready column', async () => {
   assert.match(table, /demo\s+True\s+/);
 });
 
-test('every pod runs under Pod Security "restricted"', async () => {
-  const namespace = await env.kubectl.json<{ metadata: { labels: Record<string, string> } }>(['get', 'namespace', NAMESPACE]);
-  assert.equal(namespace.metadata.labels['pod-security.kubernetes.io/enforce'], 'restricted');
+test('every running pod of the platform and the operator is admitted by Pod Security "restricted"', async () => {
+  for (const namespace of [NAMESPACE, OPERATOR_NAMESPACE]) {
+    const pods = await env.kubectl.json<{ items: unknown[] }>(['get', 'pods', '-n', namespace]);
+    assert.ok(pods.items.length > 0, namespace);
+    await env.kubectl.run(restrict(namespace));
+  }
 });
+
+test('a pod that is not restricted is refused in the namespace of the platform', async () => {
+  const privileged = ['run', 'privileged', '--image=bss-platform/workloads', '--privileged', '--dry-run=server', '-n', NAMESPACE];
+  await assert.rejects(env.kubectl.run(privileged), /violates PodSecurity "restricted:latest"/);
+});
+
+/** The API server evaluates the running pods of a namespace when its level changes, here by a version; each violation is a warning. */
+function restrict(namespace: string): string[] {
+  const label = ['enforce=restricted', 'enforce-version=v1.30'].map((mode) => `pod-security.kubernetes.io/${mode}`);
+  return ['label', 'namespace', namespace, ...label, '--overwrite', '--dry-run=server', '--warnings-as-errors'];
+}
 
 test('the API server rejects an invalid resource and names the field', async () => {
   const wrong = {

@@ -26,7 +26,7 @@ const CHARTS = fileURLToPath(new URL('../../../charts', import.meta.url));
 const FIRST = fileURLToPath(new URL('testdata/first', import.meta.url));
 const PLATFORM = { apiVersion: API_VERSION, kind: KIND };
 const DEFINITION = { apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', name: 'bssplatforms.bss-platform.io' };
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 120_000;
 
 let programs: Record<'helm' | 'kubectl', string>;
 let server: ApiServer;
@@ -118,7 +118,7 @@ void test('what was stored before is there, means the same, and can be written a
 /** Every field is still there with its value; new ones may have joined it by defaults. */
 function assertKept(former: unknown, now: unknown, path: string): void {
   if (typeof former !== 'object' || former === null || Array.isArray(former)) return assert.deepEqual(now, former, path);
-  for (const [key, value] of Object.entries(before))
+  for (const [key, value] of Object.entries(former))
     assertKept(value, (now as Record<string, unknown> | undefined)?.[key], `${path}.${key}`);
 }
 
