@@ -1,6 +1,5 @@
 /** What holds for the manifests of every platform. */
 import assert from 'node:assert/strict';
-import process from 'node:process';
 import { test } from 'node:test';
 import type { V1Container, V1PodTemplateSpec, V1Probe } from '@kubernetes/client-node';
 import { quantityValue } from '../api/index.ts';
