@@ -1,4 +1,5 @@
 /** The fields of the spec that belong to no component. */
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { objectName, PORT_PATTERN } from './common.ts';
 import { PLATFORM_VERSION } from './names.ts';
@@ -52,6 +53,24 @@ const telemetry = z
   .prefault({})
   .describe('Tracing of the workloads.');
 
+const ports = (description: string, value: number[]) =>
+  z.array(z.int().min(1).max(65535)).min(1).max(8).default(value).meta({ 'x-kubernetes-list-type': 'set' }).describe(description);
+
+const CIDR_MESSAGE = 'write an address with its prefix and no host bits, such as 10.0.0.1/32 or 10.0.0.0/24';
+
+/** The API server also checks the host bits. */
+function isNetwork(text: string): boolean {
+  const [, address = '', length = ''] = /^(.+)\/(0|[1-9][0-9]{0,2})$/.exec(text) ?? [];
+  const family = isIP(address);
+  return family !== 0 && Number(length) <= (family === 4 ? 32 : 128);
+}
+
+const cidr = rule(z.string().max(43), {
+  cel: 'isCIDR(self) && cidr(self).masked() == cidr(self)',
+  message: CIDR_MESSAGE,
+  check: isNetwork,
+});
+
 const networkPolicies = z
   .strictObject({
     enabled: z
@@ -60,6 +79,20 @@ const networkPolicies = z
       .describe(
         'Deny all traffic to and from the pods except the flows that the platform needs. Needs a network plugin that enforces policies.',
       ),
+    apiServer: z
+      .strictObject({
+        addresses: z
+          .array(cidr)
+          .max(16)
+          .default([])
+          .meta({ 'x-kubernetes-list-type': 'set' })
+          .describe('Networks of the API servers (kubectl get endpointslices kubernetes). Empty: any address.'),
+        ports: ports('Ports of the API servers: of their Service, and of the servers behind it, such as 8443.', [443, 6443]),
+      })
+      .prefault({})
+      .describe('Where Prometheus reaches the API server.'),
+    dnsPorts: ports('Ports of the DNS servers, as their pods have them: 5353 on OpenShift.', [53]),
+    kedaNamespace: objectName('Namespace of KEDA, which reads the lag from the managed Kafka when it scales.').default('keda'),
   })
   .prefault({})
   .describe('NetworkPolicies of the platform.');

@@ -130,6 +130,18 @@ export const MISTAKES: Mistake[] = [
     message: 'should match',
   },
   {
+    what: 'An API server without the prefix of its network',
+    spec: { networkPolicies: { apiServer: { addresses: ['10.0.0.1'] } } },
+    path: 'spec.networkPolicies.apiServer.addresses[0]',
+    message: 'write an address with its prefix and no host bits, such as 10.0.0.1/32 or 10.0.0.0/24',
+  },
+  {
+    what: 'No port of a DNS server',
+    spec: { networkPolicies: { dnsPorts: [] } },
+    path: 'spec.networkPolicies.dnsPorts',
+    message: 'should have at least 1 items',
+  },
+  {
     what: 'No broker at all',
     spec: { kafka: { external: { brokers: [] } } },
     path: 'spec.kafka.external.brokers',

@@ -37,9 +37,10 @@ export type Ports = Record<string, number>;
 
 /**
  * A connection that the pods of a component open: to another component by its name (its ports without metrics, or all of them if it has no
- * others), to the metrics ports of every component, or to ports of any address outside the platform.
+ * others), to the metrics ports of every component, or to ports outside the platform: of any address, or of the networks that `of` names in CIDR
+ * notation.
  */
-export type Connection = string | { metrics: 'all' } | { outside: number[] };
+export type Connection = string | { metrics: 'all' } | { outside: number[]; of?: string[] };
 
 /** Clients that are not components: any address, the pods of the platform's namespace, the operator, or KEDA. */
 export interface Admission {

@@ -7,8 +7,8 @@ import { nameOf, selectorOf } from './names.ts';
 import type { BssPlatformSpec } from './spec.ts';
 import type { PlatformInput } from './types.ts';
 
-/** One end of a flow: a component, the pods of the platform's namespace, the operator, KEDA, or any address. */
-type Place = { component: string } | 'namespace' | 'operator' | 'keda' | 'anywhere';
+/** One end of a flow: a component, networks in CIDR notation, the pods of the platform's namespace, the operator, KEDA, or any address. */
+type Place = { component: string } | { networks: string[] } | 'namespace' | 'operator' | 'keda' | 'anywhere';
 
 interface Flow {
   from: Place;
@@ -43,7 +43,7 @@ const hasPorts = ({ ports }: { ports: number[] }) => ports.length > 0;
  */
 function destinations(connection: Connection, { definitions, spec }: BuildInput): Omit<Flow, 'from'>[] {
   if (typeof connection === 'object')
-    return 'outside' in connection ? [{ to: 'anywhere', ports: connection.outside }] : metricsOf(presentIn(definitions, spec), spec);
+    return 'outside' in connection ? [outside(connection)] : metricsOf(presentIn(definitions, spec), spec);
   const target = definitions.find(({ name }) => name === connection);
   if (target === undefined) throw new Error(`a component connects to ${connection}, which no definition has`);
   const isPresent = target.present?.(spec) ?? true;
@@ -51,6 +51,10 @@ function destinations(connection: Connection, { definitions, spec }: BuildInput)
     ? { to: at(target.name), ports: servicePorts(target, spec) }
     : { to: 'anywhere' as const, ports: target.external?.(spec) ?? [] };
   return [flow].filter(hasPorts);
+}
+
+function outside({ outside: ports, of: networks = [] }: { outside: number[]; of?: string[] }): Omit<Flow, 'from'> {
+  return { to: networks.length > 0 ? { networks } : 'anywhere', ports };
 }
 
 function flows(input: BuildInput): Flow[] {
@@ -69,7 +73,8 @@ function flows(input: BuildInput): Flow[] {
 function peer(input: PlatformInput, place: Place): V1NetworkPolicyPeer[] | undefined {
   if (place === 'anywhere') return undefined;
   if (place === 'namespace') return [{ podSelector: {} }];
-  if (place === 'keda') return [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'keda' } } }];
+  if (place === 'keda')
+    return [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': input.spec.networkPolicies.kedaNamespace } } }];
   if (place === 'operator') {
     return [
       {
@@ -78,6 +83,7 @@ function peer(input: PlatformInput, place: Place): V1NetworkPolicyPeer[] | undef
       },
     ];
   }
+  if ('networks' in place) return place.networks.map((cidr) => ({ ipBlock: { cidr } }));
   return [{ podSelector: { matchLabels: selectorOf(input, place.component) } }];
 }
 
@@ -85,7 +91,7 @@ function tcp(ports: number[]): V1NetworkPolicyPort[] {
   return ports.map((port) => ({ protocol: 'TCP', port }));
 }
 
-const is = (place: Place, component: string) => typeof place === 'object' && place.component === component;
+const is = (place: Place, component: string) => typeof place === 'object' && 'component' in place && place.component === component;
 
 function policy(input: PlatformInput, name: string, all: Flow[]): Draft<'NetworkPolicy'> | undefined {
   const ingress = all
@@ -113,10 +119,9 @@ function wrap(key: 'from' | 'to', peers: V1NetworkPolicyPeer[] | undefined) {
 
 /** All pods of the platform: nothing in, and nothing out but name resolution. */
 function defaultDeny(input: PlatformInput): Draft<'NetworkPolicy'> {
-  const dns: V1NetworkPolicyPort[] = [
-    { protocol: 'UDP', port: 53 },
-    { protocol: 'TCP', port: 53 },
-  ];
+  const dns = input.spec.networkPolicies.dnsPorts.flatMap((port): V1NetworkPolicyPort[] =>
+    ['UDP', 'TCP'].map((protocol) => ({ protocol, port })),
+  );
   return {
     kind: 'NetworkPolicy',
     name: nameOf(input, 'default-deny'),

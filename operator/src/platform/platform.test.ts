@@ -1,7 +1,7 @@
 /** What holds for the manifests of every platform. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { V1Container, V1PodTemplateSpec, V1Probe } from '@kubernetes/client-node';
+import type { V1Container, V1NetworkPolicySpec, V1PodTemplateSpec, V1Probe } from '@kubernetes/client-node';
 import { quantityValue } from '../api/index.ts';
 import { fieldsOf, goldenInput, inputOf, podTemplateOf } from './golden.ts';
 import { buildPlatform, HASH_ANNOTATION, KEEP_ANNOTATION, secretUses, STAGES } from './index.ts';
@@ -199,3 +199,23 @@ for (const store of ['postgres', 'kafka']) {
     assert.ok((container?.livenessProbe?.timeoutSeconds ?? 1) >= 30, 'a slow answer is an answer');
   });
 }
+
+await test('network policies follow the addresses of the cluster', async () => {
+  const workloadsSpec = { interest: { autoscaling: { mode: 'keda' } } };
+  const apiServer = { addresses: ['10.0.0.1/32', 'fd00::1/128'], ports: [8443] };
+  const unset = inputOf({ workloads: workloadsSpec });
+  const set = inputOf({ workloads: workloadsSpec, networkPolicies: { apiServer, dnsPorts: [5353], kedaNamespace: 'scaling' } });
+  const rules = (input: PlatformInput, component: string, direction: 'egress' | 'ingress') => {
+    const { spec } = named(input, 'NetworkPolicy', `demo-${component}`) as KubernetesObject & { spec: V1NetworkPolicySpec };
+    return spec[direction] ?? [];
+  };
+  const tcp = (...ports: number[]) => ports.map((port) => ({ protocol: 'TCP', port }));
+  const dns = (port: number) => [{ ports: [{ protocol: 'UDP', port }, ...tcp(port)] }];
+  assert.deepEqual(rules(unset, 'default-deny', 'egress'), dns(53));
+  assert.deepEqual(rules(set, 'default-deny', 'egress'), dns(5353));
+  const servers = apiServer.addresses.map((network) => ({ ipBlock: { cidr: network } }));
+  assert.deepEqual(rules(unset, 'prometheus', 'egress').at(-1), { ports: tcp(443, 6443) });
+  assert.deepEqual(rules(set, 'prometheus', 'egress').at(-1), { to: servers, ports: tcp(8443) });
+  assert.match(JSON.stringify(rules(unset, 'kafka', 'ingress')), /"kubernetes.io\/metadata.name":"keda"/);
+  assert.match(JSON.stringify(rules(set, 'kafka', 'ingress')), /"kubernetes.io\/metadata.name":"scaling"/);
+});

@@ -178,9 +178,9 @@ export function fromSecret(name: string, secret: string, key: string): V1EnvVar 
   return { name, valueFrom: { secretKeyRef: { name: secret, key } } };
 }
 
-/** A probe with its period in seconds. */
-export function probe(check: Partial<V1Probe>, periodSeconds: number, failureThreshold: number): V1Probe {
-  return { ...check, periodSeconds, timeoutSeconds: 5, failureThreshold };
+/** A probe with its period and timeout in seconds. */
+export function probe(check: Partial<V1Probe>, periodSeconds: number, failureThreshold: number, timeoutSeconds = 5): V1Probe {
+  return { ...check, periodSeconds, timeoutSeconds, failureThreshold };
 }
 
 /** Up to two minutes to start; then readiness changes within seconds, and a container that fails for a minute is restarted. */
@@ -196,7 +196,7 @@ export function storeProbes(ready: Partial<V1Probe>, live: Partial<V1Probe> = re
   return {
     startupProbe: probe(ready, 2, 1800),
     readinessProbe: probe(ready, 3, 3),
-    livenessProbe: { ...probe(live, 30, 10), timeoutSeconds: 30 },
+    livenessProbe: probe(live, 30, 10, 30),
   };
 }
 

@@ -19,7 +19,7 @@ import { parseSpec } from './spec.ts';
 import { randomSpec, seeded } from './testing/random-spec.ts';
 import type { KubernetesObject } from './types.ts';
 
-const SPECS = Number(process.env['FUZZ_SPECS'] ?? 300);
+const SPECS = Number(process.env['FUZZ_SPECS'] ?? 200);
 const SEED = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
 /** Requests at the same time. */
 const TOGETHER = 8;

@@ -42,8 +42,6 @@ const IMAGE = {
 };
 const USER = 65534;
 const PORT = 9090;
-/** API servers listen on 443 behind their Service, and on 6443 behind it. */
-const API_SERVER = [443, 6443];
 
 const keep = (label: string, regex: string) => ({ source_labels: [label], action: 'keep', regex });
 const drop = (label: string, regex: string) => ({ source_labels: [label], action: 'drop', regex });
@@ -179,7 +177,7 @@ export const definition: ComponentDefinition = {
   present: ({ prometheus }) => prometheus.enabled,
   images: [IMAGE],
   ports: () => ({ metrics: PORT }),
-  connections: () => [{ metrics: 'all' }, { outside: API_SERVER }],
+  connections: ({ networkPolicies: { apiServer } }) => [{ metrics: 'all' }, { outside: apiServer.ports, of: apiServer.addresses }],
   endpoints: (platform) =>
     platform.spec.prometheus.enabled ? [{ name: 'prometheus', address: `http://${addressOf(platform, 'prometheus')}:${PORT}` }] : [],
   advise: (all) => [retentionAboveDisk(all)],

@@ -17,78 +17,73 @@ export function seeded(seed: number): Random {
 
 /** Texts that some field takes, and texts that look as if one might. */
 const TEXTS = [
-  ...[
-    'a',
-    'demo',
-    'demo-1',
-    'a.b.c',
-    'A',
-    'a_b',
-    '1',
-    '0',
-    'true',
-    'null',
-    '-',
-    '.',
-    '..',
-    '..a',
-    'a b',
-    ' ',
-    "o'neil",
-    'a"b',
-    'a\\',
-    'a\nb',
-    'ü',
-    '$(HOME)',
-  ],
-  ...[
-    'kafka.example.com',
-    'kafka.example.com:9092',
-    'kafka:99999',
-    '10.0.0.1',
-    '10.0.0.1/32',
-    '*.example.com',
-    'https://x/y',
-    'http://collector:4318',
-    'http://collector:0',
-    'http://[::1]:4318',
-    'http://a:99999',
-  ],
-  ...[
-    '1',
-    '250m',
-    '0',
-    '512Mi',
-    '10Gi',
-    '1e3',
-    '64Mi',
-    '1.5Gi',
-    '9E',
-    '30s',
-    '5m',
-    '0s',
-    '7d',
-    '15d',
-    '500ms',
-    '0.1.0',
-    '0.2.0-rc.1',
-    '9.9.9',
-  ],
-  ...[
-    'team',
-    'example.com/team',
-    'work_mem',
-    '16MB',
-    'pg_stat_statements.max',
-    'LOG_LEVEL',
-    'PORT',
-    '/',
-    '/api',
-    'x'.repeat(40),
-    'x'.repeat(63),
-    'x'.repeat(64),
-    'x'.repeat(253),
-  ],
+  'a',
+  'demo',
+  'demo-1',
+  'a.b.c',
+  'A',
+  'a_b',
+  '1',
+  '0',
+  'true',
+  'null',
+  '-',
+  '.',
+  '..',
+  '..a',
+  'a b',
+  ' ',
+  "o'neil",
+  'a"b',
+  'a\\',
+  'a\nb',
+  'ü',
+  '$(HOME)',
+
+  'kafka.example.com',
+  'kafka.example.com:9092',
+  'kafka:99999',
+  '10.0.0.1',
+  '10.0.0.1/32',
+  '*.example.com',
+  'https://x/y',
+  'http://collector:4318',
+  'http://collector:0',
+  'http://[::1]:4318',
+  'http://a:99999',
+
+  '1',
+  '250m',
+  '0',
+  '512Mi',
+  '10Gi',
+  '1e3',
+  '64Mi',
+  '1.5Gi',
+  '9E',
+  '30s',
+  '5m',
+  '0s',
+  '7d',
+  '15d',
+  '500ms',
+  '0.1.0',
+  '0.2.0-rc.1',
+  '9.9.9',
+
+  'team',
+  'example.com/team',
+  'work_mem',
+  '16MB',
+  'pg_stat_statements.max',
+  'LOG_LEVEL',
+  'PORT',
+  '/',
+  '/api',
+  'x'.repeat(40),
+  'x'.repeat(63),
+  'x'.repeat(64),
+  'x'.repeat(253),
 ];
 const QUANTITIES = [0, 1, 2, 1_048_576, 1_073_741_824, ...TEXTS.filter((text) => /^\d/.test(text)), '100Mi', '2Gi', '4Gi', '16Gi', '200m'];
 
@@ -107,18 +102,12 @@ export function randomSpec(schema: Schema, random: Random): unknown {
 function valueOf(schema: Schema, random: Random, density: number): unknown {
   if (Array.isArray(schema['enum'])) return pick(random, schema['enum']);
   if (schema['x-kubernetes-int-or-string'] === true) return pick(random, QUANTITIES);
-  switch (schema.type) {
-    case 'boolean':
-      return random() < 0.5;
-    case 'integer':
-      return integerOf(schema, random);
-    case 'string':
-      return textOf(schema, random);
-    case 'array':
-      return Array.from({ length: Math.floor(random() * 4) }, () => valueOf(schema.items ?? {}, random, density * 3));
-    default:
-      return typeof schema.additionalProperties === 'object' ? mapOf(schema, random) : objectOf(schema, random, density * 1.6);
-  }
+  if (schema.type === 'boolean') return random() < 0.5;
+  if (schema.type === 'integer') return integerOf(schema, random);
+  if (schema.type === 'string') return textOf(schema, random);
+  if (schema.type === 'array')
+    return Array.from({ length: Math.floor(random() * 4) }, () => valueOf(schema.items ?? {}, random, density * 3));
+  return typeof schema.additionalProperties === 'object' ? mapOf(schema, random) : objectOf(schema, random, density * 1.6);
 }
 
 function objectOf({ properties = {}, required = [] }: Schema, random: Random, density: number): Record<string, unknown> {
