@@ -1,6 +1,10 @@
 /** The platform's interfaces: the status of the resource, the gateway's HTTP API, the exporter's metrics. The demo and the tests share them. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { recordingSchema, type Recording } from '../../../operator/src/autoscale/recording.ts';
 import type { Kubectl } from '../target/kubectl.ts';
+
+/** An overloaded gateway gets this long to recover. */
+const OVERLOADED_LIMIT_MS = 60_000;
 
 export interface Condition {
   readonly type: string;
@@ -168,18 +172,28 @@ export class Gateway {
 
   /** Publishes `count` random interest transactions; resolves to the number that Kafka acknowledged. */
   async seed(count: number): Promise<number> {
-    const response = await fetch(`${this.url}/debug/seed`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${this.debugToken}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ count }),
-    });
-    const body = await readBody<{ accepted: number }>(response);
-    return body.accepted;
+    const deadline = Date.now() + OVERLOADED_LIMIT_MS;
+    for (;;) {
+      const response = await fetch(`${this.url}/debug/seed`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${this.debugToken}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ count }),
+      });
+      if (!(await isOverloaded(response)) || Date.now() > deadline) return (await readBody<{ accepted: number }>(response)).accepted;
+      await pause(1000 * Number(response.headers.get('retry-after') ?? 1));
+    }
   }
 
   async ledgerCheck(): Promise<LedgerCheck> {
     return readBody<LedgerCheck>(await fetch(`${this.url}/api/v1/ledger/check`));
   }
+}
+
+/** The service rejected the request before it did anything: the same request may be sent again. */
+async function isOverloaded(response: Response): Promise<boolean> {
+  if (response.status !== 503) return false;
+  const problem = (await response.clone().json()) as { code?: string };
+  return problem.code === 'overloaded';
 }
 
 async function readBody<T>(response: Response): Promise<T> {

@@ -29,7 +29,8 @@ const CLOSE_NOTICE_MS = 1_000;
 /** Deadline of a request unless its route sets another one (`handlerTimeout`). */
 const DEADLINE_MS = 5_000;
 const BODY_LIMIT_BYTES = 65_536;
-const MAX_EVENT_LOOP_DELAY_MS = 2_000;
+/** Beyond it no request can be answered within its deadline. */
+const MAX_EVENT_LOOP_DELAY_MS = DEADLINE_MS;
 const RETRY_AFTER_SECONDS = 1;
 
 /** Milliseconds that the caller still waits for the answer. It can shorten a request's deadline, not extend it. */
