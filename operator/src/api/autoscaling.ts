@@ -27,7 +27,7 @@ const shape = z.strictObject({
     .default(4)
     .describe('Maximum number of replicas. Replicas beyond the number of partitions are idle.'),
   maxDelay: duration(
-    'Goal: no event waits longer than this before it is applied. At least 5s, the sampling interval of the group.',
+    'Goal, not a guarantee: no event waits longer than this before it is applied. The start-up time of a replica and maxReplicas bound it. At least 5s, the sampling interval of the group.',
   ).default('30s'),
   lagPerReplica: z
     .int()

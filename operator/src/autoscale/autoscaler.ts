@@ -141,7 +141,7 @@ export class Autoscaler {
     try {
       next = await this.#look(platform);
     } catch (error) {
-      this.#log('error', 'a look at the consumer groups failed', { platform: platform.key, error: messageOf(error) });
+      this.#log('error', 'sampling the consumer groups failed', { platform: platform.key, error: messageOf(error) });
     }
     platform.busy = null;
     this.#schedule(platform, Math.max(0, next * 1000 - (this.#now() - begun)));
@@ -191,9 +191,9 @@ export class Autoscaler {
       const empty = await platform.sampler.probe(suspects);
       group.foundEmpty(empty, suspects);
       const fields = { platform: platform.key, group: group.target.group, asked: suspects.length, empty: empty.size };
-      this.#log('info', 'looked whether anything readable is left in a lag that stands still', fields);
+      this.#log('info', 'checked whether a record can be read in a lag that does not change', fields);
     } catch (error) {
-      this.#log('warn', 'cannot look whether anything readable is left', { platform: platform.key, error: messageOf(error) });
+      this.#log('warn', 'cannot check whether a record can be read', { platform: platform.key, error: messageOf(error) });
     } finally {
       platform.probing = false;
     }

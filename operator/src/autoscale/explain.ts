@@ -48,7 +48,7 @@ const SENTENCES: Record<DecisionReason, (facts: Facts) => string> = {
   Season: ({ arrivals, each, size, sample, state: { estimate } }) =>
     `${arrivals}, and at this time of the ${periodOf(forecast(estimate.season, sample.at, SEASON_SHOWN_SECONDS)?.periodSeconds)} more has arrived before; ${each}: ${round(size.demand)}/s will be needed`,
   Exploring: ({ arrivals, each }) => `${arrivals}, ${each}`,
-  LagPerReplica: ({ sample, policy }) => `a lag of ${round(sample.totalLag)} at ${policy.lagPerReplica} per replica`,
+  LagPerReplica: ({ sample, policy }) => `lag is ${round(sample.totalLag)}, at ${policy.lagPerReplica} per replica`,
   ScaledDown: ({ arrivals, each, state, policy }) =>
     `${arrivals}, ${each}; this number carries all that arrived in the last ${round(windowSeconds(state, policy))} s`,
   WaitingForWindow: ({ size, state, policy }) =>
@@ -58,12 +58,12 @@ const SENTENCES: Record<DecisionReason, (facts: Facts) => string> = {
   HotPartition: ({ size, sample, each }) =>
     `${size.hot.map((index) => sample.partitions[index]).join(', ')} alone receives more than one replica can do (${each}); more replicas would not help`,
   NoProgress: ({ sample }) =>
-    `${round(sample.totalLag)} wait and none of ${sample.group.members} members processes anything: more of them would not help`,
+    `lag is ${round(sample.totalLag)} and none of ${sample.group.members} members commits anything: more of them would not help`,
   HeldRollout: () => 'a new version is being rolled out',
   HeldRebalance: ({ sample: { group, deployment } }) =>
     `${group.members} of ${deployment.replicas} replicas are members and the group is ${group.state}`,
   Idle: () => 'nothing to do',
-  Activated: ({ sample }) => `a lag of ${round(sample.totalLag)} with nobody to work on it`,
+  Activated: ({ sample }) => `lag is ${round(sample.totalLag)} and the group has no running consumer`,
   Bounds: ({ policy }) => `the policy allows ${policy.minReplicas} to ${policy.maxReplicas}`,
   NotManaged: ({ policy }) => `mode is ${policy.mode}`,
   Steady: ({ size, policy, arrivals, each }) =>
@@ -71,7 +71,7 @@ const SENTENCES: Record<DecisionReason, (facts: Facts) => string> = {
   Starting: () => 'not sampled yet',
   LagUnknown: () => 'the lag is not known',
   SafeReplicas: () => 'the lag is not known',
-  ForeignScaler: () => 'somebody else scales it',
+  ForeignScaler: () => 'another scaler manages it',
 };
 
 /** The forecast that is explained looks this far ahead, seconds. */

@@ -246,7 +246,7 @@ export class Group {
 
   /** What lies in the topics says nothing about pods that read as another group: that is no lag of theirs. */
   #stranger(): string {
-    return `pods are ready but the group ${this.target.group} has neither members nor commits: is that its name?`;
+    return `pods are ready but the group ${this.target.group} has neither members nor commits; check the name of the group`;
   }
 
   #record(at: number, sample: Sample, decision: Decision): void {
@@ -274,7 +274,7 @@ function notActed(state: State, deployment: Pick<DeploymentView, 'replicas'> | n
 }
 
 function rivalry(rivals: readonly string[]): string {
-  return `also scaled by ${rivals.join(', ')}: the operator leaves the replicas to it; delete it or set mode: fixed`;
+  return `${rivals.join(', ')} scales the same Deployment: the operator does not; delete it or set mode: fixed`;
 }
 
 function yielded(decision: Decision, cluster: ClusterView): Decision {

@@ -146,7 +146,7 @@ function formerOf(trace: Trace, seeds: readonly number[]): { lag: number; pods: 
   const coarse = trace.seconds * trace.partitions > LONG;
   const reset = trace.neverCommitted === true ? ({ reset: 'earliest' } as const) : {};
   const settings = FORMER_THRESHOLDS.filter((_, index) => !coarse || index % 3 === 0).flatMap((threshold) =>
-    FORMER_WINDOWS.filter((_, index) => !coarse || index % 2 === 1).map((window) => ({ threshold, window, ...reset })),
+    FORMER_WINDOWS.filter((_, index) => !coarse || index % 2 === 1).map((window) => ({ threshold, window, behavior: true, ...reset })),
   );
   const costs = settings.map((one) => costOf(meanOf(seeds.map((seed) => run(trace, kedaScaler(one, trace, (seed * 3) % 15), seed)))));
   const best = costs.toSorted((a, b) => a.lag * a.pods - b.lag * b.pods)[0] ?? { lag: 1, pods: 1 };
