@@ -93,6 +93,11 @@ void test('a disruption budget comes with the second replica', async () => {
   assert.match(await render('operator', { replicas: 2 }), /PodDisruptionBudget/);
 });
 
+void test("a NetworkPolicy admits connections to the operator's metrics port, unless it is turned off", async () => {
+  assert.match(await render('operator', {}), /kind: NetworkPolicy[\s\S]*port: metrics/);
+  assert.doesNotMatch(await render('operator', { networkPolicy: { enabled: false } }), /NetworkPolicy/);
+});
+
 const WRONG: Record<string, { chart: keyof typeof CHARTS; values: object; message: RegExp }> = {
   'a typing error': { chart: 'operator', values: { replica: 2 }, message: /additional properties 'replica' not allowed/ },
   'a wrong level': { chart: 'operator', values: { logLevel: 'loud' }, message: /logLevel.*one of 'debug', 'info', 'warn', 'error'/s },

@@ -116,7 +116,7 @@ export const GENERAL = [
       .enum(['small', 'production'])
       .default('small')
       .describe(
-        'Set of defaults; every field overrides its default. small: one replica of each component, for a laptop. production: more replicas, memory and disk, spread over nodes.',
+        'Set of defaults; every field overrides its default. small: one replica of each component, for a laptop. production: more replicas, memory and disk, spread over nodes. Managed stores are single instances in both: use external stores in production.',
       ),
   ),
   piece(

@@ -25,6 +25,11 @@ export const operatorValues = z.strictObject({
   replicas: z.int().min(0).max(3).default(1).describe('Number of operator pods. One is the leader, the others are standbys.'),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('Lowest level of log lines that are written.'),
   resources: z.strictObject({ requests: amounts('50m', '128Mi'), limits: amounts(undefined, '384Mi') }).prefault({}),
+  networkPolicy: z
+    .strictObject({
+      enabled: z.boolean().default(true).describe("Admit connections to the operator's metrics port only."),
+    })
+    .prefault({}),
   nodeSelector,
   tolerations,
   priorityClassName,

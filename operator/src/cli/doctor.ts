@@ -131,7 +131,7 @@ function state(platform: PlatformObject): Finding[] {
     paused.length === 0 && (status?.observedGeneration ?? 0) < generation
       ? [bad('the operator has not applied the newest generation yet', 'wait a moment; if this persists, read the log of the operator')]
       : [];
-  const alarms = (['Degraded', 'LagUnknown', 'ScalingLimited', 'TopicsDiffer'] as const).flatMap((type) => {
+  const alarms = (['Degraded', 'LagUnknown', 'ScalingLimited', 'TopicsDiffer', 'RetentionAtRisk'] as const).flatMap((type) => {
     const condition = conditionOf(status, type);
     return condition?.status === 'True' ? [bad(`${type}: ${condition.reason}`, condition.message)] : [];
   });

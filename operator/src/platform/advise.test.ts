@@ -14,7 +14,20 @@ const interest = (fields: object) => ({ workloads: { interest: fields } });
 
 const rows: Record<string, { raw: unknown; paths: string[]; reason: string }> = {
   small: { raw: {}, paths: [], reason: 'the profiles themselves give no reason for advice' },
-  production: { raw: { profile: 'production' }, paths: [], reason: 'the profiles themselves give no reason for advice' },
+  production: {
+    raw: { profile: 'production' },
+    paths: ['spec.kafka.managed', 'spec.postgres.managed'],
+    reason: 'a managed store is a single instance: the status says what one node can lose',
+  },
+  'production with external stores': {
+    raw: {
+      profile: 'production',
+      kafka: { external: { brokers: ['kafka:9092'] } },
+      postgres: { external: { host: 'db', adminSecret: { name: 'db' } } },
+    },
+    paths: [],
+    reason: 'they are replicated, or somebody else answers for them',
+  },
   'more consumers than partitions': {
     raw: interest({ autoscaling: { maxReplicas: 13 } }),
     paths: ['spec.workloads.interest.autoscaling.maxReplicas'],
@@ -53,7 +66,7 @@ const rows: Record<string, { raw: unknown; paths: string[]; reason: string }> = 
   },
   'seed endpoint in production': {
     raw: { profile: 'production', workloads: { gateway: { debugSeed: { enabled: true } } } },
-    paths: ['spec.workloads.gateway.debugSeed.enabled'],
+    paths: ['spec.kafka.managed', 'spec.postgres.managed', 'spec.workloads.gateway.debugSeed.enabled'],
     reason: 'it creates money',
   },
 };
@@ -66,7 +79,7 @@ for (const [name, { raw, paths, reason }] of Object.entries(rows)) {
       paths,
       reason,
     );
-    for (const { message } of advice) assert.match(message, /lower|raise|keep|turn/, 'the message names an action');
+    for (const { message } of advice) assert.match(message, /lower|raise|keep|turn|set/, 'the message names an action');
   });
 }
 

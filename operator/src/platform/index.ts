@@ -5,6 +5,7 @@ import { DEFINITIONS } from './components/index.ts';
 import { presentIn, type BuildInput, type ComponentDefinition } from './definition.ts';
 import { nameOf } from './names.ts';
 import { databasePools } from './pools.ts';
+import type { BssPlatformSpec } from './spec.ts';
 import type { Component, Endpoint, PlatformInput, SecretUse } from './types.ts';
 
 export { adviseSpec } from './advise.ts';
@@ -67,6 +68,13 @@ export function ownGroups(platform: Pick<PlatformInput, 'name' | 'namespace' | '
       ? [{ group: group.name, topics: group.topics, deployment: nameOf(platform, name), autoscaling: group.autoscaling(platform.spec) }]
       : [],
   );
+}
+
+/** Topics of the spec that a consumer group of the platform reads, and that delete events by age. */
+export function consumedTopics(spec: BssPlatformSpec): BssPlatformSpec['topics'] {
+  const own = presentIn(DEFINITIONS, spec).flatMap(({ consumerGroup }) => consumerGroup?.topics ?? []);
+  const read = new Set([...own, ...spec.consumerGroups.flatMap(({ topics }) => topics)]);
+  return spec.topics.filter(({ name, cleanupPolicy }) => read.has(name) && cleanupPolicy === 'delete');
 }
 
 /** Secrets that the platform's pods use, by name: `PlatformInput.secretHashes` is made of their values. */

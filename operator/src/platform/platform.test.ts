@@ -78,9 +78,17 @@ for (const name of GOLDEN) {
         assert.equal(container.securityContext?.allowPrivilegeEscalation, false, container.name);
         assert.deepEqual(container.securityContext?.capabilities?.drop, ['ALL'], container.name);
         assert.ok(container.resources?.requests?.['cpu'] && container.resources.limits?.['memory'], container.name);
+        assert.ok(container.resources.requests['ephemeral-storage'] && container.resources.limits['ephemeral-storage'], container.name);
         assert.ok((container.command ?? []).length > 0, container.name);
         assert.equal(container.terminationMessagePolicy, 'FallbackToLogsOnError', container.name);
       }
+      assert.ok(
+        pod?.topologySpreadConstraints?.some(({ topologyKey }) => topologyKey === 'kubernetes.io/hostname'),
+        `${where}: spread over nodes`,
+      );
+      for (const { name: container, readinessProbe, livenessProbe } of pod?.containers ?? [])
+        if (livenessProbe?.httpGet)
+          assert.notDeepEqual(livenessProbe.httpGet, readinessProbe?.httpGet, `${container}: alive is not the same as ready`);
       if (object.kind !== 'Job') assert.ok(pod?.containers[0]?.readinessProbe && pod.containers[0].livenessProbe, where);
     }
   });

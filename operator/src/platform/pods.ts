@@ -52,7 +52,7 @@ export function container(input: PlatformInput, options: ContainerOptions): V1Co
       'ports',
       Object.entries(options.ports ?? {}).map(([name, containerPort]): V1ContainerPort => ({ name, containerPort, protocol: 'TCP' })),
     ),
-    resources: plain(options.resources),
+    resources: withDisk(plain(options.resources)),
     ...list(
       'volumeMounts',
       Object.entries(options.mounts ?? {}).map(([mountPath, name]) => ({ name, mountPath })),
@@ -77,6 +77,14 @@ function list<T>(field: string, items: T[]): Record<string, T[]> {
 /** Without the undefined values that the schema's type allows. */
 function plain({ requests, limits }: Resources): { requests: Record<string, string>; limits: Record<string, string> } {
   return { requests: defined(requests), limits: defined(limits) };
+}
+
+/**
+ * Of the node's disk: logs, which the kubelet rotates at 50 MiB by default, and temporary volumes, which have limits of their own. A container that
+ * writes more is evicted, and not the other pods of the node.
+ */
+function withDisk({ requests, limits }: ReturnType<typeof plain>): ReturnType<typeof plain> {
+  return { requests: { ...requests, 'ephemeral-storage': '64Mi' }, limits: { ...limits, 'ephemeral-storage': '1Gi' } };
 }
 
 function defined(amounts: Record<string, string | undefined>): Record<string, string> {
@@ -147,7 +155,7 @@ function placementFields(input: PlatformInput, { placement, component }: PodOpti
       tolerations.map((toleration) => withoutUndefined(toleration)),
     ),
     ...(priorityClassName === undefined ? {} : { priorityClassName }),
-    ...(input.spec.profile === 'production' ? { topologySpreadConstraints: [spread(input, component)] } : {}),
+    topologySpreadConstraints: [spread(input, component)],
   };
 }
 

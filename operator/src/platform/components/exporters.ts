@@ -51,7 +51,7 @@ function postgresExporter(input: PlatformInput): Exporter {
       env: [...env, value('DATA_SOURCE_URI', `${server.host}:${server.port}/ledger?sslmode=${server.tls}`), ...goRuntime(RESOURCES)],
       ports: { 'metrics-pg': port },
       resources: RESOURCES,
-      probes: probes({ httpGet: { path: '/', port } }),
+      probes: probes({ httpGet: { path: '/', port } }, { tcpSocket: { port } }),
     }),
   };
 }
@@ -74,7 +74,7 @@ function redisExporter(input: PlatformInput): Exporter | undefined {
       ],
       ports: { 'metrics-redis': port },
       resources: RESOURCES,
-      probes: probes({ httpGet: { path: '/health', port } }),
+      probes: probes({ httpGet: { path: '/health', port } }, { tcpSocket: { port } }),
     }),
   };
 }

@@ -241,6 +241,15 @@ function heapAboveLimit({ kafka }: BssPlatformSpec): Advice | undefined {
   };
 }
 
+function singleBroker({ profile, kafka }: BssPlatformSpec): Advice | undefined {
+  if (profile !== 'production' || !kafka.managed) return undefined;
+  return {
+    path: 'spec.kafka.managed',
+    message:
+      'one broker with one copy of each event: while its node is unavailable the platform accepts no events; if the node loses power, acknowledged events of the last seconds may be lost, and all events with its volume; set spec.kafka.external to a cluster with three brokers and min.insync.replicas 2',
+  };
+}
+
 export const definition: ComponentDefinition = {
   name: 'kafka',
   stage: 'stores',
@@ -254,7 +263,7 @@ export const definition: ComponentDefinition = {
     ...(workloads.interest.autoscaling.mode === 'keda' ? [{ from: 'keda' as const, ports: [PORT] }] : []),
   ],
   endpoints: (platform) => [{ name: 'kafka', address: kafkaAccess(platform).brokers.join(',') }],
-  advise: (all) => [heapAboveLimit(all)],
+  advise: (all) => [singleBroker(all), heapAboveLimit(all)],
   manifests: (input) => {
     const kafka = input.spec.kafka.managed;
     if (!kafka) return [];

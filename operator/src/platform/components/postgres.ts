@@ -23,8 +23,9 @@ import {
   secretVolume,
   value,
 } from '../pods.ts';
+import type { BssPlatformSpec } from '../spec.ts';
 import { settleStore } from '../store.ts';
-import type { PlatformInput, SecretUse } from '../types.ts';
+import type { Advice, PlatformInput, SecretUse } from '../types.ts';
 
 /** Settings that the spec cannot change, by the reason. The names of PostgreSQL's settings have no upper case here, so that each has one spelling. */
 const BLOCKED: Record<string, readonly string[]> = {
@@ -298,6 +299,15 @@ export function postgresAdmin(
   };
 }
 
+function singleServer({ profile, postgres }: BssPlatformSpec): Advice | undefined {
+  if (profile !== 'production' || !postgres.managed) return undefined;
+  return {
+    path: 'spec.postgres.managed',
+    message:
+      'one server without a standby: while its node is unavailable, so is the platform; a crash loses no committed transaction, but the loss of its volume loses all of them since your last backup; set spec.postgres.external to a server with a standby and backups',
+  };
+}
+
 export const definition: ComponentDefinition = {
   name: 'postgres',
   stage: 'stores',
@@ -306,6 +316,7 @@ export const definition: ComponentDefinition = {
   ports: () => ({ postgres: PORT }),
   external: ({ postgres }) => (postgres.external ? [postgres.external.port] : []),
   credentials: [{ key: ADMIN_KEY, type: 'password' }],
+  advise: (all) => [singleServer(all)],
   reads: [ADMIN_KEY],
   manifests: (input) => {
     const postgres = input.spec.postgres.managed;

@@ -2,6 +2,7 @@
 import type { BssPlatformStatus } from '../../api/index.ts';
 import type { Problem as ScaleProblem } from '../../autoscale/index.ts';
 import type { ActedOutcome, ComponentState, Outcome, StatusEntry } from './outcome.ts';
+import { retentionRisk } from './retention.ts';
 
 export type Condition = StatusEntry<'conditions'>;
 type Finding = Pick<Condition, 'status' | 'reason' | 'message'> & { type: ConditionType };
@@ -16,6 +17,7 @@ const CONDITION_TYPES = [
   'ScalingLimited',
   'TopicsDiffer',
   'Rotating',
+  'RetentionAtRisk',
 ] as const;
 export type ConditionType = (typeof CONDITION_TYPES)[number];
 
@@ -28,7 +30,7 @@ const ABOUT_THE_SPEC: string[] = ['Paused', 'SpecValid'];
  */
 export function nextConditions(previous: BssPlatformStatus | undefined, outcome: Outcome, at: string): Condition[] {
   const old = new Map((previous?.conditions ?? []).map((condition) => [condition.type, condition]));
-  const own = findings(previous, outcome).map((finding) => stamped(finding, old.get(finding.type), outcome, at));
+  const own = findings(previous, outcome, at).map((finding) => stamped(finding, old.get(finding.type), outcome, at));
   const found = new Set(own.map((condition) => condition.type));
   return [...own, ...[...old.values()].filter((condition) => !found.has(condition.type))];
 }
@@ -43,7 +45,7 @@ function stamped(finding: Finding, old: Condition | undefined, outcome: Outcome,
   return { ...finding, observedGeneration: kept ?? outcome.generation, lastTransitionTime };
 }
 
-function findings(previous: BssPlatformStatus | undefined, outcome: Outcome): Finding[] {
+function findings(previous: BssPlatformStatus | undefined, outcome: Outcome, at: string): Finding[] {
   switch (outcome.type) {
     case 'deleting':
       return [no('Ready', 'Deleting', outcome.message), yes('Progressing', 'Deleting', outcome.message)];
@@ -53,11 +55,11 @@ function findings(previous: BssPlatformStatus | undefined, outcome: Outcome): Fi
     }
     case 'acted':
     case 'paused':
-      return actedFindings(previous, outcome);
+      return actedFindings(previous, outcome, at);
   }
 }
 
-function actedFindings(previous: BssPlatformStatus | undefined, outcome: ActedOutcome): Finding[] {
+function actedFindings(previous: BssPlatformStatus | undefined, outcome: ActedOutcome, at: string): Finding[] {
   const summary = summarize(previous, outcome);
   const paused = outcome.type === 'paused';
   return [
@@ -71,6 +73,7 @@ function actedFindings(previous: BssPlatformStatus | undefined, outcome: ActedOu
     ...scalingFindings(outcome).map((finding) => withoutNewFigures(finding, conditionOf(previous, finding.type))),
     topicFinding(previous, outcome.topicDifferences),
     rotationFinding(previous, outcome),
+    { ...retentionRisk(outcome.spec, hibernatedSince(previous) ?? at, at), type: 'RetentionAtRisk' },
   ];
 }
 
@@ -96,6 +99,12 @@ function topicFinding(previous: BssPlatformStatus | undefined, differences: stri
   if (differences === undefined && old !== undefined) return { ...old, type: 'TopicsDiffer' };
   if (!differences?.length) return no('TopicsDiffer', 'InSync', '');
   return yes('TopicsDiffer', 'PartitionsCannotShrink', differences.join('; '));
+}
+
+/** The condition is true from the start of a hibernation to its end. */
+function hibernatedSince(previous: BssPlatformStatus | undefined): string | undefined {
+  const old = conditionOf(previous, 'RetentionAtRisk');
+  return old?.status === 'True' ? old.lastTransitionTime : undefined;
 }
 
 interface Summary {

@@ -364,3 +364,37 @@ describe('transitions', () => {
   ];
   for (const [name, old, next, expected] of moves) void test(name, () => assert.deepEqual(reasons(old, next), expected));
 });
+
+void describe('hibernation and retention', () => {
+  const raw = { hibernate: true, topics: [{ name: 'interest.transaction.v1', retention: '2d' }] };
+  const hibernated = (now: number, previous?: BssPlatformStatus) =>
+    after(acted({ raw, components: [well('kafka'), well('gateway')] }), previous, now);
+  const risk = (status: BssPlatformStatus) => conditionOf(status, 'RetentionAtRisk');
+  const first = hibernated(NOW, ready);
+
+  void test('warns from the start until when the platform must wake', () => {
+    assert.equal(risk(ready)?.status, 'False');
+    assert.deepEqual([risk(first)?.status, risk(first)?.reason], ['True', 'Hibernated']);
+    assert.match(risk(first)?.message ?? '', /^topic interest\.transaction\.v1 keeps events for 2d, .*before 2026-01-03T12:00:00Z/);
+  });
+
+  void test('does not change with time before the deadline, and reports that it has passed', () => {
+    const later = hibernated(NOW + 2 * 24 * 60 * MINUTE - 1, first);
+    assert.deepEqual(risk(later), risk(first));
+    const past = hibernated(NOW + 2 * 24 * 60 * MINUTE, later);
+    assert.deepEqual([risk(past)?.status, risk(past)?.reason], ['True', 'RetentionExceeded']);
+    assert.match(risk(past)?.message ?? '', /since 2026-01-03T12:00:00Z Kafka may delete events/);
+    assert.deepEqual(risk(hibernated(NOW + 3 * 24 * 60 * MINUTE, past)), risk(past));
+  });
+
+  void test('ends when the platform wakes, and the next hibernation has a deadline of its own', () => {
+    const awake = after(acted(), first, NOW + MINUTE);
+    assert.deepEqual([risk(awake)?.status, risk(awake)?.reason], ['False', 'NotHibernated']);
+    assert.match(risk(hibernated(NOW + 60 * MINUTE, awake))?.message ?? '', /before 2026-01-03T13:00:00Z/);
+  });
+
+  void test('does not warn when nothing reads the topics', () => {
+    const none = { ...raw, workloads: { interest: { enabled: false } } };
+    assert.equal(risk(after(acted({ raw: none }), ready))?.reason, 'NoConsumers');
+  });
+});
