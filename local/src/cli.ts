@@ -14,6 +14,7 @@ import {
   loadImage,
   logFile,
   memory,
+  mergeKubeconfig,
   status,
   up,
 } from './cluster/index.ts';
@@ -49,6 +50,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   kubectl: { usage: 'kubectl ARGS...', help: 'run kubectl on the cluster', run: (args) => runTool('kubectl', args) },
   helm: { usage: 'helm ARGS...', help: 'run helm on the cluster', run: (args) => runTool('helm', args) },
   shell: { usage: 'shell', help: 'start a shell whose kubectl, helm and KUBECONFIG are those of the cluster', run: runShell },
+  kubeconfig: {
+    usage: 'kubeconfig [--merge]',
+    help: "print the path of the cluster's kubeconfig; --merge: add it to your own as a context, until down",
+    run: runKubeconfig,
+  },
   forward: {
     usage: 'forward SERVICE.NAMESPACE PORT',
     help: 'forward a port of 127.0.0.1 to a Service for as long as the cluster runs',
@@ -177,6 +183,17 @@ async function runForward(args: readonly string[]): Promise<number> {
   const [host, port] = words;
   if (host === undefined || !/^\d+$/.test(port ?? '')) throw new Failure('usage: forward SERVICE.NAMESPACE PORT');
   console.log((await forward(name, host, Number(port))).url);
+  return 0;
+}
+
+async function runKubeconfig(args: readonly string[]): Promise<number> {
+  const { name, flags } = parse(args, ['merge']);
+  if (!flags.has('merge')) {
+    console.log(clusterPaths(name).kubeconfig);
+    return 0;
+  }
+  const { file, context } = await mergeKubeconfig(name);
+  console.log(`${file} has the context ${context} until the cluster is stopped: kubectl --context ${context} get bss -A`);
   return 0;
 }
 

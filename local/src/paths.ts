@@ -34,6 +34,8 @@ export interface ClusterPaths {
   readonly agentSocket: string;
   /** For clients on the host: the API server through the forwarder on loopback. */
   readonly kubeconfig: string;
+  /** Holds the path of the user's kubeconfig, where the cluster was added to it. */
+  readonly mergedInto: string;
   /** Path below every cgroup hierarchy. */
   readonly cgroup: string;
 }
@@ -67,6 +69,7 @@ export function clusterPaths(name: string): ClusterPaths {
     tunnelSocket: join(runDir, 'tunnel.sock'),
     agentSocket: join(runDir, 'agent.sock'),
     kubeconfig: join(state, 'kubeconfig'),
+    mergedInto: join(state, 'merged-into'),
     cgroup: join(CGROUP_ROOT, name),
   };
 }

@@ -5,7 +5,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
-import { createServer, connect, type Server, type Socket } from 'node:net';
+import { createServer, connect, type Socket } from 'node:net';
 import { openSync } from 'node:fs';
 import { join as joinPath } from 'node:path';
 import process from 'node:process';
@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { withLock } from '../lock.ts';
 import { PROJECT_DIR, SHARED_FOLDERS } from '../paths.ts';
 import { createCgroups } from './cgroups.ts';
+import { listenOnLoopback, portCandidates } from './loopback.ts';
 import { removeCluster } from './remove.ts';
 import { ask, connected, join, serveLines } from './lines.ts';
 import { API_PORT, NODE_IP, readNodeConfig, type NodeConfig } from './node-config.ts';
@@ -131,10 +132,10 @@ class Agent {
     return forward;
   }
 
-  /** Opens a free port on loopback whose connections go to that host and port inside; returns it. */
+  /** Opens a port on loopback whose connections go to that host and port inside; returns it. */
   #listen(host: string, port: number): Promise<number> {
     const server = createServer({ allowHalfOpen: true }, (socket) => void this.#carry(socket, host, port));
-    return listenOnLoopback(server);
+    return listenOnLoopback(server, portCandidates(this.#node.paths.name, host, port));
   }
 
   async #carry(socket: Socket, host: string, port: number): Promise<void> {
@@ -148,16 +149,6 @@ class Agent {
       socket.destroy();
     }
   }
-}
-
-function listenOnLoopback(server: Server): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      resolve(typeof address === 'object' && address !== null ? address.port : 0);
-    });
-  });
 }
 
 async function main(): Promise<void> {

@@ -18,8 +18,9 @@ import { configFiles, type ComponentName } from './components.ts';
 import { ask } from './lines.ts';
 import { NODE_PROGRAMS, nodeConfig, nodeConfigFile, type NodeConfig } from './node-config.ts';
 import { pauseArchive } from './small-images.ts';
-import { makeCertificates } from './pki.ts';
+import { contextName, makeCertificates } from './pki.ts';
 import type { AgentStatus, Forward, NodeEvent, Stage } from './protocol.ts';
+import { mergeInto, userKubeconfig } from './user-kubeconfig.ts';
 import { endAgents, keptLogs, removeCluster } from './remove.ts';
 
 export { knownClusters, leftovers } from './leftovers.ts';
@@ -90,6 +91,22 @@ export function clusterEnvironment(name: string): NodeJS.ProcessEnv {
     KUBECACHEDIR: join(state, 'kube-cache'),
     PATH: `${join(state, 'bin')}:${process.env['PATH'] ?? ''}`,
   };
+}
+
+/**
+ * Adds a running cluster to the user's own kubeconfig, as the context `bss-platform-<name>`; `down` removes it again.
+ * @returns the file and the context
+ */
+export async function mergeKubeconfig(name: string): Promise<{ file: string; context: string }> {
+  await requireRunning(name);
+  const { kubeconfig, mergedInto } = clusterPaths(name);
+  const file = userKubeconfig();
+  if (file === kubeconfig)
+    throw new Failure(`KUBECONFIG is that of the cluster ${name} itself.`, { tryNext: ['leave the shell of the cluster first'] });
+  // Recorded first: whatever happens next, down removes what was added.
+  await writeFile(mergedInto, file);
+  await mergeInto(file, await readFile(kubeconfig, 'utf8'));
+  return { file, context: contextName(name) };
 }
 
 /** Log file of a component; those of the last failed start when the cluster does not exist. */

@@ -107,11 +107,16 @@ export function kubeconfig(server: string, pki: string, client: ClientName): str
   });
 }
 
+/** Name of a cluster, its user and its context in a kubeconfig. */
+export function contextName(cluster: string): string {
+  return `bss-platform-${cluster}`;
+}
+
 /** A kubeconfig that holds the certificates themselves, so that it can be copied. Cluster, user and context are called `bss-platform-<name>`. */
 export async function inlineKubeconfig(server: string, pki: string, client: ClientName, name: string): Promise<string> {
   const read = async (file: string): Promise<string> => (await readFile(join(pki, file))).toString('base64');
   const [authority, certificate, key] = await Promise.all([read('ca.crt'), read(`${client}.crt`), read(`${client}.key`)]);
-  const id = `bss-platform-${name}`;
+  const id = contextName(name);
   const config = {
     apiVersion: 'v1',
     kind: 'Config',

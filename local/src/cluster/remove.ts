@@ -6,6 +6,8 @@ import process from 'node:process';
 import { withLock } from '../lock.ts';
 import { cachePath, CGROUP_ROOT, RUN_ROOT, SHARED_FOLDERS, STATE_ROOT, type ClusterPaths } from '../paths.ts';
 import { hierarchies, removeCgroups } from './cgroups.ts';
+import { contextName } from './pki.ts';
+import { removeFrom } from './user-kubeconfig.ts';
 import { eventually } from './wait.ts';
 
 /** Where the logs of a cluster are kept that failed or died. */
@@ -30,6 +32,7 @@ export function isAgentOf(name: string, command: string): boolean {
 /** Ends every process of the cluster and removes its groups and folders. Safe to call when nothing, or half of it, is there. */
 export async function removeCluster(paths: ClusterPaths, options: { readonly keepLogs: boolean }): Promise<void> {
   await removeCgroups(paths.cgroup);
+  await unmerge(paths);
   if (options.keepLogs) await keepLogs(paths);
   await rm(paths.state, { recursive: true, force: true });
   await rm(paths.run, { recursive: true, force: true });
@@ -37,6 +40,15 @@ export async function removeCluster(paths: ClusterPaths, options: { readonly kee
   await withLock(SHARED_FOLDERS, async () => {
     for (const folder of parents) await rmdir(folder).catch(() => undefined);
   });
+}
+
+/** The user's kubeconfig must not name a cluster that is gone; where it cannot be changed, the cluster is removed all the same. */
+async function unmerge({ name, mergedInto }: ClusterPaths): Promise<void> {
+  const file = await readFile(mergedInto, 'utf8').catch(() => '');
+  if (file === '') return;
+  await removeFrom(file, contextName(name)).catch((error: Error) =>
+    console.error(`${file} still names the context ${contextName(name)}: ${error.message}`),
+  );
 }
 
 async function keepLogs({ name, logs }: ClusterPaths): Promise<void> {

@@ -143,3 +143,43 @@ test('down on the current context leaves platforms of others, and the operator t
     ['kubectl --context prod-eu delete bssplatform demo -n bss --ignore-not-found --timeout=120s'],
   );
 });
+
+test('up creates a kind cluster from the checked-in configuration, once', async () => {
+  const created = await make('up', { CLUSTER: 'kind', NAME: 'dev' });
+  assert.equal(created.code, 0, created.output);
+  assert.match(created.calls[1] ?? '', /^kind create cluster --name dev --config \S+\/kind-config\.yaml --wait 120s$/);
+  await writeFile(calls, '');
+  const running = await make('up', { CLUSTER: 'kind', NAME: 'dev', KIND_CLUSTERS: 'dev' });
+  assert.deepEqual([running.code, running.calls], [0, ['kind get clusters']]);
+});
+
+test('install on kind works in the context of that cluster only, the definition before the operator', async () => {
+  const { code, output, calls: made } = await make('install', { CLUSTER: 'kind', NAME: 'dev', KIND_CLUSTERS: 'dev' });
+  assert.equal(code, 0, output);
+  const changes = made.filter((call) => /^(kubectl|helm) /.test(call));
+  assert.match(changes[0] ?? '', /^kubectl --context kind-dev apply --server-side --force-conflicts -f \S+\/bss-operator\/crds$/);
+  assert.match(changes[1] ?? '', /^helm --kube-context kind-dev upgrade --install bss-operator /);
+  assert.equal(changes.length, 2);
+});
+
+test('down deletes the kind cluster of that name, and no other', async () => {
+  const { code, calls: made } = await make('down', { CLUSTER: 'kind', NAME: 'dev', KIND_CLUSTERS: 'dev' });
+  assert.deepEqual([code, made], [0, ['kind delete cluster --name dev']]);
+});
+
+test('install on the current context changes nothing unless it is confirmed, and then works in the context that was named', async () => {
+  const asked = await make('install', { CLUSTER: 'current' });
+  assert.equal(asked.code, 1);
+  assert.match(asked.output, /Install the operator \(release bss-operator, namespace bss-system\) on context "prod-eu" \(https:\S+\)\?/);
+  const changing = /apply|upgrade|delete/;
+  assert.deepEqual(
+    asked.calls.filter((call) => changing.test(call)),
+    [],
+  );
+  await writeFile(calls, '');
+  const confirmed = await make('install', { CLUSTER: 'current', YES: '1' });
+  assert.equal(confirmed.code, 0, confirmed.output);
+  const changes = confirmed.calls.filter((call) => changing.test(call));
+  assert.equal(changes.length, 2, changes.join('\n'));
+  for (const change of changes) assert.match(change, /^(kubectl --context|helm --kube-context) prod-eu /);
+});

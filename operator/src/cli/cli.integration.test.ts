@@ -1,8 +1,8 @@
 /** The command line as a user calls it, against a real API server with the operator on it. */
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -112,6 +112,58 @@ void test('prints status once and follows changes', async () => {
   await platform.patch({ spec: { paused: false } });
   await platform.ready();
 });
+
+void test('waits until the platform is Ready, and reports what is missing meanwhile', async () => {
+  const ready = await bss('status', 'a', '-n', 'cli', '--wait');
+  assert.equal(ready.code, 0, ready.errors);
+  assert.match(ready.output, /^cli\/a {2}Running/);
+
+  cluster.hand.withhold('a-ledger');
+  await platform.patch({ spec: { workloads: { ledger: { logLevel: 'warn' } } } });
+  const late = await bss('status', 'a', '-n', 'cli', '--wait', '--timeout', '3s');
+  assert.equal(late.code, 1);
+  assert.match(late.errors, /bss: not Ready after 3 s: cli\/a: .+/);
+  const waiting = bss('status', 'a', '-n', 'cli', '--wait', '--timeout', '2m');
+  await cluster.hand.release('a-ledger');
+  const { code, output, errors } = await waiting;
+  assert.equal(code, 0, errors);
+  assert.match(output, /^cli\/a {2}Running/);
+  assert.match(errors, /^ +\d+ s {2}Ready\n$/m);
+  assert.match((await bss('status', 'absent', '-n', 'cli', '--wait')).errors, /^bss: no BssPlatform found/);
+});
+
+void test('dump writes platform, objects and events, and no value of a Secret', async () => {
+  const secret = { apiVersion: 'v1', kind: 'Secret', name: 'mine', namespace: 'cli' };
+  const mine = 'a password of the user';
+  const metadata = { name: 'mine', namespace: 'cli', annotations: { note: mine } };
+  await cluster.client.create({ apiVersion: 'v1', kind: 'Secret', metadata, stringData: { password: mine } });
+  try {
+    await platform.patch({
+      metadata: { annotations: { 'example.com/note': `leaked: ${mine}` } },
+      spec: { redis: { external: { host: 'redis', passwordSecret: { name: 'mine', key: 'password' } } } },
+    });
+    await platform.ready();
+    const file = join(folder, 'dump.tar.gz');
+    const { code, output, errors } = await bss('dump', 'a', '-n', 'cli', '-o', file);
+    assert.equal(code, 0, errors);
+    assert.match(output, /dump\.tar\.gz: \d+ files/);
+    assert.equal((await stat(file)).mode & 0o777, 0o600);
+    assertDumped(execFileSync('tar', ['-xzOf', file]).toString(), [mine, ...Object.values(await platform.credentials())]);
+  } finally {
+    await cluster.client.delete(secret);
+  }
+  assert.match((await bss('dump', 'absent', '-n', 'cli')).errors, /^bss: BssPlatform cli\/absent not found/);
+});
+
+function assertDumped(content: string, secrets: string[]): void {
+  for (const expected of ['kind: BssPlatform', 'kind: StatefulSet', 'name: a-ledger', 'reason: ', 'leaked: <redacted>', 'holderIdentity'])
+    assert.ok(content.includes(expected), expected);
+  // One of the values is a letter: which slot is in use.
+  for (const secret of secrets.filter((value) => value.length > 1)) {
+    assert.ok(!content.includes(secret.trim()), 'a value of a Secret');
+    assert.ok(!content.includes(Buffer.from(secret).toString('base64')), 'a value of a Secret in base64');
+  }
+}
 
 void test('doctor finds problems and names remedies', async () => {
   await platform.patch({

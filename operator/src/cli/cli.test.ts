@@ -30,6 +30,9 @@ void test('rejects invalid command lines with a message', () => {
     [['render', 'x', '-f', 'y'], /unexpected argument "x"/],
     [['status', 'a', 'b'], /unexpected argument "b"/],
     [['status', '--force'], /--force/],
+    [['status', '--wait', '--watch'], /choose one of --wait and --watch/],
+    [['status', '--wait', '--timeout', '5'], /--timeout 5 is not a duration: write a whole number and a unit, such as 90s or 10m/],
+    [['dump'], /dump needs the name of a platform/],
   ];
   for (const [argv, message] of wrong)
     assert.throws(
@@ -45,8 +48,11 @@ void test('rejects invalid command lines with a message', () => {
     operatorNamespace: 'bss-system',
     allNamespaces: false,
     watch: true,
+    wait: false,
+    timeoutMs: 300_000,
     color: true,
   });
+  assert.equal(parseArguments(['status', '--wait', '--timeout', '90s'])?.timeoutMs, 90_000);
 });
 
 void test('reads the platforms of a file and ignores other objects', async () => {

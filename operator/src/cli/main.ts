@@ -1,10 +1,13 @@
 #!/usr/bin/env node
 /** `bss`; as `kubectl-bss` on the PATH, the kubectl plugin. */
+import { writeFile } from 'node:fs/promises';
 import process from 'node:process';
 import { stringify } from 'yaml';
 import { platformDefinition } from '../platform/crd.ts';
 import { KubeClient, KubeError, loadKubeConfig, Metrics } from '../runtime/index.ts';
+import { archive } from './archive.ts';
 import { describeFindings, examine, isHealthy } from './doctor.ts';
+import { collectDump } from './dump.ts';
 import { EXPLAIN_USAGE, parseExplainArguments } from './explain-arguments.ts';
 import { explainScaling } from './explain-scaling.ts';
 import { painter, type Paint } from './output.ts';
@@ -14,6 +17,7 @@ import { render } from './render.ts';
 import { readPlatforms } from './resource.ts';
 import { showStatus, watchStatus } from './status.ts';
 import { parseArguments, USAGE, UsageError, type Arguments } from './usage.ts';
+import { waitForReady } from './wait.ts';
 
 /** Success or no changes; an error or problem; changes planned. */
 const EXIT = { ok: 0, wrong: 1, changes: 2 } as const;
@@ -46,6 +50,8 @@ async function main(argv: string[]): Promise<number> {
       return runStatus(given, paint);
     case 'doctor':
       return runDoctor(given, paint);
+    case 'dump':
+      return runDump(given);
   }
 }
 
@@ -88,14 +94,40 @@ async function runPlan(given: Arguments, paint: Paint): Promise<number> {
 async function runStatus(given: Arguments, paint: Paint): Promise<number> {
   const { client, namespace } = connect(given);
   const scope = { ...(given.allNamespaces ? {} : { namespace }), ...(given.name === undefined ? {} : { name: given.name }) };
+  if (given.wait) {
+    // Progress is no result: a script reads the trees from standard output.
+    const progress = (line: string) => console.error(line);
+    console.log(await waitForReady(client, scope, paint, { limitMs: given.timeoutMs, signal: interruption(), progress }));
+    return EXIT.ok;
+  }
   if (!given.watch) {
     console.log(await showStatus(client, scope, paint));
     return EXIT.ok;
   }
+  await watchStatus(client, scope, paint, interruption());
+  return EXIT.ok;
+}
+
+function interruption(): AbortSignal {
   const interrupted = new AbortController();
   process.once('SIGINT', () => interrupted.abort());
   process.once('SIGTERM', () => interrupted.abort());
-  await watchStatus(client, scope, paint, interrupted.signal);
+  return interrupted.signal;
+}
+
+async function runDump({ name = '', operatorNamespace, ...given }: Arguments): Promise<number> {
+  const { client, namespace } = connect(given);
+  const files = await collectDump(client, { namespace, name, operatorNamespace }, new Date());
+  const folder = `bss-dump-${namespace}-${name}`;
+  const content = await archive(folder, files);
+  const { output = `${folder}.tar.gz` } = given;
+  if (output === '-') process.stdout.write(content);
+  else {
+    await writeFile(output, content, { mode: 0o600 }).catch((error: Error) => {
+      throw new UsageError(`cannot write ${output}: ${error.message}`);
+    });
+    console.log(`${output}: ${files.size} files, without the values of Secrets. Read it before you publish it.`);
+  }
   return EXIT.ok;
 }
 

@@ -39,7 +39,8 @@ export async function watchStatus(client: KubeClient, scope: StatusScope, paint:
   await reflector.stop();
 }
 
-function selection({ namespace, name }: StatusScope) {
+/** Options of a list or watch. */
+export function selection({ namespace, name }: StatusScope) {
   return { ...(namespace === undefined ? {} : { namespace }), ...(name === undefined ? {} : { fieldSelector: `metadata.name=${name}` }) };
 }
 

@@ -1,5 +1,6 @@
 /** Arguments of the command line. */
 import { parseArgs } from 'node:util';
+import { durationMs } from '../api/index.ts';
 
 /** An error that the user has to fix; printed without a stack. */
 export class UsageError extends Error {}
@@ -11,10 +12,13 @@ export const USAGE = `bss — plans, shows and checks BssPlatform resources
   bss render -f FILE [-n NAMESPACE]   prints every manifest of the platform; needs no cluster
   bss status [NAME] [-n NAMESPACE] [-A] [--watch]
                                       prints platforms as trees; --watch follows changes
+  bss status [NAME] --wait [--timeout DURATION]
+                                      prints what is missing until the platforms are Ready; exit code 1 when they are not within the time (default: 5m)
   bss doctor [NAME] [-n NAMESPACE]    why a platform is not Ready, and what to do; exit code 1 when it finds a problem
   bss explain-scaling [NAME] [-n NAMESPACE]
                                       why a consumer group has its number of replicas, and what another policy would have done;
                                       bss explain-scaling --help
+  bss dump NAME [-o FILE]             writes an archive for a bug report: platform, objects, events, logs; without the values of Secrets
   bss crd                             prints the CustomResourceDefinition
 
   -f, --filename FILE        a YAML file with BssPlatform resources; - reads standard input
@@ -24,12 +28,17 @@ export const USAGE = `bss — plans, shows and checks BssPlatform resources
       --operator-namespace NAMESPACE  namespace of the operator; default: bss-system
       --no-color
   -w, --watch
+      --wait
+      --timeout DURATION     of --wait, such as 90s or 10m
+  -o, --output FILE          of dump; - writes to standard output; default: bss-dump-NAMESPACE-NAME.tar.gz
   -h, --help
 
 KUBECONFIG selects the cluster. Installed as kubectl-bss on the PATH, it is the kubectl plugin \`kubectl bss\`.
 `;
 
-export const COMMANDS = ['plan', 'render', 'status', 'doctor', 'crd'] as const;
+export const COMMANDS = ['plan', 'render', 'status', 'doctor', 'dump', 'crd'] as const;
+/** Their argument is the name of a platform. */
+const TAKE_NAME = new Set<Command>(['status', 'doctor', 'dump']);
 export type Command = (typeof COMMANDS)[number];
 
 export interface Arguments {
@@ -42,6 +51,11 @@ export interface Arguments {
   operatorNamespace: string;
   allNamespaces: boolean;
   watch: boolean;
+  wait: boolean;
+  /** Of `wait`, milliseconds. */
+  timeoutMs: number;
+  /** File of `dump`. */
+  output?: string;
   color: boolean;
 }
 
@@ -52,18 +66,30 @@ export function parseArguments(argv: string[]): Arguments | undefined {
   const [command, name, ...rest] = positionals;
   if (command === undefined || !isCommand(command))
     throw new UsageError(`choose a command: ${[...COMMANDS, 'explain-scaling'].join(', ')}`);
-  const unexpected = command === 'status' || command === 'doctor' ? rest[0] : name;
+  const unexpected = TAKE_NAME.has(command) ? rest[0] : name;
   if (unexpected !== undefined) throw new UsageError(`unexpected argument "${unexpected}"`);
   if ((command === 'plan' || command === 'render') && values.filename === undefined) throw new UsageError(`${command} needs -f FILE`);
-  const { filename, namespace, context } = values;
+  if (command === 'dump' && name === undefined) throw new UsageError('dump needs the name of a platform');
+  if (values.wait && values.watch) throw new UsageError('choose one of --wait and --watch');
+  const { filename, namespace, context, output } = values;
   return {
     command,
-    ...defined({ name, filename, namespace, context }),
+    ...defined({ name, filename, namespace, context, output }),
     operatorNamespace: values['operator-namespace'],
     allNamespaces: values['all-namespaces'],
     watch: values.watch,
+    wait: values.wait,
+    timeoutMs: timeout(values.timeout),
     color: !values['no-color'],
   };
+}
+
+function timeout(text: string): number {
+  try {
+    return durationMs(text);
+  } catch {
+    throw new UsageError(`--timeout ${text} is not a duration: write a whole number and a unit, such as 90s or 10m`);
+  }
 }
 
 function parse(argv: string[]) {
@@ -78,6 +104,9 @@ function parse(argv: string[]) {
         'operator-namespace': { type: 'string', default: 'bss-system' },
         'all-namespaces': { type: 'boolean', short: 'A', default: false },
         watch: { type: 'boolean', short: 'w', default: false },
+        wait: { type: 'boolean', default: false },
+        timeout: { type: 'string', default: '5m' },
+        output: { type: 'string', short: 'o' },
         'no-color': { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },

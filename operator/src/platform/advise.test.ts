@@ -91,3 +91,46 @@ await test('pool sizes shrink so that all replicas together stay below the limit
     assert.ok(Object.values(sizes).every((size) => size >= 1));
   }
 });
+
+const few = { maxClientConnections: 25 };
+const POOLS: Record<string, { raw: object; sizes: object; demanded: number; available: number; reason: string }> = {
+  'enough connections': {
+    raw: {},
+    sizes: { ledger: 10, interest: 4 },
+    demanded: 26,
+    available: 95,
+    reason: 'each replica gets its most; five of the 100 connections are for the exporter and an administrator',
+  },
+  'several poolers': {
+    raw: { pgbouncer: { replicas: 2 } },
+    sizes: { ledger: 10, interest: 4 },
+    demanded: 26,
+    available: 190,
+    reason: 'each pooler accepts its own connections and keeps five',
+  },
+  'few connections': {
+    raw: { pgbouncer: few },
+    sizes: { ledger: 7, interest: 3 },
+    demanded: 19,
+    available: 20,
+    reason: 'all shrink alike',
+  },
+  'few connections, and a size that the user set': {
+    raw: { pgbouncer: few, workloads: { ledger: { databasePool: 10 } } },
+    sizes: { ledger: 10, interest: 2 },
+    demanded: 18,
+    available: 20,
+    reason: 'the set size is kept, and the others share what it leaves',
+  },
+  'few connections, and no consumers': {
+    raw: { pgbouncer: few, ...interest({ enabled: false }) },
+    sizes: { ledger: 10, interest: 4 },
+    demanded: 10,
+    available: 20,
+    reason: 'a component that is switched off needs none',
+  },
+};
+
+for (const [name, { raw, sizes, demanded, available, reason }] of Object.entries(POOLS))
+  await test(`pool sizes: ${name}`, () =>
+    assert.deepEqual(databasePools(specOf(raw), DEFINITIONS), { sizes, demanded, available }, reason));

@@ -202,3 +202,22 @@ await test('the table of kinds has every kind that is built, and no other', () =
   // The credentials Secret is the reconciler's.
   assert.deepEqual([...new Set([...kinds, 'Secret'])].toSorted(), Object.keys(KINDS).toSorted());
 });
+
+function metricsPorts({ ports }: ComponentDefinition, input: PlatformInput): number[] {
+  return Object.entries(ports?.(input.spec) ?? {}).flatMap(([name, port]) => (isMetricsPort(name) ? [port] : []));
+}
+
+/** Whether any address may connect to a port. */
+function isOpen({ ingress = [] }: Policy, port: number): boolean {
+  return ingress.some(({ from, ports }) => from === undefined && hasPort(ports, port));
+}
+
+await test('any address may scrape the metrics ports of a platform without a Prometheus, and of no other', async () => {
+  const input = await goldenInput('small');
+  const without: PlatformInput = { ...input, spec: { ...input.spec, prometheus: { ...input.spec.prometheus, enabled: false } } };
+  const opened = (platform: PlatformInput): boolean[] =>
+    built(platform).flatMap(({ definition, policy }) => metricsPorts(definition, platform).map((port) => isOpen(policy, port)));
+  assert.ok(opened(without).length > 0);
+  assert.ok(opened(without).every((open) => open));
+  assert.ok(opened(input).every((open) => !open));
+});

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { KubeError, type KubernetesObject, type ObjectReference } from '../../runtime/index.ts';
 import type { Pass } from '../pass.ts';
-import { applyComponent, isJobToRetry } from './apply.ts';
+import { applyComponent, isJobToRetry, remedyFor } from './apply.ts';
 
 const manifest = (name: string): KubernetesObject => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: 'n' } });
 
@@ -51,3 +51,28 @@ void test('retries a Job a minute after it has failed, and no other', () => {
   assert.equal(isJobToRetry(job(), now), false);
   assert.equal(isJobToRetry({ ...job(failed('2026-01-01T00:00:00Z')), kind: 'Deployment' }, now), false);
 });
+
+const IMMUTABLE = 'Service "a" is invalid: spec.clusterIP: Invalid value: "": field is immutable';
+const REMEDIES: Record<string, { reason: string; message?: string; kind: string; succeeded?: number; remedy: string }> = {
+  'a Service with an immutable field': { reason: 'Invalid', kind: 'Service', remedy: 'replace' },
+  'a StatefulSet whose update is forbidden': {
+    reason: 'Invalid',
+    message: 'Forbidden: updates to statefulset spec for fields other than replicas are forbidden',
+    kind: 'StatefulSet',
+    remedy: 'replace',
+  },
+  'a volume, which holds data': { reason: 'Invalid', kind: 'PersistentVolumeClaim', remedy: 'none' },
+  'a Secret, whose passwords the data needs': { reason: 'Invalid', kind: 'Secret', remedy: 'none' },
+  'a Job that has succeeded': { reason: 'Invalid', kind: 'Job', succeeded: 1, remedy: 'leave' },
+  'a Job that has not succeeded': { reason: 'Invalid', kind: 'Job', succeeded: 0, remedy: 'replace' },
+  'a value that is not valid': { reason: 'Invalid', message: 'spec.replicas: must be at least 0', kind: 'Deployment', remedy: 'none' },
+  'a conflict': { reason: 'Conflict', kind: 'Service', remedy: 'none' },
+};
+
+for (const [name, { reason, message = IMMUTABLE, kind, succeeded, remedy }] of Object.entries(REMEDIES)) {
+  void test(`after a rejected change of ${name}: ${remedy}`, () => {
+    const error = new KubeError(message, { reason, status: 422 });
+    const live = { ...manifest('a'), kind, status: { succeeded } };
+    assert.equal(remedyFor(error, { ...manifest('a'), kind }, live), remedy);
+  });
+}
