@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { DEFINITIONS } from '../../../operator/src/platform/components/index.ts';
 import { imageOf, thirdPartyImages } from '../../../operator/src/platform/images.ts';
 import { parseSpec } from '../../../operator/src/platform/index.ts';
+import { PROMETHEUS_VERSION } from './programs.ts';
 import { isBuildInput, npmSettings, THIRD_PARTY } from './images.ts';
 import { PROJECT_DIR } from '../paths.ts';
 
@@ -23,6 +24,11 @@ test('every third-party image that the operator uses is built locally, under the
   assert.equal(new Set(refs).size, refs.length);
   const postgres = THIRD_PARTY.find((entry) => entry.refs.some((ref) => ref.includes('/postgres:')));
   assert.equal(postgres?.settings.StopSignal, 'SIGINT');
+});
+
+test('the image of Prometheus is named after the version that is built', () => {
+  const refs = THIRD_PARTY.flatMap((entry) => entry.refs);
+  assert.ok(refs.includes(`docker.io/prom/prometheus:${PROMETHEUS_VERSION}`), refs.join(', '));
 });
 
 test('tests and installed packages do not make an image stale, sources do', () => {

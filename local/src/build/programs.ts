@@ -95,6 +95,11 @@ const MODULE_NAMES: readonly ModuleName[] = ['kubernetes', 'containerd', 'runc',
 /** Everything that a node needs, kubectl and helm included, and Prometheus with promtool. */
 export const ALL_PROGRAMS: readonly ProgramName[] = [...MODULE_NAMES.flatMap((module) => programsOf(module)), 'pause'];
 
+/** Whether a program of this name is built here. */
+export function isProgram(name: string): name is ProgramName {
+  return ALL_PROGRAMS.some((program) => program === name);
+}
+
 /**
  * Builds what is not in the cache and returns the absolute path of each program. Safe to call from several processes at once.
  * @throws Failure with the compiler's output when a build fails

@@ -30,6 +30,8 @@ interface DebianSource {
   programs?: Record<string, string>;
   /** Stop signal of the public image, if it is not SIGTERM. */
   stopSignal?: string;
+  /** Programs that local/programs builds from their Go modules, where Debian has not the version of the image. */
+  built?: readonly string[];
 }
 
 /** Ports by name, as the containers declare them. A name that begins with `metrics` is a port that Prometheus scrapes. */

@@ -36,9 +36,9 @@ export const specPiece = piece('prometheus', schema, {
 
 const IMAGE = {
   name: 'prometheus',
-  refs: { '0.1.0': 'prom/prometheus:v2.53.3' },
+  refs: { '0.1.0': 'prom/prometheus:v3.16.0' },
   what: 'Prometheus',
-  debian: { packages: ['prometheus'], version: ['prometheus', '--version'] },
+  debian: { packages: [], built: ['prometheus', 'promtool'], version: ['prometheus', '--version'] },
 };
 const USER = 65534;
 const PORT = 9090;
