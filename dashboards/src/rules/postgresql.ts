@@ -46,6 +46,7 @@ function connections({ timing }: RuleOptions): Alert[] {
       for: timing.for(severity),
       severity,
       team: 'database',
+      labels: { family: 'DbConnections' },
       summary: 'The pool of {{ $labels.user }} on {{ $labels.database }} is nearly used up',
       description: `{{ $value | humanizePercentage }} of the server connections in {{ $labels.pod }} are busy, above ${limit * 100} %.`,
     })),

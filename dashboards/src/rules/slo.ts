@@ -55,7 +55,7 @@ function alertsOf(objective: Objective, severity: 'critical' | 'warning', { timi
     for: timing.hold(rate),
     severity,
     team: 'sre',
-    labels: { sla: 'true', window: duration(rate.long) },
+    labels: { family: objective.alert, sla: 'true', window: duration(rate.long) },
     summary: '{{ $labels.service }} of platform {{ $labels.platform }} burns its error budget',
     description:
       `{{ $value | humanizePercentage }} of the requests ${objective.what} over ${timing.window(rate.long)}: ` +

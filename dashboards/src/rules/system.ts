@@ -80,6 +80,7 @@ function levels(
     alert: `${name}${severity === 'warning' ? 'Warning' : 'Critical'}`,
     for: durations[severity],
     severity,
+    labels: { family: name },
     ...rule(limits[severity]),
   }));
 }

@@ -18,7 +18,7 @@ export interface Alert {
   readonly summary: string;
   /** What was measured, with the value and the limit; a template. */
   readonly description: string;
-  /** Further labels. */
+  /** Further labels. `family` is shared by alerts on one quantity: the critical one mutes the others (inhibition.ts). */
   readonly labels?: Readonly<Record<string, string>>;
 }
 

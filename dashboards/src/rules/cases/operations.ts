@@ -172,7 +172,7 @@ const slo: AlertCase[] = [
     fires: 2.25,
     // The short window of 5 minutes ends it.
     resolved: 36,
-    labels: { ...IN_LEDGER, window: '1h' },
+    labels: { ...IN_LEDGER, family: 'SlaErrorBudgetBurn', window: '1h' },
     description: '2% of the requests failed with 5xx over 1h: the budget of 0.1 % is gone in 50h or less at this rate.',
   },
   {
@@ -181,7 +181,7 @@ const slo: AlertCase[] = [
     interval: 60,
     fires: 16,
     resolved: 3 * HOUR,
-    labels: { ...IN_LEDGER, window: '6h' },
+    labels: { ...IN_LEDGER, family: 'SlaErrorBudgetBurn', window: '6h' },
     description: '1% of the requests failed with 5xx over 6h: the budget of 0.1 % is gone in 5d or less at this rate.',
   },
   {
@@ -190,7 +190,7 @@ const slo: AlertCase[] = [
     interval: 300,
     fires: 65,
     resolved: 9 * HOUR,
-    labels: { ...IN_LEDGER, window: '1d' },
+    labels: { ...IN_LEDGER, family: 'SlaErrorBudgetBurn', window: '1d' },
     description: '0.5% of the requests failed with 5xx over 1d: the budget of 0.1 % is gone in 10d or less at this rate.',
   },
   {
@@ -199,7 +199,7 @@ const slo: AlertCase[] = [
     interval: 900,
     fires: 195,
     resolved: DAY + 7 * HOUR,
-    labels: { ...IN_LEDGER, window: '3d' },
+    labels: { ...IN_LEDGER, family: 'SlaErrorBudgetBurn', window: '3d' },
     description: '0.2% of the requests failed with 5xx over 3d: the budget of 0.1 % is gone in 30d or less at this rate.',
   },
   {
@@ -207,7 +207,7 @@ const slo: AlertCase[] = [
     series: slow(15, 0.2, 30, 60),
     fires: 2.25,
     resolved: 36,
-    labels: { ...IN_LEDGER, window: '1h' },
+    labels: { ...IN_LEDGER, family: 'SlaLatencyBudgetBurn', window: '1h' },
     description: '20% of the requests took longer than 1 s over 1h: the budget of 1 % is gone in 50h or less at this rate.',
   },
   {
@@ -216,7 +216,7 @@ const slo: AlertCase[] = [
     interval: 60,
     fires: 16,
     resolved: 3 * HOUR,
-    labels: { ...IN_LEDGER, window: '6h' },
+    labels: { ...IN_LEDGER, family: 'SlaLatencyBudgetBurn', window: '6h' },
     description: '10% of the requests took longer than 1 s over 6h: the budget of 1 % is gone in 5d or less at this rate.',
   },
   {
@@ -225,7 +225,7 @@ const slo: AlertCase[] = [
     interval: 300,
     fires: 65,
     resolved: 9 * HOUR,
-    labels: { ...IN_LEDGER, window: '1d' },
+    labels: { ...IN_LEDGER, family: 'SlaLatencyBudgetBurn', window: '1d' },
     description: '5% of the requests took longer than 1 s over 1d: the budget of 1 % is gone in 10d or less at this rate.',
   },
   {
@@ -234,7 +234,7 @@ const slo: AlertCase[] = [
     interval: 900,
     fires: 195,
     resolved: DAY + 7 * HOUR,
-    labels: { ...IN_LEDGER, window: '3d' },
+    labels: { ...IN_LEDGER, family: 'SlaLatencyBudgetBurn', window: '3d' },
     description: '2% of the requests took longer than 1 s over 3d: the budget of 1 % is gone in 30d or less at this rate.',
   },
 ];

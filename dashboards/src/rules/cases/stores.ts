@@ -49,7 +49,7 @@ const database: AlertCase[] = [
     series: pool(16),
     fires: 10,
     resolved: 30,
-    labels: IN_POOL,
+    labels: { ...IN_POOL, family: 'DbConnections' },
     description: '80% of the server connections in demo-pgbouncer-1 are busy, above 75 %.',
   },
   {
@@ -57,7 +57,7 @@ const database: AlertCase[] = [
     series: pool(19),
     fires: 7,
     resolved: 30,
-    labels: IN_POOL,
+    labels: { ...IN_POOL, family: 'DbConnections' },
     description: '95% of the server connections in demo-pgbouncer-1 are busy, above 90 %.',
   },
   {

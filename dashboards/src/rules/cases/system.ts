@@ -52,7 +52,7 @@ export const alerts: AlertCase[] = [
     series: requests(0.02),
     fires: 5.25,
     resolved: 36,
-    labels: SERVICE,
+    labels: { ...SERVICE, family: 'BssErrorRate' },
     description: '2% of the requests failed with 5xx, above 1 %.',
   },
   {
@@ -60,7 +60,7 @@ export const alerts: AlertCase[] = [
     series: requests(0.2),
     fires: 2.25,
     resolved: 36,
-    labels: SERVICE,
+    labels: { ...SERVICE, family: 'BssErrorRate' },
     description: '20% of the requests failed with 5xx, above 5 %.',
   },
   {
@@ -68,7 +68,7 @@ export const alerts: AlertCase[] = [
     series: durations(0.5),
     fires: 5.25,
     resolved: 36,
-    labels: SERVICE,
+    labels: { ...SERVICE, family: 'BssLatencyP95' },
     description: 'The p95 of the time to answer is 975ms, above 500 ms.',
   },
   {
@@ -76,7 +76,7 @@ export const alerts: AlertCase[] = [
     series: durations(1),
     fires: 2.25,
     resolved: 36,
-    labels: SERVICE,
+    labels: { ...SERVICE, family: 'BssLatencyP95' },
     description: 'The p95 of the time to answer is 2.425s, above 1000 ms.',
   },
   {
@@ -84,7 +84,7 @@ export const alerts: AlertCase[] = [
     series: durations(1),
     fires: 5.25,
     resolved: 36,
-    labels: SERVICE,
+    labels: { ...SERVICE, family: 'BssLatencyP99' },
     description: 'The p99 of the time to answer is 2.485s, above 1000 ms.',
   },
   {
@@ -92,7 +92,7 @@ export const alerts: AlertCase[] = [
     series: durations(1),
     fires: 2.25,
     resolved: 36,
-    labels: SERVICE,
+    labels: { ...SERVICE, family: 'BssLatencyP99' },
     description: 'The p99 of the time to answer is 2.485s, above 2000 ms.',
   },
   ...(['Warning', 'Critical'] as const).flatMap((level): AlertCase[] => {
@@ -106,7 +106,7 @@ export const alerts: AlertCase[] = [
         },
         fires: 15,
         resolved: 40,
-        labels: POD,
+        labels: { ...POD, family: 'RuntimeHeap' },
         description: `${share * 100}% of the heap limit is in use, above ${level === 'Warning' ? 70 : 85} %. At 100 % the process ends.`,
       },
       {
@@ -115,7 +115,7 @@ export const alerts: AlertCase[] = [
         // The rate is above the limit once most of its window is.
         fires: level === 'Warning' ? 19.25 : 19.5,
         resolved: 46,
-        labels: POD,
+        labels: { ...POD, family: 'Cpu' },
         description: `It uses ${share.toFixed(2)} cores, above ${level === 'Warning' ? 0.7 : 0.85}: Node runs JavaScript on one core at most.`,
       },
     ];
