@@ -30,6 +30,18 @@ const WINDOW = {
   stale: 30,
 } as const;
 
+/** Seconds by which Alertmanager gathers and repeats notifications. */
+const NOTIFY = {
+  /** For further alerts of the same group before the first notification. */
+  groupWait: 10,
+  /** Between two notifications of a group that changed. */
+  groupInterval: 60,
+  repeatCritical: 3600,
+  repeatWarning: 14_400,
+  /** Of the watchdog: a receiver that misses two of them raises the alarm. */
+  repeatWatchdog: 300,
+} as const;
+
 /**
  * Burn rates of an error budget of 30 days, after the Site Reliability Workbook, chapter 5: an alert fires when the budget burns `factor` times
  * as fast as it may over both windows; the short one ends the alert soon after the cause has ended.
@@ -57,6 +69,7 @@ export interface Timing {
   readonly range: (kind: keyof typeof WINDOW) => string;
   /** The same as a number of seconds. */
   readonly seconds: (kind: keyof typeof WINDOW) => number;
+  readonly notify: (kind: keyof typeof NOTIFY) => string;
   /** `for` of a burn rate. */
   readonly hold: (rate: BurnRate) => string;
   /** An SLO window as a range. */
@@ -71,6 +84,7 @@ export function timing(divisor: number): Timing {
     for: (kind) => duration(FOR[kind] / divisor),
     range: (kind) => range(WINDOW[kind]),
     seconds: (kind) => shortened(WINDOW[kind]),
+    notify: (kind) => duration(NOTIFY[kind] / divisor),
     hold: (rate) => duration(rate.for / divisor),
     window: range,
   };

@@ -11,6 +11,10 @@ import { sloGroups } from './slo.ts';
 import { systemGroups } from './system.ts';
 import { isAlert, type Alert, type Group, type Recording, type RuleOptions } from './types.ts';
 
+export { INHIBITIONS, type Inhibition } from './inhibition.ts';
+export { timing, type Timing } from './durations.ts';
+export type { Severity, Team } from './types.ts';
+
 export interface RuleFileOptions {
   /** `job` of every target that must exist: an alert fires when one is missing. */
   readonly targets: readonly string[];

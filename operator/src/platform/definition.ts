@@ -39,10 +39,10 @@ export type Ports = Record<string, number>;
 
 /**
  * A connection that the pods of a component open: to another component by its name (its ports without metrics, or all of them if it has no
- * others), to the metrics ports of every component, or to ports outside the platform: of any address, or of the networks that `of` names in CIDR
- * notation.
+ * others), to the metrics ports of every component, to ports of the operator, or to ports outside the platform: of any address, or of the networks
+ * that `of` names in CIDR notation.
  */
-export type Connection = string | { metrics: 'all' } | { outside: number[]; of?: string[] };
+export type Connection = string | { metrics: 'all' } | { operator: number[] } | { outside: number[]; of?: string[] };
 
 /** Clients that are not components: any address, the pods of the platform's namespace, the operator, or KEDA. */
 export interface Admission {
@@ -109,6 +109,8 @@ export interface ComponentDefinition {
   ports?: (spec: BssPlatformSpec) => Ports;
   /** Its metrics come from other programs: Prometheus keeps their labels. */
   honorLabels?: true;
+  /** Containers with metrics, which are the `job` of their targets; absent: one of the component's name, where it has such a port. */
+  jobs?: (spec: BssPlatformSpec) => string[];
   connections?: (spec: BssPlatformSpec) => Connection[];
   admits?: (spec: BssPlatformSpec) => Admission[];
   /** Ports of the service outside the platform that is used in place of the component when it is not present. */

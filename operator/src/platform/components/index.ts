@@ -1,5 +1,6 @@
 /** The list of components. This is the only place that names them all: what the operator does with a component follows from its definition. */
 import type { ComponentDefinition } from '../definition.ts';
+import * as alertmanager from './alertmanager.ts';
 import * as base from './base.ts';
 import * as exporters from './exporters.ts';
 import * as gateway from './gateway.ts';
@@ -29,6 +30,7 @@ const COMPONENTS = [
   exporters,
   pushgateway,
   prometheus,
+  alertmanager,
 ] as const;
 
 export const DEFINITIONS: readonly ComponentDefinition[] = COMPONENTS.map(({ definition }) => definition);
