@@ -37,8 +37,11 @@ test('tests and installed packages do not make an image stale, sources do', () =
     'operator/package.json',
     'workloads/shared/databases/ledger/001_journal.sql',
     'operator/Dockerfile',
+    'dashboards/src/rules/kafka.ts',
   ];
   const others = [
+    'dashboards/generated/rules/bss-alerts.yml',
+    'dashboards/src/rules/cases/stores.ts',
     'operator/src/api/spec.test.ts',
     'workloads/node_modules/pg/index.js',
     'operator/src/platform/golden/demo.yaml',
@@ -50,7 +53,17 @@ test('tests and installed packages do not make an image stale, sources do', () =
 
 test('.dockerignore leaves out what does not make an image stale', async () => {
   const patterns = (await readFile(join(PROJECT_DIR, '.dockerignore'), 'utf8')).split('\n');
-  for (const pattern of ['**/node_modules', '**/*.test.ts', '**/golden', '**/testdata', '**/testing', '**/benchmarks'])
+  for (const pattern of [
+    'dashboards/generated',
+    'dashboards/src/boards',
+    'dashboards/src/rules/cases',
+    '**/node_modules',
+    '**/*.test.ts',
+    '**/golden',
+    '**/testdata',
+    '**/testing',
+    '**/benchmarks',
+  ])
     assert.ok(patterns.includes(pattern), pattern);
 });
 

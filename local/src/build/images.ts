@@ -160,8 +160,8 @@ async function ensureArchive(
 /** Every file that the Dockerfiles can see, with its path: .dockerignore leaves out the same. */
 async function buildContext(): Promise<(string | Buffer)[]> {
   const listings = await Promise.all(
-    OURS.map(async (image) => {
-      const entries = await readdir(join(PROJECT_DIR, image), { recursive: true, withFileTypes: true });
+    [...OURS, 'dashboards'].map(async (folder) => {
+      const entries = await readdir(join(PROJECT_DIR, folder), { recursive: true, withFileTypes: true });
       return entries.filter((entry) => entry.isFile()).map((entry) => relative(PROJECT_DIR, join(entry.parentPath, entry.name)));
     }),
   );
@@ -172,7 +172,10 @@ async function buildContext(): Promise<(string | Buffer)[]> {
 
 /** Whether a change of this file of `operator/` or `workloads/` changes an image. */
 export function isBuildInput(file: string): boolean {
-  return !/(^|\/)(node_modules|golden|testdata|testing|benchmarks)\//.test(file) && !file.endsWith('.test.ts');
+  return (
+    !/(^|\/)(node_modules|golden|testdata|testing|benchmarks)\/|^dashboards\/(generated|src\/(boards|rules\/cases))\//.test(file) &&
+    !file.endsWith('.test.ts')
+  );
 }
 
 interface Secrets {

@@ -124,7 +124,7 @@ const PLATFORM = copy('__meta_kubernetes_pod_label_app_kubernetes_io_instance', 
 const NAMESPACE = copy('__meta_kubernetes_namespace', 'namespace');
 
 /** A scrape of every container port with a name that begins with `metrics`, in every running pod of this platform. */
-function scrape(input: PlatformInput, job: string, rules: object[]) {
+function scrape(input: PlatformInput, job: string, relabeling: object[]) {
   return {
     job_name: job,
     kubernetes_sd_configs: [
@@ -137,7 +137,7 @@ function scrape(input: PlatformInput, job: string, rules: object[]) {
     relabel_configs: [
       keep('__meta_kubernetes_pod_container_port_name', 'metrics(-.*)?'),
       keep('__meta_kubernetes_pod_phase', 'Running'),
-      ...rules,
+      ...relabeling,
     ],
   };
 }
