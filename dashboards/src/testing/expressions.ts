@@ -70,3 +70,8 @@ export async function ruleExpressions(): Promise<Expression[]> {
   );
   return groups.flatMap(({ rules }) => rules.map(({ alert, record, expr }) => ({ place: `rule ${alert ?? record}`, expr })));
 }
+
+/** The instant selectors in an expression, without ranges: `up{job="gateway"}`, `service:http_requests:rate`. */
+export function selectorsOf(expr: string): string[] {
+  return [...expr.matchAll(/[a-zA-Z_][\w]*\{[^}]*\}|\b[a-z_]+:[a-z_0-9:]+(\{[^}]*\})?/g)].map(([selector]) => selector);
+}

@@ -70,11 +70,11 @@ const MODULES = {
       portmap: 'github.com/containernetworking/plugins/plugins/meta/portmap',
     },
   },
-  // Of all service discoveries, Kubernetes and files alone: the clients of the clouds are half of the code.
+  // Of the service discoveries, those that the configuration uses: the clients of the clouds are half of the code.
   monitoring: {
     flags: [
       '-tags',
-      'netgo,osusergo,remove_all_sd,enable_kubernetes_sd',
+      'netgo,osusergo,remove_all_sd,enable_dns_sd,enable_kubernetes_sd',
       '-ldflags',
       `${STRIPPED} -X github.com/prometheus/common/version.Version=${PROMETHEUS_VERSION.slice(1)}`,
     ],
