@@ -55,9 +55,16 @@ export function ruleGroups({ targets, divisor }: Pick<RuleFileOptions, 'targets'
   return BUILDERS.flatMap((build) => build({ timing: timing(divisor), targets }));
 }
 
-/** Text of the rule file of a platform. */
+const KEPT_FILES = 64;
+const files = new Map<string, string>();
+
+/** Text of the rule file of a platform. Platforms of the same options share it: to write it takes longer than all other manifests of a platform. */
 export function ruleFile(options: RuleFileOptions = DEFAULTS): string {
-  return fileOf(ruleGroups(options), options.runbooks);
+  const key = JSON.stringify(options);
+  const text = files.get(key) ?? fileOf(ruleGroups(options), options.runbooks);
+  if (files.size >= KEPT_FILES) files.clear();
+  files.set(key, text);
+  return text;
 }
 
 /** Text of a file with these groups. */

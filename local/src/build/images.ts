@@ -37,9 +37,14 @@ function fullName(ref: string): string {
   return `docker.io/${ref.includes('/') ? '' : 'library/'}${ref}`;
 }
 
+/** Images of programs that Debian has, or that are built here. */
+function localImages() {
+  return thirdPartyImages(DEFINITIONS).filter(({ debian }) => debian !== undefined);
+}
+
 /** One entry for each stop signal: the images share their layers. Stop signals are those of the public images. */
 function thirdParty(): ImageEntry[] {
-  const bySignal = Map.groupBy(thirdPartyImages(DEFINITIONS), ({ debian }) => debian.stopSignal);
+  const bySignal = Map.groupBy(localImages(), ({ debian }) => debian?.stopSignal);
   return [...bySignal].map(([stopSignal, images]) => ({
     refs: images.map((image) => fullName(testedImage(image))),
     settings: { Env: [`PATH=${ROOTFS_PATH}`], ...(stopSignal === undefined ? {} : { StopSignal: stopSignal }) },
@@ -173,7 +178,7 @@ async function buildContext(): Promise<(string | Buffer)[]> {
 /** Whether a change of this file of `operator/` or `workloads/` changes an image. */
 export function isBuildInput(file: string): boolean {
   return (
-    !/(^|\/)(node_modules|golden|testdata|testing|benchmarks)\/|^dashboards\/(generated|src\/(boards|rules\/cases))\//.test(file) &&
+    !/(^|\/)(node_modules|golden|testdata|testing|benchmarks)\/|^dashboards\/(generated\/rules|src\/(boards|rules\/cases))\//.test(file) &&
     !file.endsWith('.test.ts')
   );
 }

@@ -20,7 +20,7 @@ const SUITE = 'trixie';
 /** Needed by Node's official build, absent from a minimal Debian. */
 const DEBIAN_EXTRA = ['libatomic1'];
 
-const SOURCES = thirdPartyImages(DEFINITIONS).map(({ debian }) => debian);
+const SOURCES = thirdPartyImages(DEFINITIONS).flatMap(({ debian }) => debian ?? []);
 
 const PACKAGES = ['ca-certificates', ...SOURCES.flatMap(({ packages }) => packages)].toSorted((a, b) => (a < b ? -1 : 1));
 

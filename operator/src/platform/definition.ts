@@ -18,8 +18,11 @@ export interface Image {
   refs: Record<string, string>;
   /** The program, as descriptions name it: `the Redis exporter`. */
   what: string;
-  /** How an image with the same program is built from Debian packages, where no image registry is reachable. */
-  debian: DebianSource;
+  /**
+   * How an image with the same program is built from Debian packages, where no image registry is reachable. Absent: no package has the program,
+   * and the local cluster cannot run the component.
+   */
+  debian?: DebianSource;
 }
 
 interface DebianSource {

@@ -4,6 +4,7 @@ import * as alertmanager from './alertmanager.ts';
 import * as base from './base.ts';
 import * as exporters from './exporters.ts';
 import * as gateway from './gateway.ts';
+import * as grafana from './grafana.ts';
 import * as interest from './interest.ts';
 import * as kafkaExporter from './kafka-exporter.ts';
 import * as kafka from './kafka.ts';
@@ -31,6 +32,7 @@ const COMPONENTS = [
   pushgateway,
   prometheus,
   alertmanager,
+  grafana,
 ] as const;
 
 export const DEFINITIONS: readonly ComponentDefinition[] = COMPONENTS.map(({ definition }) => definition);

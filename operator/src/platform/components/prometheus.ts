@@ -181,6 +181,11 @@ function config(input: BuildInput): string {
 
 const RBAC = 'rbac.authorization.k8s.io';
 
+/** Address of its API, host:port. */
+export function prometheusAddress(platform: Pick<PlatformInput, 'name' | 'namespace'>): string {
+  return `${addressOf(platform, 'prometheus')}:${PORT}`;
+}
+
 /** It may read the pods of its own namespace and nothing else. */
 function role(input: PlatformInput): Draft<'Role'> {
   return {
@@ -257,7 +262,7 @@ export const definition: ComponentDefinition = {
     { operator: [OPERATOR_PORT] },
   ],
   endpoints: (platform) =>
-    platform.spec.prometheus.enabled ? [{ name: 'prometheus', address: `http://${addressOf(platform, 'prometheus')}:${PORT}` }] : [],
+    platform.spec.prometheus.enabled ? [{ name: 'prometheus', address: `http://${prometheusAddress(platform)}` }] : [],
   advise: (all) => [retentionAboveDisk(all)],
   // The API server accepts a RoleBinding only when its Role exists.
   prerequisites: (input) => [role(input)],
