@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, before, test, type TestContext } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { dashboardExpressions, ruleExpressions, selectorsOf } from '../../dashboards/src/testing/expressions.ts';
 import { until } from '../../local/src/demo/platform.ts';
 import { Catcher, CATCHER, type Notification } from './catcher.ts';
@@ -54,33 +55,47 @@ const EMPTY: readonly { readonly matches: RegExp; readonly reason: string }[] = 
   { matches: /annotation Alerts|^rule.*ALERTS/, reason: 'no alert fires' },
   { matches: /status=~"5\.\."/, reason: 'no request failed' },
   { matches: /^bss-cache: Hit rate/, reason: 'no workload reads the cache yet: 0 hits of 0 reads is no number' },
+  { matches: /bss_consumer_group_rate_per_replica/, reason: 'it is learnt while a replica has more to do than it can' },
   { matches: /^bss-kafka: Pause of a rebalance/, reason: 'no member was in the middle of a rebalance within the last minute' },
 ];
 
-/** Expressions without a series; a load runs meanwhile, and what needs two samples of it is asked again. */
+/** Requests that succeed and that do not, and events, until it is stopped: ranges of the rules are 20 s here. */
+function traffic(): { stop: () => Promise<void> } {
+  let stopped = false;
+  const run = async (): Promise<void> => {
+    const gateway = await env.target.forward(NAMESPACE, `${PLATFORM}-gateway`, 8080);
+    while (!stopped) {
+      await Promise.all([env.gateway.ledgerCheck(), fetch(`${gateway}/no-such-page`), env.gateway.seed(100)]);
+      await pause(500);
+    }
+  };
+  const done = run();
+  return {
+    stop: () => {
+      stopped = true;
+      return done;
+    },
+  };
+}
+
+/** Expressions without a series, although there is traffic. What needs two samples is asked again for a minute. */
 async function withoutData(expressions: readonly { place: string; expr: string }[]): Promise<string[]> {
   let left = expressions.filter(({ place, expr }) => !EMPTY.some(({ matches }) => matches.test(place) || matches.test(expr)));
-  await until(
-    'every expression to have data',
-    MINUTE,
-    async () => {
+  const load = traffic();
+  try {
+    const ask = async (): Promise<boolean> => {
       const counts = await Promise.all(left.map(({ expr }) => seriesOf(expr)));
       left = left.filter((_, index) => counts[index] === 0);
       return left.length === 0;
-    },
-    5000,
-  ).catch(() => undefined);
+    };
+    await until('every expression to have data', MINUTE, ask, 5000).catch(() => undefined);
+  } finally {
+    await load.stop();
+  }
   return left.map(({ place, expr }) => `${place}: ${expr}`);
 }
 
-async function load(): Promise<void> {
-  const start = await env.gateway.ledgerCheck();
-  const accepted = await env.gateway.seed(5_000);
-  await env.untilApplied(start, accepted);
-}
-
 test('every query of every dashboard returns data', { timeout: 4 * MINUTE }, async (t) => {
-  await load();
   const expressions = await dashboardExpressions({ namespace: NAMESPACE, platform: PLATFORM, rateInterval: '2m' });
   const empty = await withoutData(expressions);
   t.diagnostic(`${expressions.length} expressions, ${empty.length} without data`);

@@ -14,12 +14,13 @@ function prometheus({ timing }: RuleOptions): Alert[] {
     },
     {
       alert: 'PrometheusNotIngesting',
-      expr: `rate(${series('prometheus_tsdb_head_samples_appended_total')}[${timing.range('rate')}]) == 0`,
+      // By type of sample: without native histograms, none of those is stored.
+      expr: `sum by (${PLATFORM}, pod) (rate(${series('prometheus_tsdb_head_samples_appended_total')}[${timing.range('rate')}])) == 0`,
       for: timing.for('warning'),
       severity: 'warning',
       team: 'sre',
       summary: 'Prometheus of platform {{ $labels.platform }} stores no samples',
-      description: 'Samples of type {{ $labels.type }} are scraped but not stored: the volume is full or read-only.',
+      description: '{{ $labels.pod }} scrapes and stores nothing: the volume is full or read-only, or no target is left.',
     },
     {
       alert: 'PrometheusRuleFailures',

@@ -87,11 +87,14 @@ const monitoring: AlertCase[] = [
   },
   {
     alert: 'PrometheusNotIngesting',
-    series: { [demo('prometheus_tsdb_head_samples_appended_total', `${PROMETHEUS},type="float"`)]: counter([30, 0], [60, 100]) },
+    series: {
+      [demo('prometheus_tsdb_head_samples_appended_total', `${PROMETHEUS},type="float"`)]: counter([30, 0], [60, 100]),
+      [demo('prometheus_tsdb_head_samples_appended_total', `${PROMETHEUS},type="histogram"`)]: counter([60, 0]),
+    },
     fires: 5.25,
     resolved: 30.5,
-    labels: { ...IN_PROMETHEUS, type: 'float' },
-    description: 'Samples of type float are scraped but not stored: the volume is full or read-only.',
+    labels: { ...DEMO, pod: 'demo-prometheus-0' },
+    description: 'demo-prometheus-0 scrapes and stores nothing: the volume is full or read-only, or no target is left.',
   },
   {
     alert: 'PrometheusRuleFailures',
