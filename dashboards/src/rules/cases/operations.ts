@@ -159,7 +159,7 @@ function failing(interval: number, share: number, until: number, end: number): R
 /** 10 requests a second, of which `share` take longer than a second up to a minute. */
 function slow(interval: number, share: number, until: number, end: number): Record<string, string> {
   return {
-    [demo('http_request_duration_seconds_bucket', `${LEDGER},le="1"`)]: counterEvery(interval, [until, 10 * (1 - share)], [end, 10]),
+    [demo('http_request_duration_seconds_bucket', `${LEDGER},le="1.0"`)]: counterEvery(interval, [until, 10 * (1 - share)], [end, 10]),
     [demo('http_request_duration_seconds_count', LEDGER)]: counterEvery(interval, [end, 10]),
   };
 }
