@@ -66,7 +66,7 @@ images: $(DEPS) ## build the images without a cluster
 test: $(DEPS) ## run every check and test, the end-to-end tests on their own cluster included
 	@exec $(NODE) test/run.ts
 
-.PHONY: test-check test-unit test-operator test-workloads test-local test-charts test-e2e
+.PHONY: test-check test-unit test-operator test-workloads test-dashboards test-local test-charts test-e2e
 test-check: $(DEPS) ## check types, lint, format, generated files
 	@exec $(NODE) test/run.ts check
 test-unit: $(DEPS) ## test pure logic: tables and golden files
@@ -75,6 +75,8 @@ test-operator: $(DEPS) ## test the operator against a real API server and a real
 	@exec $(NODE) test/run.ts operator
 test-workloads: $(DEPS) ## test the workloads against real Kafka, Postgres, PgBouncer and Redis
 	@exec $(NODE) test/run.ts workloads
+test-dashboards: $(DEPS) ## test alerts, recording rules and dashboards under promtool
+	@exec $(NODE) test/run.ts dashboards
 test-local: $(DEPS) ## test the local cluster: start, stop, crash, two at the same time
 	@exec $(NODE) test/run.ts local
 test-charts: $(DEPS) ## test the charts: lint, rendered objects, install and upgrade on a real API server
@@ -83,8 +85,9 @@ test-e2e: $(DEPS) ## test the whole platform on a cluster, with faults
 	@exec $(NODE) test/run.ts e2e
 
 .PHONY: generate
-generate: $(DEPS) ## write the generated files: CRD, chart schemas, reference
-	@exec $(NODE) operator/src/generate.ts
+generate: $(DEPS) ## write the generated files: CRD, chart schemas, reference, rules, dashboards
+	@$(NODE) operator/src/generate.ts
+	@exec $(NODE) dashboards/src/generate.ts
 
 .PHONY: format
 format: $(DEPS) ## format the sources

@@ -103,10 +103,17 @@ const rules: Rule[] = [
   },
   {
     name: 'operator-alone',
-    comment: 'The image of the operator holds operator/ alone.',
+    comment: 'The image of the operator holds operator/ and of dashboards/ the rules and the generated dashboards.',
     severity: 'error',
     from: { path: '^operator/', pathNot: TEST },
-    to: { path: '^(workloads|local|test|charts)/' },
+    to: { path: '^(workloads|local|test|charts)/|^dashboards/(?!src/(rules/index|dashboards).ts$)' },
+  },
+  {
+    name: 'dashboards-alone',
+    comment: 'Rules and dashboards are data: they know metrics by name, and no code of the platform.',
+    severity: 'error',
+    from: { path: '^dashboards/', pathNot: TEST },
+    to: { path: '^(operator|workloads|local|test|charts)/' },
   },
   ...Object.entries(SHARED).map(sharedFolder),
   {
@@ -121,14 +128,14 @@ const rules: Rule[] = [
     comment: 'The image of the workloads holds workloads/ alone.',
     severity: 'error',
     from: { path: '^workloads/', pathNot: TEST },
-    to: { path: '^(operator|local|test|charts)/' },
+    to: { path: '^(operator|local|dashboards|test|charts)/' },
   },
   {
     name: 'local-operator',
     comment: 'The local cluster and the demo know the operator only by what OPERATOR_FOR_LOCAL lists.',
     severity: 'error',
     from: { path: '^local/', pathNot: TEST },
-    to: { path: '^(operator|workloads|test|charts)/', pathNot: OPERATOR_FOR_LOCAL },
+    to: { path: '^(operator|workloads|dashboards|test|charts)/', pathNot: OPERATOR_FOR_LOCAL },
   },
   {
     name: 'end-to-end-outside',

@@ -23,6 +23,7 @@ const VIOLATIONS: Record<string, [from: string, to: string]> = {
   'operator-cli': ['operator/src/cli/main.ts', 'operator/src/main.ts'],
   pure: ['operator/src/platform/pods.ts', 'node:fs'],
   'operator-alone': ['operator/src/operator.ts', 'local/src/services.ts'],
+  'dashboards-alone': ['dashboards/src/rules/index.ts', 'operator/src/objects/index.ts'],
   'workloads-kernel': ['workloads/shared/kernel/http.ts', 'workloads/shared/contracts/account.ts'],
   'workloads-contracts': ['workloads/shared/contracts/order.ts', 'workloads/ledger/api.ts'],
   'workloads-databases': ['workloads/shared/databases/schema.ts', 'workloads/ledger/api.ts'],
@@ -59,7 +60,7 @@ async function writeTree(root: string): Promise<void> {
 /** `rule: from -> to` of each violation. */
 async function violations(baseDir: string): Promise<string[]> {
   const { forbidden, options } = rules;
-  const folders = ['operator', 'workloads', 'local', 'test'];
+  const folders = ['operator', 'workloads', 'local', 'dashboards', 'test'];
   const { output } = await cruise(folders, { ...options, baseDir, validate: true, ruleSet: { forbidden } });
   return (output as ICruiseResult).summary.violations.map(({ rule, from, to }) => `${rule.name}: ${from} -> ${to}`);
 }

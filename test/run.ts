@@ -48,6 +48,7 @@ const SUITES: Record<string, Suite> = {
     about: 'workloads against real Kafka, Postgres, PgBouncer and Redis',
     run: () => runWithServers(integrationFiles('workloads')),
   },
+  dashboards: { about: 'rules and dashboards under promtool', run: () => runSuite(ROOT, integrationFiles('dashboards'), INTEGRATION) },
   local: { about: 'the local cluster itself', run: () => runSuite(ROOT, integrationFiles('local'), CLUSTER) },
   charts: {
     about: 'charts against a real API server',
@@ -58,7 +59,7 @@ const SUITES: Record<string, Suite> = {
 
 /** Part of the operator suite: it runs by its name only. */
 const ON_REQUEST = new Set(['charts']);
-const NEEDS_PREPARE = new Set(['operator', 'workloads', 'local', 'charts', 'e2e']);
+const NEEDS_PREPARE = new Set(['operator', 'workloads', 'dashboards', 'local', 'charts', 'e2e']);
 
 function glob(pattern: string): string[] {
   return globSync(pattern, { cwd: ROOT, exclude: (path) => path.includes('node_modules') }).toSorted();
@@ -130,6 +131,7 @@ async function runChecks(): Promise<Counts> {
     ['import rules', 'npm', 'run', '--silent', 'import-rules'],
     ['format', 'prettier', '--check', '--log-level', 'warn', '.'],
     ['generated files', 'node', 'operator/src/generate.ts', '--check'],
+    ['generated rules and dashboards', 'node', 'dashboards/src/generate.ts', '--check'],
   ] as const) {
     if (await execute(name, command, args)) counts.passed += 1;
     else counts.failures.push(`check: ${name} (${command} ${args.join(' ')})`);

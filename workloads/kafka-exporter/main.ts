@@ -13,6 +13,7 @@ await runService('kafka-exporter', kafkaEnv, async ({ config, log, metrics, heal
   onStop('admin', () => admin.close());
   const gauges = new ClusterGauges(metrics);
   const failures = metrics.counter('kafka_exporter_failures_total', 'Readings of the cluster that failed', [], [{}]);
+  const lastReading = metrics.gauge('kafka_exporter_last_reading_timestamp_seconds', 'When the cluster was last read; 0: never');
   let readAt = 0;
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
@@ -21,6 +22,7 @@ await runService('kafka-exporter', kafkaEnv, async ({ config, log, metrics, heal
     try {
       gauges.set(await readCluster(admin));
       readAt = Date.now();
+      lastReading.set(readAt / 1000);
     } catch (error) {
       failures.inc();
       log.warn({ error }, 'the cluster could not be read');

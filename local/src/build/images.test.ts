@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { DEFINITIONS } from '../../../operator/src/platform/components/index.ts';
 import { imageOf, thirdPartyImages } from '../../../operator/src/platform/images.ts';
 import { parseSpec } from '../../../operator/src/platform/index.ts';
+import { PROMETHEUS_VERSION } from './programs.ts';
 import { isBuildInput, npmSettings, THIRD_PARTY } from './images.ts';
 import { PROJECT_DIR } from '../paths.ts';
 
@@ -13,7 +14,7 @@ test('every third-party image that the operator uses is built locally, under the
   const refs = THIRD_PARTY.flatMap((entry) => entry.refs);
   const parsed = parseSpec({});
   assert.ok(parsed.ok);
-  for (const image of thirdPartyImages(DEFINITIONS)) {
+  for (const image of thirdPartyImages(DEFINITIONS).filter(({ debian }) => debian !== undefined)) {
     assert.ok(
       refs.some((ref) => ref.endsWith(`/${imageOf(parsed.spec, image)}`)),
       image.name,
@@ -25,14 +26,22 @@ test('every third-party image that the operator uses is built locally, under the
   assert.equal(postgres?.settings.StopSignal, 'SIGINT');
 });
 
+test('the image of Prometheus is named after the version that is built', () => {
+  const refs = THIRD_PARTY.flatMap((entry) => entry.refs);
+  assert.ok(refs.includes(`docker.io/prom/prometheus:${PROMETHEUS_VERSION}`), refs.join(', '));
+});
+
 test('tests and installed packages do not make an image stale, sources do', () => {
   const inputs = [
     'operator/src/main.ts',
     'operator/package.json',
     'workloads/shared/databases/ledger/001_journal.sql',
     'operator/Dockerfile',
+    'dashboards/src/rules/kafka.ts',
   ];
   const others = [
+    'dashboards/generated/rules/bss-alerts.yml',
+    'dashboards/src/rules/cases/stores.ts',
     'operator/src/api/spec.test.ts',
     'workloads/node_modules/pg/index.js',
     'operator/src/platform/golden/demo.yaml',
@@ -44,7 +53,17 @@ test('tests and installed packages do not make an image stale, sources do', () =
 
 test('.dockerignore leaves out what does not make an image stale', async () => {
   const patterns = (await readFile(join(PROJECT_DIR, '.dockerignore'), 'utf8')).split('\n');
-  for (const pattern of ['**/node_modules', '**/*.test.ts', '**/golden', '**/testdata', '**/testing', '**/benchmarks'])
+  for (const pattern of [
+    'dashboards/generated/rules',
+    'dashboards/src/boards',
+    'dashboards/src/rules/cases',
+    '**/node_modules',
+    '**/*.test.ts',
+    '**/golden',
+    '**/testdata',
+    '**/testing',
+    '**/benchmarks',
+  ])
     assert.ok(patterns.includes(pattern), pattern);
 });
 

@@ -37,9 +37,14 @@ function fullName(ref: string): string {
   return `docker.io/${ref.includes('/') ? '' : 'library/'}${ref}`;
 }
 
+/** Images of programs that Debian has, or that are built here. */
+function localImages() {
+  return thirdPartyImages(DEFINITIONS).filter(({ debian }) => debian !== undefined);
+}
+
 /** One entry for each stop signal: the images share their layers. Stop signals are those of the public images. */
 function thirdParty(): ImageEntry[] {
-  const bySignal = Map.groupBy(thirdPartyImages(DEFINITIONS), ({ debian }) => debian.stopSignal);
+  const bySignal = Map.groupBy(localImages(), ({ debian }) => debian?.stopSignal);
   return [...bySignal].map(([stopSignal, images]) => ({
     refs: images.map((image) => fullName(testedImage(image))),
     settings: { Env: [`PATH=${ROOTFS_PATH}`], ...(stopSignal === undefined ? {} : { StopSignal: stopSignal }) },
@@ -160,8 +165,8 @@ async function ensureArchive(
 /** Every file that the Dockerfiles can see, with its path: .dockerignore leaves out the same. */
 async function buildContext(): Promise<(string | Buffer)[]> {
   const listings = await Promise.all(
-    OURS.map(async (image) => {
-      const entries = await readdir(join(PROJECT_DIR, image), { recursive: true, withFileTypes: true });
+    [...OURS, 'dashboards'].map(async (folder) => {
+      const entries = await readdir(join(PROJECT_DIR, folder), { recursive: true, withFileTypes: true });
       return entries.filter((entry) => entry.isFile()).map((entry) => relative(PROJECT_DIR, join(entry.parentPath, entry.name)));
     }),
   );
@@ -172,7 +177,10 @@ async function buildContext(): Promise<(string | Buffer)[]> {
 
 /** Whether a change of this file of `operator/` or `workloads/` changes an image. */
 export function isBuildInput(file: string): boolean {
-  return !/(^|\/)(node_modules|golden|testdata|testing|benchmarks)\//.test(file) && !file.endsWith('.test.ts');
+  return (
+    !/(^|\/)(node_modules|golden|testdata|testing|benchmarks)\/|^dashboards\/(generated\/rules|src\/(boards|rules\/cases))\//.test(file) &&
+    !file.endsWith('.test.ts')
+  );
 }
 
 interface Secrets {

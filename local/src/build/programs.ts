@@ -16,6 +16,8 @@ import { markUsed } from './cache.ts';
 import type { Note } from '../progress.ts';
 
 export const KUBERNETES_VERSION = 'v1.36.3';
+/** Its Go module numbers this v0.316.0. */
+export const PROMETHEUS_VERSION = 'v3.16.0';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
@@ -68,6 +70,19 @@ const MODULES = {
       portmap: 'github.com/containernetworking/plugins/plugins/meta/portmap',
     },
   },
+  // Of the service discoveries, those that the configuration uses: the clients of the clouds are half of the code.
+  monitoring: {
+    flags: [
+      '-tags',
+      'netgo,osusergo,remove_all_sd,enable_dns_sd,enable_kubernetes_sd',
+      '-ldflags',
+      `${STRIPPED} -X github.com/prometheus/common/version.Version=${PROMETHEUS_VERSION.slice(1)}`,
+    ],
+    packages: {
+      prometheus: 'github.com/prometheus/prometheus/cmd/prometheus',
+      promtool: 'github.com/prometheus/prometheus/cmd/promtool',
+    },
+  },
 } as const satisfies Record<string, ModuleBuild>;
 
 type ModuleName = keyof typeof MODULES;
@@ -75,10 +90,15 @@ type ProgramsOf<M extends ModuleName> = keyof (typeof MODULES)[M]['packages'];
 /** A program that can be asked for; `pause` is the C program that holds a pod's namespaces. */
 export type ProgramName = { [M in ModuleName]: ProgramsOf<M> }[ModuleName] | 'pause';
 
-const MODULE_NAMES: readonly ModuleName[] = ['kubernetes', 'containerd', 'runc', 'cni'];
+const MODULE_NAMES: readonly ModuleName[] = ['kubernetes', 'containerd', 'runc', 'cni', 'monitoring'];
 
-/** Everything that a node needs, kubectl and helm included. */
+/** Everything that a node needs, kubectl and helm included, and Prometheus with promtool. */
 export const ALL_PROGRAMS: readonly ProgramName[] = [...MODULE_NAMES.flatMap((module) => programsOf(module)), 'pause'];
+
+/** Whether a program of this name is built here. */
+export function isProgram(name: string): name is ProgramName {
+  return ALL_PROGRAMS.some((program) => program === name);
+}
 
 /**
  * Builds what is not in the cache and returns the absolute path of each program. Safe to call from several processes at once.

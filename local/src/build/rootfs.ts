@@ -3,7 +3,7 @@
  * third-party program of the platform: it is packed as their images, and tests run the same programs from it.
  */
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DEFINITIONS } from '../../../operator/src/platform/components/index.ts';
 import { thirdPartyImages } from '../../../operator/src/platform/images.ts';
@@ -12,7 +12,7 @@ import { Failure } from '../failure.ts';
 import { withLock } from '../lock.ts';
 import { cachePath, PROJECT_DIR } from '../paths.ts';
 import { markUsed } from './cache.ts';
-import { contentHash } from './programs.ts';
+import { contentHash, ensurePrograms, isProgram } from './programs.ts';
 import type { Note } from '../progress.ts';
 
 const SUITE = 'trixie';
@@ -20,12 +20,15 @@ const SUITE = 'trixie';
 /** Needed by Node's official build, absent from a minimal Debian. */
 const DEBIAN_EXTRA = ['libatomic1'];
 
-const SOURCES = thirdPartyImages(DEFINITIONS).map(({ debian }) => debian);
+const SOURCES = thirdPartyImages(DEFINITIONS).flatMap(({ debian }) => debian ?? []);
 
 const PACKAGES = ['ca-certificates', ...SOURCES.flatMap(({ packages }) => packages)].toSorted((a, b) => (a < b ? -1 : 1));
 
 /** Program names of the public images, for programs with another name in Debian. */
 const PROGRAM_NAMES: Readonly<Record<string, string>> = Object.assign({}, ...SOURCES.map(({ programs = {} }) => programs));
+
+/** Programs that are built from their Go modules, because Debian has not the version that the image has. */
+const BUILT = SOURCES.flatMap(({ built = [] }) => built).filter(isProgram);
 
 /** The same in the fat file system and in the public images, because volumes keep these numbers. */
 export const POSTGRES_UID = 999;
@@ -49,7 +52,6 @@ path-exclude=/usr/share/i18n/*
 path-exclude=/usr/share/lintian/*
 path-exclude=/usr/share/javascript/*
 path-exclude=/usr/share/fonts/*
-path-exclude=/usr/bin/promtool
 path-exclude=/usr/lib/llvm-*
 path-exclude=/usr/lib/x86_64-linux-gnu/libLLVM*
 path-exclude=/usr/lib/x86_64-linux-gnu/libz3*
@@ -113,7 +115,9 @@ export function ensureDebian(note: Note = () => undefined): Promise<string> {
  */
 export async function ensureRootfs(note: Note = () => undefined): Promise<string> {
   const pom = await readFile(join(PROJECT_DIR, 'local', 'kafka', 'pom.xml'));
-  return ensureFolder('programs', [DEBOOTSTRAP_SCRIPT, INSTALL_SCRIPT, pom], async (draft) => {
+  const built: Record<string, string> = await ensurePrograms(BUILT, note);
+  // Their paths hold the hash of what they were built from.
+  return ensureFolder('programs', [DEBOOTSTRAP_SCRIPT, INSTALL_SCRIPT, pom, ...Object.values(built)], async (draft) => {
     const [debian, jars] = await Promise.all([ensureDebian(note), ensureKafkaJars(pom, note)]);
     note('installing the Debian packages');
     await copyTree(debian, draft);
@@ -121,6 +125,7 @@ export async function ensureRootfs(note: Note = () => undefined): Promise<string
     await downloading('installing the Debian packages', 'the Debian archive', installed);
     await mkdir(join(draft, 'opt', 'kafka'), { recursive: true });
     await copyTree(jars, join(draft, 'opt', 'kafka', 'libs'));
+    for (const [name, path] of Object.entries(built)) await copyFile(path, join(draft, 'usr', 'local', 'bin', name));
   });
 }
 

@@ -10,6 +10,7 @@ import { ensureRootfs, NONROOT_UID } from './rootfs.ts';
 
 for (const image of thirdPartyImages(DEFINITIONS)) {
   const { debian } = image;
+  if (debian === undefined) continue;
   const [, name = '', tag = ''] = /^(.+):v?([\d.]+)(?:-p\d+)?$/.exec(testedImage(image)) ?? [];
   test(`${name} is version ${tag}`, async () => {
     const [program = '', ...args] = insideCommand({ root: await ensureRootfs(), data: tmpdir(), uid: NONROOT_UID }, debian.version);

@@ -35,4 +35,14 @@ export const operatorValues = z.strictObject({
   priorityClassName,
   podAnnotations: z.record(z.string(), z.string()).default({}).describe('More annotations for the pods.'),
   podLabels: z.record(z.string(), z.string()).default({}).describe('More labels for the pods.'),
+  serviceMonitor: z
+    .strictObject({
+      enabled: z
+        .boolean()
+        .default(false)
+        .describe('Create a ServiceMonitor. The cluster must have the definitions of prometheus-operator.'),
+      labels: z.record(z.string(), z.string()).default({}).describe('Labels by which your Prometheus selects ServiceMonitors.'),
+    })
+    .prefault({})
+    .describe('Scraping by a Prometheus of your own.'),
 });

@@ -18,8 +18,11 @@ export interface Image {
   refs: Record<string, string>;
   /** The program, as descriptions name it: `the Redis exporter`. */
   what: string;
-  /** How an image with the same program is built from Debian packages, where no image registry is reachable. */
-  debian: DebianSource;
+  /**
+   * How an image with the same program is built from Debian packages, where no image registry is reachable. Absent: no package has the program,
+   * and the local cluster cannot run the component.
+   */
+  debian?: DebianSource;
 }
 
 interface DebianSource {
@@ -30,6 +33,8 @@ interface DebianSource {
   programs?: Record<string, string>;
   /** Stop signal of the public image, if it is not SIGTERM. */
   stopSignal?: string;
+  /** Programs that local/programs builds from their Go modules, where Debian has not the version of the image. */
+  built?: readonly string[];
 }
 
 /** Ports by name, as the containers declare them. A name that begins with `metrics` is a port that Prometheus scrapes. */
@@ -37,10 +42,10 @@ export type Ports = Record<string, number>;
 
 /**
  * A connection that the pods of a component open: to another component by its name (its ports without metrics, or all of them if it has no
- * others), to the metrics ports of every component, or to ports outside the platform: of any address, or of the networks that `of` names in CIDR
- * notation.
+ * others), to the metrics ports of every component, to ports of the operator, or to ports outside the platform: of any address, or of the networks
+ * that `of` names in CIDR notation.
  */
-export type Connection = string | { metrics: 'all' } | { outside: number[]; of?: string[] };
+export type Connection = string | { metrics: 'all' } | { operator: number[] } | { outside: number[]; of?: string[] };
 
 /** Clients that are not components: any address, the pods of the platform's namespace, the operator, or KEDA. */
 export interface Admission {
@@ -107,6 +112,8 @@ export interface ComponentDefinition {
   ports?: (spec: BssPlatformSpec) => Ports;
   /** Its metrics come from other programs: Prometheus keeps their labels. */
   honorLabels?: true;
+  /** Containers with metrics, which are the `job` of their targets; absent: one of the component's name, where it has such a port. */
+  jobs?: (spec: BssPlatformSpec) => string[];
   connections?: (spec: BssPlatformSpec) => Connection[];
   admits?: (spec: BssPlatformSpec) => Admission[];
   /** Ports of the service outside the platform that is used in place of the component when it is not present. */

@@ -157,6 +157,14 @@ for (const [name, input] of Object.entries(PLATFORMS)) {
     }
   });
 
+  await test(`${name}: the jobs of a component are its containers with metrics`, () => {
+    for (const { definition, pods } of built(input)) {
+      const scraped = containersOf(pods).filter(({ ports = [] }) => ports.some((port) => isMetricsPort(port.name ?? '')));
+      const jobs = scraped.map((one) => one.name);
+      assert.deepEqual(jobs.length === 0 ? [] : (definition.jobs?.(input.spec) ?? [definition.name]), jobs, definition.name);
+    }
+  });
+
   await test(`${name}: Prometheus may scrape every port with metrics`, () => {
     const all = built(input);
     const prometheus = all.find(({ definition }) => definition.name === 'prometheus')?.policy ?? {};

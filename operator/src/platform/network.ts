@@ -42,8 +42,11 @@ const hasPorts = ({ ports }: { ports: number[] }) => ports.length > 0;
  * open to any address.
  */
 function destinations(connection: Connection, { definitions, spec }: BuildInput): Omit<Flow, 'from'>[] {
-  if (typeof connection === 'object')
-    return 'outside' in connection ? [outside(connection)] : metricsOf(presentIn(definitions, spec), spec);
+  if (typeof connection === 'object') {
+    if ('outside' in connection) return [outside(connection)];
+    if ('operator' in connection) return [{ to: 'operator', ports: connection.operator }];
+    return metricsOf(presentIn(definitions, spec), spec);
+  }
   const target = definitions.find(({ name }) => name === connection);
   if (target === undefined) throw new Error(`a component connects to ${connection}, which no definition has`);
   const isPresent = target.present?.(spec) ?? true;

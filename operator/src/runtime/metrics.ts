@@ -1,4 +1,5 @@
 /** The operator's metrics. No other module imports prom-client, so that it can be replaced here. */
+import { getHeapStatistics } from 'node:v8';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 export type { Counter, Gauge, Histogram };
@@ -12,7 +13,12 @@ export class Metrics {
 
   /** @param options.processMetrics also report memory, CPU, event loop and garbage collection of this process */
   constructor({ processMetrics = false }: { processMetrics?: boolean } = {}) {
-    if (processMetrics) collectDefaultMetrics({ register: this.#registry });
+    if (!processMetrics) return;
+    collectDefaultMetrics({ register: this.#registry });
+    // The default metrics have the size of the heap, not its limit: only against that does the size mean anything.
+    this.gauge('nodejs_heap_size_limit_bytes', 'Size at which the heap is full and the process ends.').set(
+      getHeapStatistics().heap_size_limit,
+    );
   }
 
   counter<L extends string = never>(name: string, help: string, labels: readonly L[] = []): Counter<L> {

@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 export type { Counter, Gauge, Histogram } from 'prom-client';
@@ -15,6 +16,10 @@ export class Metrics {
   constructor(labels: Record<string, string>) {
     this.#registry.setDefaultLabels(labels);
     collectDefaultMetrics({ register: this.#registry });
+    // The default metrics have the size of the heap, not its limit: only against that does the size mean anything.
+    this.gauge('nodejs_heap_size_limit_bytes', 'Size at which the heap is full and the process ends').set(
+      getHeapStatistics().heap_size_limit,
+    );
   }
 
   /** A counter; `series` lists label sets that start at 0. */

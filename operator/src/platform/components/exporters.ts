@@ -86,6 +86,7 @@ export const definition: ComponentDefinition = {
   present: ({ prometheus }) => prometheus.enabled,
   images: [POSTGRES_IMAGE, REDIS_IMAGE],
   ports: ({ redis }) => ({ 'metrics-pg': POSTGRES_PORT, ...(redis.enabled ? { 'metrics-redis': REDIS_PORT } : {}) }),
+  jobs: ({ redis }) => ['postgres-exporter', ...(redis.enabled ? ['redis-exporter'] : [])],
   connections: () => ['postgres', 'redis'],
   reads: [ADMIN_KEY, 'redis-password'],
   manifests: (input) => {

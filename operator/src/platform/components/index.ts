@@ -1,8 +1,10 @@
 /** The list of components. This is the only place that names them all: what the operator does with a component follows from its definition. */
 import type { ComponentDefinition } from '../definition.ts';
+import * as alertmanager from './alertmanager.ts';
 import * as base from './base.ts';
 import * as exporters from './exporters.ts';
 import * as gateway from './gateway.ts';
+import * as grafana from './grafana.ts';
 import * as interest from './interest.ts';
 import * as kafkaExporter from './kafka-exporter.ts';
 import * as kafka from './kafka.ts';
@@ -29,6 +31,8 @@ const COMPONENTS = [
   exporters,
   pushgateway,
   prometheus,
+  alertmanager,
+  grafana,
 ] as const;
 
 export const DEFINITIONS: readonly ComponentDefinition[] = COMPONENTS.map(({ definition }) => definition);

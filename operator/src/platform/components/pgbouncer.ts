@@ -261,6 +261,7 @@ export const definition: ComponentDefinition = {
   stage: 'stores',
   images: [IMAGE, EXPORTER_IMAGE],
   ports: ({ pgbouncer, prometheus }) => ({ pgbouncer: pgbouncer.port, ...(prometheus.enabled ? { metrics: EXPORTER_PORT } : {}) }),
+  jobs: ({ prometheus }) => (prometheus.enabled ? ['pgbouncer-exporter'] : []),
   connections: () => ['postgres'],
   reads: [USERLIST_KEY],
   endpoints: (platform) => [{ name: 'postgres', address: `${addressOf(platform, 'pgbouncer')}:${platform.spec.pgbouncer.port}` }],

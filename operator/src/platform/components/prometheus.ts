@@ -1,18 +1,42 @@
 /** Prometheus. It discovers the platform's pods by their labels. */
 import { stringify } from 'yaml';
 import { z } from 'zod';
+import { ruleFile } from '../../../../dashboards/src/rules/index.ts';
 import { placement, resources, storage } from '../../api/common.ts';
 import { durationMs, quantityValue } from '../../api/index.ts';
 import { piece } from '../../api/piece.ts';
 import { amounts } from '../../api/profiles.ts';
 import { bytes, positiveDuration } from '../../api/rules.ts';
 import type { Draft } from '../component.ts';
-import { presentIn, type BuildInput, type ComponentDefinition } from '../definition.ts';
+import { isMetricsPort, presentIn, type BuildInput, type ComponentDefinition } from '../definition.ts';
 import { addressOf, nameOf } from '../names.ts';
 import { claim, configMap, service, statefulSet } from '../parts.ts';
 import { claimName, claimVolume, configVolume, container, goRuntime, podTemplate, probes } from '../pods.ts';
 import type { BssPlatformSpec } from '../spec.ts';
 import type { Advice, PlatformInput } from '../types.ts';
+import { alertmanagerAddress } from './alertmanager.ts';
+
+const alerts = z
+  .strictObject({
+    runbooks: z
+      .string()
+      .min(1)
+      .max(512)
+      .default('docs/runbooks/')
+      .describe(
+        'Where the runbooks are published: `runbook_url` of an alert is this, its name and `.md`. Default: their folder in the source.',
+      ),
+    durationDivisor: z
+      .int()
+      .min(1)
+      .max(60)
+      .default(1)
+      .describe(
+        'Divides every duration of the alerts. 1, except in demonstrations and tests: with 10, an alert that waits 5 minutes fires after 30 s.',
+      ),
+  })
+  .prefault({})
+  .describe('The alerts of the platform.');
 
 const schema = z
   .strictObject({
@@ -20,6 +44,7 @@ const schema = z
     retention: positiveDuration('How long samples are kept.').default('15d'),
     retentionSize: bytes('Disk space above which Prometheus deletes the oldest samples. Keep it below storage.size.').prefault('3Gi'),
     scrapeInterval: positiveDuration('Time between two scrapes.').default('5s'),
+    alerts,
     storage: storage('the samples', '5Gi'),
     resources: resources('Prometheus'),
     ...placement(),
@@ -36,9 +61,9 @@ export const specPiece = piece('prometheus', schema, {
 
 const IMAGE = {
   name: 'prometheus',
-  refs: { '0.1.0': 'prom/prometheus:v2.53.3' },
+  refs: { '0.1.0': 'prom/prometheus:v3.16.0' },
   what: 'Prometheus',
-  debian: { packages: ['prometheus'], version: ['prometheus', '--version'] },
+  debian: { packages: [], built: ['prometheus', 'promtool'], version: ['prometheus', '--version'] },
 };
 const USER = 65534;
 const PORT = 9090;
@@ -47,12 +72,59 @@ const keep = (label: string, regex: string) => ({ source_labels: [label], action
 const drop = (label: string, regex: string) => ({ source_labels: [label], action: 'drop', regex });
 const copy = (label: string, target: string) => ({ source_labels: [label], target_label: target });
 
+/** The Service of the operator's metrics, in its namespace: see the chart bss-operator. */
+const OPERATOR_SERVICE = 'bss-operator-metrics';
+const OPERATOR_PORT = 8081;
+
+/**
+ * The operator's replicas. Their own series get the name of this platform, so that panels and alerts find them by it; those about platforms keep
+ * their labels, and only this platform's are kept.
+ */
+function operatorJob(input: PlatformInput) {
+  return {
+    job_name: 'bss-operator',
+    honor_labels: true,
+    dns_sd_configs: [
+      { names: [`${OPERATOR_SERVICE}.${input.operatorNamespace}.svc`], type: 'A', port: OPERATOR_PORT, refresh_interval: '10s' },
+    ],
+    relabel_configs: [
+      { target_label: 'service', replacement: 'bss-operator' },
+      { target_label: 'platform', replacement: input.name },
+      { target_label: 'namespace', replacement: input.operatorNamespace },
+      copy('__address__', 'pod'),
+    ],
+    metric_relabel_configs: [keep('platform', input.name), keep('namespace', `${input.namespace}|${input.operatorNamespace}`)],
+  };
+}
+
+/** `job` of every target that must exist: an alert fires when one is missing. */
+function targets({ definitions, spec }: BuildInput): string[] {
+  const always = presentIn(definitions, spec).filter(
+    ({ consumerGroup, honorLabels }) => !honorLabels && consumerGroup?.autoscaling(spec).minReplicas !== 0,
+  );
+  const jobs = always.flatMap(({ name, ports, jobs: named }) => {
+    const scraped = Object.keys(ports?.(spec) ?? {}).some(isMetricsPort);
+    return named?.(spec) ?? (scraped ? [name] : []);
+  });
+  return ['bss-operator', ...jobs].toSorted((a, b) => (a < b ? -1 : 1));
+}
+
+function rules(input: BuildInput): string {
+  const { runbooks, durationDivisor } = input.spec.prometheus.alerts;
+  return ruleFile({ targets: targets(input), divisor: durationDivisor, runbooks });
+}
+
+function alerting(input: PlatformInput) {
+  const address = alertmanagerAddress(input);
+  return address === undefined ? {} : { alerting: { alertmanagers: [{ static_configs: [{ targets: [address] }] }] } };
+}
+
 const COMPONENT = '__meta_kubernetes_pod_label_app_kubernetes_io_component';
 const PLATFORM = copy('__meta_kubernetes_pod_label_app_kubernetes_io_instance', 'platform');
 const NAMESPACE = copy('__meta_kubernetes_namespace', 'namespace');
 
 /** A scrape of every container port with a name that begins with `metrics`, in every running pod of this platform. */
-function scrape(input: PlatformInput, job: string, rules: object[]) {
+function scrape(input: PlatformInput, job: string, relabeling: object[]) {
   return {
     job_name: job,
     kubernetes_sd_configs: [
@@ -65,7 +137,7 @@ function scrape(input: PlatformInput, job: string, rules: object[]) {
     relabel_configs: [
       keep('__meta_kubernetes_pod_container_port_name', 'metrics(-.*)?'),
       keep('__meta_kubernetes_pod_phase', 'Running'),
-      ...rules,
+      ...relabeling,
     ],
   };
 }
@@ -99,13 +171,20 @@ function config(input: BuildInput): string {
         evaluation_interval: interval,
         external_labels: { platform: input.name },
       },
-      scrape_configs: scrapes(input),
+      rule_files: ['/etc/prometheus/rules.yml'],
+      ...alerting(input),
+      scrape_configs: [operatorJob(input), ...scrapes(input)],
     },
     { aliasDuplicateObjects: false },
   );
 }
 
 const RBAC = 'rbac.authorization.k8s.io';
+
+/** Address of its API, host:port. */
+export function prometheusAddress(platform: Pick<PlatformInput, 'name' | 'namespace'>): string {
+  return `${addressOf(platform, 'prometheus')}:${PORT}`;
+}
 
 /** It may read the pods of its own namespace and nothing else. */
 function role(input: PlatformInput): Draft<'Role'> {
@@ -177,14 +256,18 @@ export const definition: ComponentDefinition = {
   present: ({ prometheus }) => prometheus.enabled,
   images: [IMAGE],
   ports: () => ({ metrics: PORT }),
-  connections: ({ networkPolicies: { apiServer } }) => [{ metrics: 'all' }, { outside: apiServer.ports, of: apiServer.addresses }],
+  connections: ({ networkPolicies: { apiServer } }) => [
+    { metrics: 'all' },
+    { outside: apiServer.ports, of: apiServer.addresses },
+    { operator: [OPERATOR_PORT] },
+  ],
   endpoints: (platform) =>
-    platform.spec.prometheus.enabled ? [{ name: 'prometheus', address: `http://${addressOf(platform, 'prometheus')}:${PORT}` }] : [],
+    platform.spec.prometheus.enabled ? [{ name: 'prometheus', address: `http://${prometheusAddress(platform)}` }] : [],
   advise: (all) => [retentionAboveDisk(all)],
   // The API server accepts a RoleBinding only when its Role exists.
   prerequisites: (input) => [role(input)],
   manifests: (input) => {
-    const data = { 'prometheus.yml': config(input) };
+    const data = { 'prometheus.yml': config(input), 'rules.yml': rules(input) };
     return [
       ...identity(input),
       configMap(input, 'prometheus', data),
