@@ -34,17 +34,24 @@ before(
 
 after(() => env?.end(), { timeout: 2 * MINUTE });
 
-/** Sends a burst, runs `fault` while most of it is still waiting, and checks that each event was applied once. */
+/**
+ * Sends a burst, runs `fault` while most of it is still waiting, and checks that each event was applied once. On a busy machine the gateway can
+ * be slower than the consumer: then the next burst follows.
+ */
 async function burstWithFault(t: TestContext, fault: () => Promise<void>): Promise<void> {
   await env.untilWhole();
   const start = await env.gateway.ledgerCheck();
-  const accepted = await env.gateway.seed(BURST);
-  const atFault = (await env.gateway.ledgerCheck()).transactions - start.transactions;
-  assert.ok(atFault < 0.8 * accepted, `most of the burst was over before the fault: ${atFault} of ${accepted} applied`);
+  let accepted = 0;
+  let waiting = 0;
+  for (let burst = 0; burst < 4 && waiting < 0.2 * BURST; burst++) {
+    accepted += await env.gateway.seed(BURST);
+    waiting = accepted - ((await env.gateway.ledgerCheck()).transactions - start.transactions);
+  }
+  assert.ok(waiting >= 0.2 * BURST, `the consumer keeps up with the gateway: ${waiting} of ${accepted} events wait`);
   const faultAt = Date.now();
   await fault();
   const end = await env.untilApplied(start, accepted);
-  t.diagnostic(`fault after ${atFault} of ${accepted} events; all applied ${secondsSince(faultAt)} s later`);
+  t.diagnostic(`fault while ${waiting} of ${accepted} events waited; all applied ${secondsSince(faultAt)} s later`);
   assertSound(end);
   assert.equal(end.transactions - start.transactions, accepted, 'events applied');
 }

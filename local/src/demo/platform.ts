@@ -172,20 +172,25 @@ export class Gateway {
 
   /** Publishes `count` random interest transactions; resolves to the number that Kafka acknowledged. */
   async seed(count: number): Promise<number> {
-    const deadline = Date.now() + OVERLOADED_LIMIT_MS;
-    for (;;) {
-      const response = await fetch(`${this.url}/debug/seed`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${this.debugToken}`, 'content-type': 'application/json' },
-        body: JSON.stringify({ count }),
-      });
-      if (!(await isOverloaded(response)) || Date.now() > deadline) return (await readBody<{ accepted: number }>(response)).accepted;
-      await pause(1000 * Number(response.headers.get('retry-after') ?? 1));
-    }
+    const body = await this.#request<{ accepted: number }>('/debug/seed', {
+      method: 'POST',
+      headers: { authorization: `Bearer ${this.debugToken}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ count }),
+    });
+    return body.accepted;
   }
 
   async ledgerCheck(): Promise<LedgerCheck> {
-    return readBody<LedgerCheck>(await fetch(`${this.url}/api/v1/ledger/check`));
+    return this.#request<LedgerCheck>('/api/v1/ledger/check');
+  }
+
+  async #request<T>(path: string, init: RequestInit = {}): Promise<T> {
+    const deadline = Date.now() + OVERLOADED_LIMIT_MS;
+    for (;;) {
+      const response = await fetch(this.url + path, init);
+      if (!(await isOverloaded(response)) || Date.now() > deadline) return readBody<T>(response);
+      await pause(1000 * Number(response.headers.get('retry-after') ?? 1));
+    }
   }
 }
 
