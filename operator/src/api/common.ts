@@ -201,14 +201,9 @@ export function storage(what: string, size: string) {
 /** A key in the data of a Secret: the API server refuses pods that name another one. @param key the default */
 export function dataKey(description: string, key: string) {
   const message = 'write a key of a Secret: letters, digits, -, _ and .';
-  // The API server also refuses keys that could leave the folder of a volume.
-  const text = rule(z.string().min(1).max(253), matching('^[-._a-zA-Z0-9]+$', message));
-  const inside = rule(text, {
-    cel: "self != '.' && !self.startsWith('..')",
-    message,
-    check: (value) => value !== '.' && !value.startsWith('..'),
-  });
-  return inside.default(key).describe(description);
+  // Not `.`, and not `..` at the start: such a key could leave the folder of a volume.
+  const pattern = '^([.]?[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$';
+  return rule(z.string().min(1).max(253).default(key).describe(description), matching(pattern, message));
 }
 
 /** Key of a Secret in the platform's namespace. */

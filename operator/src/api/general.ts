@@ -1,5 +1,4 @@
 /** The fields of the spec that belong to no component. */
-import { isIP } from 'node:net';
 import { z } from 'zod';
 import { objectName, PORT_PATTERN } from './common.ts';
 import { PLATFORM_VERSION } from './names.ts';
@@ -59,11 +58,7 @@ const ports = (description: string, value: number[]) =>
 const CIDR_MESSAGE = 'write an address with its prefix and no host bits, such as 10.0.0.1/32 or 10.0.0.0/24';
 
 /** The API server also checks the host bits. */
-function isNetwork(text: string): boolean {
-  const [, address = '', length = ''] = /^(.+)\/(0|[1-9][0-9]{0,2})$/.exec(text) ?? [];
-  const family = isIP(address);
-  return family !== 0 && Number(length) <= (family === 4 ? 32 : 128);
-}
+const isNetwork = (text: string): boolean => z.union([z.cidrv4(), z.cidrv6()]).safeParse(text).success;
 
 const cidr = rule(z.string().max(43), {
   cel: 'isCIDR(self) && cidr(self).masked() == cidr(self)',
