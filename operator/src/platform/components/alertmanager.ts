@@ -2,11 +2,11 @@
 import { stringify } from 'yaml';
 import { z } from 'zod';
 import { INHIBITIONS, timing, type Severity, type Team } from '../../../../dashboards/src/rules/index.ts';
-import { placement, port, resources, secretKey, storage } from '../../api/common.ts';
+import { objectName, placement, port, resources, storage } from '../../api/common.ts';
 import { durationMs } from '../../api/index.ts';
 import { piece } from '../../api/piece.ts';
 import { amounts } from '../../api/profiles.ts';
-import { positiveDuration } from '../../api/rules.ts';
+import { positiveDuration, rule } from '../../api/rules.ts';
 import type { ComponentDefinition } from '../definition.ts';
 import { addressOf, nameOf } from '../names.ts';
 import { claim, configMap, service, statefulSet } from '../parts.ts';
@@ -14,13 +14,31 @@ import { claimName, claimVolume, configVolume, container, goRuntime, podTemplate
 import type { BssPlatformSpec } from '../spec.ts';
 import type { PlatformInput } from '../types.ts';
 
-const channelSchema = (whose: string) =>
+const TEAMS: readonly Team[] = ['database', 'cache', 'streaming', 'sre', 'business'];
+
+const channelSchema = z.string().max(80);
+
+const teamChannels = rule(
   z
-    .string()
-    .max(80)
-    .regex(/^[#@]?[^\s#@]+$/, 'write the name of a channel, such as #alerts')
-    .optional()
-    .describe(`Channel of ${whose}.`);
+    .record(z.string(), channelSchema)
+    .default({})
+    .meta({ maxProperties: TEAMS.length })
+    .describe(`Channels of teams: ${TEAMS.join(', ')}.`),
+  {
+    cel: `self.all(k, k in [${TEAMS.map((team) => `'${team}'`).join(', ')}])`,
+    message: `write channels of these teams only: ${TEAMS.join(', ')}`,
+    check: (channels) => Object.keys(channels).every((name) => TEAMS.some((team) => team === name)),
+  },
+);
+
+/** As `secretKey()`, without its rules on the key: five of them would take a tenth of what a component may have of the definition. */
+const secretOf = (description: string, key: string) =>
+  z
+    .strictObject({
+      name: objectName("Name of a Secret in the platform's namespace."),
+      key: z.string().min(1).max(253).default(key).describe('Key in the Secret.'),
+    })
+    .describe(description);
 
 const addressSchema = (what: string) =>
   z
@@ -31,18 +49,9 @@ const addressSchema = (what: string) =>
 
 const slackSchema = z
   .strictObject({
-    urlSecret: secretKey('URL of the incoming webhook.', 'url'),
-    channel: channelSchema('every team without one of its own; that of the webhook when absent'),
-    teamChannels: z
-      .strictObject({
-        database: channelSchema('the database team'),
-        cache: channelSchema('the cache team'),
-        streaming: channelSchema('the streaming team'),
-        sre: channelSchema('the SRE team'),
-        business: channelSchema('the business team'),
-      })
-      .prefault({})
-      .describe('Channels of single teams.'),
+    urlSecret: secretOf('URL of the incoming webhook.', 'url'),
+    channel: channelSchema.optional().describe('Channel of teams without one of their own.'),
+    teamChannels,
   })
   .describe('Slack: warnings, and what concerns the business.');
 
@@ -57,7 +66,7 @@ const emailSchema = z
       .regex(/^[^\s:]+:[0-9]{1,5}$/, 'write host:port, such as mail.example.com:587')
       .describe('The mail server, as host:port.'),
     username: z.string().max(254).optional().describe('Login at the mail server.'),
-    passwordSecret: secretKey('Password at the mail server.', 'password').optional(),
+    passwordSecret: secretOf('Password at the mail server.', 'password').optional(),
     requireTls: z.boolean().default(true).describe('Send by TLS only.'),
   })
   .describe('Email: warnings, and breaches of an SLA.');
@@ -65,7 +74,7 @@ const emailSchema = z
 const webhookSchema = (description: string) =>
   z
     .strictObject({
-      urlSecret: secretKey('The URL; it may hold a token.', 'url'),
+      urlSecret: secretOf('The URL; it may hold a token.', 'url'),
       port: port('Port of the URL, which the NetworkPolicy opens.', 443),
     })
     .describe(description);
@@ -75,7 +84,7 @@ const receiversSchema = z
     slack: slackSchema.optional(),
     email: emailSchema.optional(),
     pagerduty: z
-      .strictObject({ routingKeySecret: secretKey('Integration key of a service (Events API v2).', 'routing-key') })
+      .strictObject({ routingKeySecret: secretOf('Integration key of a service (Events API v2).', 'routing-key') })
       .describe('PagerDuty: critical alerts and breaches of an SLA.')
       .optional(),
     webhook: webhookSchema('An HTTP service, such as an SMS gateway: critical alerts, and those that have no other receiver.').optional(),
@@ -178,7 +187,6 @@ function receiver(name: string, audience: Audience, receivers: Receivers): objec
   return { name, ...Object.assign({}, ...settings) };
 }
 
-const TEAMS: readonly Team[] = ['database', 'cache', 'streaming', 'sre', 'business'];
 const SEVERITIES = ['critical', 'warning'] as const;
 
 /** The configuration: by SLA, then by team and severity. It names files, never what is in them. */

@@ -258,8 +258,8 @@ export const definition: ComponentDefinition = {
   ports: () => ({ metrics: PORT }),
   connections: ({ networkPolicies: { apiServer } }) => [
     { metrics: 'all' },
-    { outside: apiServer.ports, of: apiServer.addresses },
     { operator: [OPERATOR_PORT] },
+    { outside: apiServer.ports, of: apiServer.addresses },
   ],
   endpoints: (platform) =>
     platform.spec.prometheus.enabled ? [{ name: 'prometheus', address: `http://${prometheusAddress(platform)}` }] : [],
