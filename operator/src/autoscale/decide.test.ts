@@ -237,6 +237,15 @@ describe('decide', () => {
     assert.equal(Math.round(driver.state.estimate.learned?.pauseSeconds ?? 0), 5);
   });
 
+  it('takes no replica away that a backlog still needs, although the replicas that are there drain it soon', () => {
+    const driver = new Driver();
+    driver.hold(60, flowing(100, 1));
+    assert.equal(driver.see({ arrived: 8000, progress: 1000, lag: 7000, replicas: 1, delaySeconds: 4 }).replicas, 12);
+    const draining = driver.hold(40, { arrived: 5000, progress: 12_000, lag: 9000, replicas: 12, delaySeconds: 6 });
+    assert.equal(draining.replicas, 12, draining.message);
+    assert.equal(driver.hold(40, flowing(1000, 12)).replicas, 6);
+  });
+
   it('does not go down to replicas that could not drain what the rebalance leaves', () => {
     const down = (pauseSeconds: number) => {
       const driver = new Driver({}, { ...LEARNED, pauseSeconds });

@@ -182,7 +182,7 @@ function withStartup(now: Estimate, seconds: number | null): Estimate {
 function needsAfter(state: State, at: number, size: Size, policy: ScalePolicy): Need[] {
   const byArrival = { until: at + windowSeconds(state, policy) * 1000, replicas: size.sufficient };
   const patient = (state.patience.factor - 1) * policy.scaleDownWindowSeconds;
-  const byBacklog = { until: at + patient * 1000, replicas: size.wanted };
+  const byBacklog = { until: at + patient * 1000, replicas: Math.max(size.wanted, size.keep) };
   return withNeed(
     withNeed(
       state.needs.filter(({ until }) => until > at),
@@ -238,7 +238,7 @@ function down(state: State, size: Size, sample: UsableSample, policy: ScalePolic
   const stayed = stayReason(size, limit);
   const floor = policy.scaleToZero && hasBeenIdle(state, sample, policy) ? 0 : Math.max(1, policy.minReplicas);
   const least = (replicas: number) => Math.max(floor, Math.min(policy.maxReplicas, replicas, limit));
-  const now = Math.max(size.sufficient, size.wanted);
+  const now = Math.max(size.sufficient, size.wanted, size.keep);
   if (least(now) >= current) return { replicas: current, reason: stayed };
   if (state.unsettledSince !== null && sample.at - state.unsettledSince < HOLD_LIMIT_SECONDS * 1000) {
     return { replicas: current, reason: sample.deployment.rollingOut ? 'HeldRollout' : 'HeldRebalance' };

@@ -16,6 +16,8 @@ export interface Size {
   wanted: number;
   /** Replicas that carry the arrivals with a margin; a backlog does not count here. */
   sufficient: number;
+  /** Replicas that drain the backlog in time: none of them is taken away while it lasts. */
+  keep: number;
   reason: DecisionReason;
   /** Messages waiting beyond those in flight. */
   backlog: number;
@@ -80,7 +82,7 @@ function explore(state: State, sample: UsableSample, policy: ScalePolicy): Size 
   const backlog = Math.max(0, sample.totalLag - inFlight(estimate, sample, policy));
   const current = sample.deployment.replicas;
   const { members } = sample.group;
-  const base = { backlog, demand: estimate.arrivalNow, hot: [], reason: 'Exploring' as const };
+  const base = { backlog, keep: 0, demand: estimate.arrivalNow, hot: [], reason: 'Exploring' as const };
   if (current === 0) return { ...base, wanted: sample.totalLag > 0 ? 1 : 0, sufficient: 0 };
   if (backlog === 0) return { ...base, wanted: 0, sufficient: Math.min(current, certain(state, sample, policy, layout)) };
   const growing = estimate.arrivalNow > estimate.throughput && estimate.throughput > 0 && members >= current;
@@ -171,17 +173,20 @@ function bySize(state: State, sample: UsableSample, policy: ScalePolicy, rate: n
   // While replicas join, the backlog grows however many are asked for; right after the first step of a scale-up it does not yet.
   const justBegun = state.joining !== null && sample.at - state.joining.at <= FIRST_STEP_SECONDS * 1000;
   const mayDrain = state.unsettledSince === null || pressing || justBegun;
-  const drain = mayDrain ? drainRate(state, sample, policy, { backlog, arrival, rate, layout, pressing }) : 0;
+  const left = { backlog, arrival, rate, layout, pressing };
+  const drain = mayDrain && !drainsSoon(state, sample, policy, left) ? drainRate(state, sample, policy, left) : 0;
+  const keepDrain = mayDrain ? drainRate(state, sample, policy, left) : 0;
   const load = { partitionArrival: estimate.partitionArrival, lag, rate: memberRate };
   const sized = (perSecond: number, drained: number) => needed(demandOf(load, perSecond, drained) / rate, layout);
   const demand = demandOf(load, arrival + ahead, drain);
   const wanted = backlog > 0 || ahead > 0 ? needed(demand / rate, layout) : 0;
+  const keep = backlog > 0 ? sized(arrival, keepDrain) : 0;
   const reason = reasonOf(sample.deployment.replicas, sized(arrival, 0), sized(arrival + trend, 0), sized(arrival + season, 0));
   // Going there stops the group once more, and the smaller number must drain what that leaves.
   const going = 1 + pauseSeconds(state) / staySeconds(state, policy);
   const byRate = sized(Math.max(withMargin(estimate, ahead), estimate.arrival * going), 0);
   const sufficient = backlog === 0 ? Math.min(byRate, probe(state, sample, policy, rate, layout)) : byRate;
-  return { wanted, sufficient, reason, backlog, demand, hot };
+  return { wanted, sufficient, keep, reason, backlog, demand, hot };
 }
 
 /**
@@ -220,16 +225,25 @@ interface Backlog {
   pressing: boolean;
 }
 
-/**
- * Messages per second on top of the arrivals, for the backlog, and what it grows by until new replicas work, to be gone in time. Nothing when
- * the present replicas carry the arrivals and will have drained it soon enough: a scale-up and the scale-down after it stop the whole group twice.
- */
-function drainRate(state: State, sample: UsableSample, policy: ScalePolicy, { backlog, arrival, rate, layout, pressing }: Backlog): number {
+/** Messages per second on top of the arrivals, for the backlog, and what it grows by until new replicas work, to be gone in time. */
+function drainRate(state: State, sample: UsableSample, policy: ScalePolicy, { backlog, arrival, rate, layout }: Backlog): number {
   if (backlog <= 0) return 0;
-  const spare = worth(sample.deployment.replicas, layout) * rate - arrival;
-  if (!pressing && spare > 0 && backlog / spare <= staySeconds(state, policy)) return 0;
-  const missing = Math.max(0, -spare);
+  const missing = Math.max(0, arrival - worth(sample.deployment.replicas, layout) * rate);
   return (backlog + missing * startup(state)) / (policy.maxDelaySeconds * TUNING.drainShare);
+}
+
+/**
+ * The present replicas carry the arrivals and will have drained the backlog soon enough: a scale-up for it and the scale-down after it would stop
+ * the whole group twice.
+ */
+function drainsSoon(
+  state: State,
+  sample: UsableSample,
+  policy: ScalePolicy,
+  { backlog, arrival, rate, layout, pressing }: Backlog,
+): boolean {
+  const spare = worth(sample.deployment.replicas, layout) * rate - arrival;
+  return !pressing && spare > 0 && backlog / spare <= staySeconds(state, policy);
 }
 
 /** A backlog that the present replicas drain within this time is theirs, seconds. The more a rebalance costs, the longer. */
