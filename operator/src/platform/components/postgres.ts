@@ -190,9 +190,11 @@ sh ${RUN} initdb -D "$data.new" -U postgres --auth=scram-sha-256 --pwfile=/secre
 mv "$data.new" "$data"
 `;
 
-const HBA = `# type  database  user  address  method
-local   all       all            scram-sha-256
-host    all       all   all      scram-sha-256
+/** The administrator can connect without a password from within the container: the way back when the password is lost (docs/rotation.md). */
+const HBA = `# type  database  user      address  method
+local   all       postgres           peer
+local   all       all                scram-sha-256
+host    all       all       all      scram-sha-256
 `;
 
 /** A quarter of the memory limit is the usual size for shared_buffers; the rest is the operating system's cache and the sessions'. */
