@@ -160,6 +160,24 @@ export const MISTAKES: Mistake[] = [
     message: 'Required value',
   },
   {
+    what: 'A database whose certificate is verified, without the authority',
+    spec: { postgres: { external: { host: 'db.example.com', tls: 'verify-full', adminSecret: { name: 'db-admin' } } } },
+    path: 'spec.postgres.external.caSecret',
+    message: 'set caSecret exactly if tls is verify-ca or verify-full',
+  },
+  {
+    what: 'A client certificate without TLS',
+    spec: { kafka: { external: { brokers: ['kafka:9093'], tls: { clientCertificate: { secretName: 'kafka-user' } } } } },
+    path: 'spec.kafka.external.tls.clientCertificate',
+    message: 'clientCertificate has no effect without TLS: set enabled: true, or remove clientCertificate',
+  },
+  {
+    what: 'The certificate authority of a Redis that is used without TLS',
+    spec: { redis: { external: { host: 'cache', caSecret: { name: 'redis-ca' } } } },
+    path: 'spec.redis.external.caSecret',
+    message: 'caSecret has no effect without tls: set tls: true, or remove caSecret',
+  },
+  {
     what: 'An image with a scheme',
     spec: { images: { workloads: 'https://registry.example.com/workloads' } },
     path: 'spec.images.workloads',

@@ -10,6 +10,8 @@ export interface KafkaConnection {
   ssl?: boolean;
   /** Certificate authority (PEM) of brokers that have one of their own; together with `ssl`. */
   ca?: string;
+  /** Certificate and private key of the client (PEM), for brokers that require them; together with `ssl`. */
+  client?: { certificate: string; key: string };
   sasl?: { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; username: string; password: string };
 }
 

@@ -143,10 +143,13 @@ async function secrets(client: KubeClient, platform: PlatformObject, spec: BssPl
   const credentials = { apiVersion: 'v1', kind: 'Secret', name: credentialsName({ name, namespace }), namespace };
   const values = decode((await client.find<SecretObject>(credentials))?.data ?? {});
   const input = { name, namespace, spec, operatorNamespace: '', slots: slotsOf(values) };
-  const { sasl, caSecret } = kafkaAccess(input);
+  const { sasl, caSecret, clientCertificate } = kafkaAccess(input);
   const own = [
     ...(sasl ? [{ name: sasl.secretName, keys: [sasl.usernameKey, sasl.passwordKey] }] : []),
     ...(caSecret ? [{ name: caSecret.name, keys: [caSecret.key] }] : []),
+    ...(clientCertificate
+      ? [{ name: clientCertificate.secretName, keys: [clientCertificate.certificateKey, clientCertificate.keyKey] }]
+      : []),
   ];
   const uses = [...secretUses(input), ...own];
   const findings = await Promise.all(

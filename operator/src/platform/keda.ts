@@ -29,12 +29,15 @@ function trigger(name: string, { name: group, topics }: ConsumerGroup, autoscali
       ...(access.tls ? { tls: 'enable' } : {}),
       ...(access.sasl ? { sasl: access.sasl.mechanism === 'plain' ? 'plaintext' : access.sasl.mechanism.replace('-sha-', '_sha') } : {}),
     },
-    ...(access.sasl || access.caSecret ? { authenticationRef: { name } } : {}),
+    ...(authenticates(access) ? { authenticationRef: { name } } : {}),
   };
 }
 
-function authentication(name: string, { sasl, caSecret }: KafkaAccess): Draft<'TriggerAuthentication'> | undefined {
-  if (!sasl && !caSecret) return undefined;
+const authenticates = ({ sasl, caSecret, clientCertificate }: KafkaAccess): boolean => Boolean(sasl ?? caSecret ?? clientCertificate);
+
+function authentication(name: string, access: KafkaAccess): Draft<'TriggerAuthentication'> | undefined {
+  if (!authenticates(access)) return undefined;
+  const { sasl, caSecret, clientCertificate: client } = access;
   const secretTargetRef = [
     ...(sasl
       ? [
@@ -43,6 +46,12 @@ function authentication(name: string, { sasl, caSecret }: KafkaAccess): Draft<'T
         ]
       : []),
     ...(caSecret ? [{ parameter: 'ca', name: caSecret.name, key: caSecret.key }] : []),
+    ...(client
+      ? [
+          { parameter: 'cert', name: client.secretName, key: client.certificateKey },
+          { parameter: 'key', name: client.secretName, key: client.keyKey },
+        ]
+      : []),
   ];
   return { kind: 'TriggerAuthentication', name, spec: { secretTargetRef } };
 }

@@ -318,8 +318,8 @@ async function build(pass: Pass, input: PlatformInput): Promise<Served | Problem
 
 /** Names of the Secrets that the pods and the operator itself read. */
 function usedSecrets(input: PlatformInput): string[] {
-  const { sasl, caSecret } = kafkaAccess(input);
-  const own = [sasl?.secretName, caSecret?.name].filter((name) => name !== undefined);
+  const { sasl, caSecret, clientCertificate } = kafkaAccess(input);
+  const own = [sasl?.secretName, caSecret?.name, clientCertificate?.secretName].filter((name) => name !== undefined);
   return [...secretUses(input).map((use) => use.name), ...own];
 }
 

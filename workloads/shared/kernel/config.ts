@@ -57,6 +57,9 @@ export const kafkaEnv = {
     .regex(/^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$/, 'write a comma list of host:port, such as kafka:9092')
     .transform((list) => list.split(',')),
   KAFKA_SSL: flag,
+  /** Files with the certificate and the private key of the client in PEM. */
+  KAFKA_SSL_CERTIFICATE: present.optional(),
+  KAFKA_SSL_KEY: present.optional(),
   KAFKA_SASL_MECHANISM: z
     .enum(['plain', 'scram-sha-256', 'scram-sha-512'], { error: 'write plain, scram-sha-256 or scram-sha-512' })
     .optional(),

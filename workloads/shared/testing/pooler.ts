@@ -1,5 +1,5 @@
 /** PgBouncer as the operator runs it: its own command, its own configuration, and users that change in the mounted file. */
-import { chown, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chown, copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buildPlatform, FIRST_SLOT, parseSpec } from '../../../operator/src/platform/index.ts';
 import { ensureRootfs, NONROOT_UID } from '../../../local/src/build/rootfs.ts';
@@ -10,8 +10,16 @@ import { freePorts, ServerProcess } from '../../../local/src/services/process.ts
 const MOVED: [string, string][] = [
   ['/etc/pgbouncer-auth', '/data/auth'],
   ['/etc/pgbouncer', '/data/config'],
+  ['/etc/postgres-ca', '/data/ca'],
   ['/run/pgbouncer', '/data/run'],
 ];
+
+interface Upstream {
+  host: string;
+  tls: 'disable' | 'require' | 'verify-ca' | 'verify-full';
+  /** File with the certificate authority of the server, for the two that verify. */
+  authorityPath?: string;
+}
 
 export class PlatformPooler {
   readonly host = '127.0.0.1';
@@ -27,22 +35,24 @@ export class PlatformPooler {
     this.#data = data;
   }
 
-  /** In front of a Postgres on 127.0.0.1. @param userlist text of its first list of users @param tls towards the server, as in the spec */
-  static async start(postgresPort: number, userlist: string, tls: 'disable' | 'require' = 'disable'): Promise<PlatformPooler> {
+  /** In front of a Postgres on 127.0.0.1. @param userlist text of its first list of users @param server how to connect to the server */
+  static async start(postgresPort: number, userlist: string, server: Partial<Upstream> = {}): Promise<PlatformPooler> {
+    const upstream = { host: '127.0.0.1', tls: 'disable' as const, ...server };
     const [root, folder, [port = 0]] = await Promise.all([ensureRootfs(), serverFolder('services'), freePorts(1)]);
     const data = join(folder, 'pgbouncer');
-    const { config, command } = manifestsOf(postgresPort, port, tls);
+    const { config, command } = manifestsOf(postgresPort, port, upstream);
     for (const path of [data, ...MOVED.map(([, inside]) => join(folder, 'pgbouncer', inside.replace('/data/', '')))]) {
       await mkdir(path, { recursive: true });
       await chown(path, NONROOT_UID, NONROOT_UID);
     }
+    if (upstream.authorityPath) await copyFile(upstream.authorityPath, join(data, 'ca', 'ca.crt'));
     for (const [name, text] of Object.entries(config)) await writeFile(join(data, 'config', name), moved(text));
     const inside = { root, data, uid: NONROOT_UID };
     const logFile = join(folder, 'pgbouncer.log');
-    const server = new ServerProcess({ name: 'PgBouncer', command: command.map(moved), inside, logFile, port, readyLine: /process up/ });
-    const pooler = new PlatformPooler(port, server, folder, data);
+    const program = new ServerProcess({ name: 'PgBouncer', command: command.map(moved), inside, logFile, port, readyLine: /process up/ });
+    const pooler = new PlatformPooler(port, program, folder, data);
     await pooler.renewUsers(userlist);
-    await server.start();
+    await program.start();
     return pooler;
   }
 
@@ -76,8 +86,13 @@ interface Deployment {
   template: { spec: { containers: { name: string; command: string[] }[] } };
 }
 
-function manifestsOf(postgresPort: number, port: number, tls: string): { config: Record<string, string>; command: string[] } {
-  const external = { host: '127.0.0.1', port: postgresPort, tls, adminSecret: { name: 'admin' } };
+function manifestsOf(
+  postgresPort: number,
+  port: number,
+  { host, tls, authorityPath }: Upstream,
+): { config: Record<string, string>; command: string[] } {
+  const authority = authorityPath === undefined ? {} : { caSecret: { name: 'authority' } };
+  const external = { host, port: postgresPort, tls, ...authority, adminSecret: { name: 'admin' } };
   const parsed = parseSpec({ postgres: { external }, pgbouncer: { port } });
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
   const identity = { name: 'demo', namespace: 'bss', operatorNamespace: 'bss-system' };

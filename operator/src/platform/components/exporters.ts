@@ -1,5 +1,5 @@
 /** Exporters of the stores, in one pod: they are small, and work for external stores as for managed ones. */
-import type { V1Container } from '@kubernetes/client-node';
+import type { V1Container, V1Volume } from '@kubernetes/client-node';
 import type { ComponentDefinition } from '../definition.ts';
 import { ADMIN_KEY } from '../logins.ts';
 import { deployment } from '../parts.ts';
@@ -36,21 +36,26 @@ const RESOURCES = { requests: { cpu: '5m', memory: '24Mi' }, limits: { cpu: '200
 interface Exporter {
   container: V1Container;
   secrets: SecretUse[];
+  volumes: V1Volume[];
 }
 
 function postgresExporter(input: PlatformInput): Exporter {
   const server = postgresAccess(input);
   const { env, secrets } = postgresAdmin(input, 'DATA_SOURCE_USER', 'DATA_SOURCE_PASS');
   const port = POSTGRES_PORT;
+  const { authority } = server;
+  const root = authority ? `&sslrootcert=${authority.path}` : '';
   return {
-    secrets,
+    secrets: [...secrets, ...(authority?.secrets ?? [])],
+    volumes: authority?.volumes ?? [],
     container: container(input, {
       name: 'postgres-exporter',
       image: POSTGRES_IMAGE,
       command: ['postgres_exporter', `--web.listen-address=:${port}`],
-      env: [...env, value('DATA_SOURCE_URI', `${server.host}:${server.port}/ledger?sslmode=${server.tls}`), ...goRuntime(RESOURCES)],
+      env: [...env, value('DATA_SOURCE_URI', `${server.host}:${server.port}/ledger?sslmode=${server.tls}${root}`), ...goRuntime(RESOURCES)],
       ports: { 'metrics-pg': port },
       resources: RESOURCES,
+      mounts: authority?.mounts ?? {},
       probes: probes({ httpGet: { path: '/', port } }, { tcpSocket: { port } }),
     }),
   };
@@ -59,10 +64,11 @@ function postgresExporter(input: PlatformInput): Exporter {
 function redisExporter(input: PlatformInput): Exporter | undefined {
   const access = redisAccess(input);
   if (!access) return undefined;
-  const { url, password } = access;
+  const { url, password, authority } = access;
   const port = REDIS_PORT;
   return {
-    secrets: password ? [{ name: password.secretName, keys: [password.key] }] : [],
+    secrets: [...(password ? [{ name: password.secretName, keys: [password.key] }] : []), ...(authority?.secrets ?? [])],
+    volumes: authority?.volumes ?? [],
     container: container(input, {
       name: 'redis-exporter',
       image: REDIS_IMAGE,
@@ -70,10 +76,12 @@ function redisExporter(input: PlatformInput): Exporter | undefined {
       env: [
         value('REDIS_ADDR', url),
         ...(password ? [fromSecret('REDIS_PASSWORD', password.secretName, password.key)] : []),
+        ...(authority ? [value('REDIS_EXPORTER_TLS_CA_CERT_FILE', authority.path)] : []),
         ...goRuntime(RESOURCES),
       ],
       ports: { 'metrics-redis': port },
       resources: RESOURCES,
+      mounts: authority?.mounts ?? {},
       probes: probes({ httpGet: { path: '/health', port } }, { tcpSocket: { port } }),
     }),
   };
@@ -98,6 +106,7 @@ export const definition: ComponentDefinition = {
       secrets: exporters.flatMap((exporter) => exporter.secrets),
       gracePeriodSeconds: 10,
       containers: exporters.map((exporter) => exporter.container),
+      volumes: exporters.flatMap((exporter) => exporter.volumes),
     });
     return [deployment(input, 'exporters', template, 1, { type: 'Recreate' })];
   },

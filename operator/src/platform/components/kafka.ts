@@ -7,6 +7,7 @@ import { quantityValue } from '../../api/index.ts';
 import { piece } from '../../api/piece.ts';
 import { amounts } from '../../api/profiles.ts';
 import { bytes, rule } from '../../api/rules.ts';
+import { authority } from '../authority.ts';
 import type { ComponentDefinition } from '../definition.ts';
 import { addressOf, nameOf } from '../names.ts';
 import { claim, configMap, service, statefulSet, type Managed } from '../parts.ts';
@@ -44,16 +45,34 @@ const managedKafka = z
   })
   .describe('One Kafka broker in KRaft mode, run by the operator: for small and test installations.');
 
+const clientCertificate = z
+  .strictObject({
+    secretName: objectName(
+      "Secret in the platform's namespace that holds certificate and key in PEM, such as one of type kubernetes.io/tls.",
+    ),
+    certificateKey: dataKey('Key of the certificate.', 'tls.crt'),
+    keyKey: dataKey('Key of the private key.', 'tls.key'),
+  })
+  .describe('Certificate by which clients authenticate with the brokers (mutual TLS).');
+
+const brokerTls = rule(
+  z.strictObject({
+    enabled: z.boolean().default(false).describe('Connect by TLS.'),
+    caSecret: secretKey('Certificate authority of the brokers in PEM, if it is not publicly trusted.', 'ca.crt').optional(),
+    clientCertificate: clientCertificate.optional(),
+  }),
+  {
+    cel: 'self.enabled || !has(self.clientCertificate)',
+    message: 'clientCertificate has no effect without TLS: set enabled: true, or remove clientCertificate',
+    fieldPath: '.clientCertificate',
+    check: ({ enabled, clientCertificate: given }) => enabled || given === undefined,
+  },
+);
+
 const externalKafka = z
   .strictObject({
     brokers: z.array(broker).min(1).max(16).meta({ 'x-kubernetes-list-type': 'set' }).describe('Bootstrap addresses of the cluster.'),
-    tls: z
-      .strictObject({
-        enabled: z.boolean().default(false).describe('Connect by TLS.'),
-        caSecret: secretKey('Certificate authority of the brokers in PEM, if it is not publicly trusted.', 'ca.crt').optional(),
-      })
-      .prefault({})
-      .describe('TLS between clients and brokers.'),
+    tls: brokerTls.prefault({}).describe('TLS between clients and brokers.'),
     sasl: z
       .strictObject({
         mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).default('scram-sha-512').describe('SASL mechanism.'),
@@ -184,6 +203,8 @@ export interface KafkaAccess {
   tls: boolean;
   /** Key with the certificate authority in PEM, for brokers whose certificates are not publicly trusted. */
   caSecret?: { name: string; key: string };
+  /** Keys with the certificate and the private key of the clients. */
+  clientCertificate?: { secretName: string; certificateKey: string; keyKey: string };
   sasl?: { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; secretName: string; usernameKey: string; passwordKey: string };
 }
 
@@ -191,10 +212,16 @@ export function kafkaAccess(platform: Platform): KafkaAccess {
   const external = platform.spec.kafka.external;
   if (!external) return { brokers: [`${addressOf(platform, 'kafka')}:${PORT}`], tls: false };
   const { brokers, tls, sasl } = external;
-  return { brokers, tls: tls.enabled, ...(tls.caSecret ? { caSecret: tls.caSecret } : {}), ...(sasl ? { sasl } : {}) };
+  return {
+    brokers,
+    tls: tls.enabled,
+    ...(tls.caSecret ? { caSecret: tls.caSecret } : {}),
+    ...(tls.clientCertificate ? { clientCertificate: tls.clientCertificate } : {}),
+    ...(sasl ? { sasl } : {}),
+  };
 }
 
-const CA_DIRECTORY = '/etc/kafka-ca';
+const CLIENT_DIRECTORY = '/etc/kafka-client';
 
 /** Environment, mounts and Secrets of a pod that connects to Kafka. */
 export function kafkaClient(platform: Platform): {
@@ -203,11 +230,15 @@ export function kafkaClient(platform: Platform): {
   mounts: Record<string, string>;
   secrets: SecretUse[];
 } {
-  const { brokers, tls, caSecret, sasl } = kafkaAccess(platform);
+  const { brokers, tls, caSecret, clientCertificate: client, sasl } = kafkaAccess(platform);
+  const ca = caSecret && authority('kafka', caSecret);
   const env = [
     value('KAFKA_BROKERS', brokers.join(',')),
     ...(tls ? [value('KAFKA_SSL', 'true')] : []),
-    ...(caSecret ? [value('NODE_EXTRA_CA_CERTS', `${CA_DIRECTORY}/ca.crt`)] : []),
+    ...(ca ? [value('NODE_EXTRA_CA_CERTS', ca.path)] : []),
+    ...(client
+      ? [value('KAFKA_SSL_CERTIFICATE', `${CLIENT_DIRECTORY}/tls.crt`), value('KAFKA_SSL_KEY', `${CLIENT_DIRECTORY}/tls.key`)]
+      : []),
     ...(sasl
       ? [
           value('KAFKA_SASL_MECHANISM', sasl.mechanism),
@@ -218,11 +249,17 @@ export function kafkaClient(platform: Platform): {
   ];
   return {
     env,
-    volumes: caSecret ? [secretVolume('kafka-ca', caSecret.name, { [caSecret.key]: 'ca.crt' })] : [],
-    mounts: caSecret ? { [CA_DIRECTORY]: 'kafka-ca' } : {},
+    volumes: [
+      ...(ca?.volumes ?? []),
+      ...(client
+        ? [secretVolume('kafka-client', client.secretName, { [client.certificateKey]: 'tls.crt', [client.keyKey]: 'tls.key' })]
+        : []),
+    ],
+    mounts: { ...ca?.mounts, ...(client ? { [CLIENT_DIRECTORY]: 'kafka-client' } : {}) },
     secrets: [
       ...(sasl ? [{ name: sasl.secretName, keys: [sasl.usernameKey, sasl.passwordKey] }] : []),
-      ...(caSecret ? [{ name: caSecret.name, keys: [caSecret.key] }] : []),
+      ...(ca?.secrets ?? []),
+      ...(client ? [{ name: client.secretName, keys: [client.certificateKey, client.keyKey] }] : []),
     ],
   };
 }

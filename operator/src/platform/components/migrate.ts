@@ -46,12 +46,14 @@ function pod(input: BuildInput) {
   const server = postgresAccess(input);
   const admin = postgresAdmin(input, 'DATABASE_ADMIN_USER', 'PGPASSWORD');
   const own = passwords(input);
-  const tls = server.tls === 'require' ? '?uselibpqcompat=true&sslmode=require' : '';
+  // The driver's own meaning of sslmode differs from libpq's.
+  const tls = server.tls === 'disable' ? '' : `?uselibpqcompat=true&sslmode=${server.tls}`;
+  const root = server.authority ? `&sslrootcert=${server.authority.path}` : '';
   return podTemplate(input, {
     component: 'migrate',
     placement: ledger,
     user: WORKLOAD_USER,
-    secrets: [...admin.secrets, ...own.secrets],
+    secrets: [...admin.secrets, ...own.secrets, ...(server.authority?.secrets ?? [])],
     gracePeriodSeconds: 30,
     restartPolicy: 'OnFailure',
     containers: [
@@ -63,14 +65,16 @@ function pod(input: BuildInput) {
           ...baseEnvironment(input, 'migrate', ledger.logLevel),
           ...nodeRuntime(RESOURCES),
           ...admin.env,
-          value('DATABASE_ADMIN_URL', `postgresql://$(DATABASE_ADMIN_USER)@${server.host}:${server.port}/postgres${tls}`),
+          value('DATABASE_ADMIN_URL', `postgresql://$(DATABASE_ADMIN_USER)@${server.host}:${server.port}/postgres${tls}${root}`),
           ...own.env,
           value('POOLERS', `${addressOf(input, 'pgbouncer-headless')}:${input.spec.pgbouncer.port}`),
           value('SEED_ACCOUNTS', input.spec.seedAccounts),
         ],
         resources: RESOURCES,
+        mounts: server.authority?.mounts ?? {},
       }),
     ],
+    volumes: server.authority?.volumes ?? [],
   });
 }
 

@@ -160,6 +160,7 @@ function ini(input: PlatformInput): string {
     server_idle_timeout: seconds(pgbouncer.serverIdleTimeout),
     max_prepared_statements: pgbouncer.maxPreparedStatements,
     server_tls_sslmode: server.tls,
+    ...(server.authority ? { server_tls_ca_file: server.authority.path } : {}),
     // Clients wait while the server is away: retry soon.
     server_login_retry: 1,
     ignore_startup_parameters: 'extra_float_digits,options',
@@ -187,13 +188,14 @@ function exporter(input: PlatformInput) {
 
 function template(input: PlatformInput, config: Record<string, string>) {
   const { pgbouncer, prometheus } = input.spec;
+  const { authority } = postgresAccess(input);
   const pooler = container(input, {
     name: 'pgbouncer',
     image: IMAGE,
     command: ['sh', '-c', RUN],
     ports: { pgbouncer: pgbouncer.port },
     resources: pgbouncer.resources,
-    mounts: { [CONFIG]: 'config', [AUTH]: 'auth', ...(prometheus.enabled ? { [SOCKET]: 'socket' } : {}) },
+    mounts: { [CONFIG]: 'config', [AUTH]: 'auth', ...authority?.mounts, ...(prometheus.enabled ? { [SOCKET]: 'socket' } : {}) },
     probes: probes({ tcpSocket: { port: pgbouncer.port } }),
   });
   return podTemplate(input, {
@@ -202,12 +204,14 @@ function template(input: PlatformInput, config: Record<string, string>) {
     user: USER,
     // Without its users, which it reloads while it runs.
     config,
+    secrets: authority?.secrets ?? [],
     // Longer than idle_in_transaction_session_timeout, which is 15 s.
     gracePeriodSeconds: 30,
     containers: [pooler, ...(prometheus.enabled ? [exporter(input)] : [])],
     volumes: [
       configVolume('config', nameOf(input, 'pgbouncer')),
       secretVolume('auth', credentialsName(input), { [USERLIST_KEY]: 'userlist.txt' }),
+      ...(authority?.volumes ?? []),
       ...(prometheus.enabled ? [scratch('socket', '1Mi')] : []),
     ],
   });

@@ -1,7 +1,7 @@
 /** PostgreSQL: one server, or one of the user's. */
 import type { V1EnvVar } from '@kubernetes/client-node';
 import { z } from 'zod';
-import { dataKey, host, managedXorExternal, objectName, placement, port, resources, storage } from '../../api/common.ts';
+import { dataKey, host, managedXorExternal, objectName, placement, port, resources, secretKey, storage } from '../../api/common.ts';
 import { quantityValue } from '../../api/index.ts';
 import { piece } from '../../api/piece.ts';
 import { amounts } from '../../api/profiles.ts';
@@ -25,6 +25,7 @@ import {
 } from '../pods.ts';
 import type { BssPlatformSpec } from '../spec.ts';
 import { settleStore } from '../store.ts';
+import { authority, type Authority } from '../authority.ts';
 import type { Advice, PlatformInput, SecretUse } from '../types.ts';
 
 /** Settings that the spec cannot change, by the reason. The names of PostgreSQL's settings have no upper case here, so that each has one spelling. */
@@ -97,11 +98,17 @@ const managedPostgres = z
   })
   .describe('One PostgreSQL server run by the operator: for small and test installations.');
 
-const externalPostgres = z
-  .strictObject({
+const externalPostgres = rule(
+  z.strictObject({
     host: host('Address of the primary.'),
     port: port('Its port.', 5432),
-    tls: z.enum(['disable', 'require']).default('require').describe('Encryption of connections to the server (sslmode).'),
+    tls: z
+      .enum(['disable', 'require', 'verify-ca', 'verify-full'])
+      .default('require')
+      .describe(
+        "Encryption of connections to the server (sslmode). Only verify-ca (the certificate's authority) and verify-full (also its host name) protect against another server in its place.",
+      ),
+    caSecret: secretKey('Certificate authority of the server in PEM, for verify-ca and verify-full.', 'ca.crt').optional(),
     adminSecret: z
       .strictObject({
         name: objectName("Secret in the platform's namespace."),
@@ -111,10 +118,16 @@ const externalPostgres = z
       .describe(
         'A role with CREATEDB and CREATEROLE; it need not be a superuser. Used by the migration Job and the metrics exporter only; the workloads get roles of their own.',
       ),
-  })
-  .describe(
-    'An existing PostgreSQL server, such as CloudNativePG or a cloud service. The operator creates the database ledger and its roles.',
-  );
+  }),
+  {
+    cel: "(self.tls in ['verify-ca', 'verify-full']) == has(self.caSecret)",
+    message: 'set caSecret exactly if tls is verify-ca or verify-full',
+    fieldPath: '.caSecret',
+    check: ({ tls, caSecret }) => ['verify-ca', 'verify-full'].includes(tls) === (caSecret !== undefined),
+  },
+).describe(
+  'An existing PostgreSQL server, such as CloudNativePG or a cloud service. The operator creates the database ledger and its roles.',
+);
 
 const schema = managedXorExternal(
   z
@@ -177,9 +190,11 @@ sh ${RUN} initdb -D "$data.new" -U postgres --auth=scram-sha-256 --pwfile=/secre
 mv "$data.new" "$data"
 `;
 
-const HBA = `# type  database  user  address  method
-local   all       all            scram-sha-256
-host    all       all   all      scram-sha-256
+/** The administrator can connect without a password from within the container: the way back when the password is lost (docs/rotation.md). */
+const HBA = `# type  database  user      address  method
+local   all       postgres           peer
+local   all       all                scram-sha-256
+host    all       all       all      scram-sha-256
 `;
 
 /** A quarter of the memory limit is the usual size for shared_buffers; the rest is the operating system's cache and the sessions'. */
@@ -258,7 +273,9 @@ type Platform = Pick<PlatformInput, 'name' | 'namespace' | 'spec'>;
 export interface PostgresAccess {
   host: string;
   port: number;
-  tls: 'disable' | 'require';
+  tls: 'disable' | 'require' | 'verify-ca' | 'verify-full';
+  /** The authority that clients check the server against: for `verify-ca` and `verify-full`. */
+  authority?: Authority;
   /** Name of the administrator, or the Secret's key that holds it. */
   adminUser: { value: string } | { secretName: string; key: string };
   adminPassword: { secretName: string; key: string };
@@ -280,6 +297,7 @@ export function postgresAccess(platform: Platform): PostgresAccess {
     host: external.host,
     port: external.port,
     tls: external.tls,
+    ...(external.caSecret ? { authority: authority('postgres', external.caSecret) } : {}),
     adminUser: { secretName: name, key: usernameKey },
     adminPassword: { secretName: name, key: passwordKey },
   };

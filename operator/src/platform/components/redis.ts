@@ -4,7 +4,8 @@ import { host, managedXorExternal, placement, port, resources, secretKey } from 
 import { quantityValue } from '../../api/index.ts';
 import { piece } from '../../api/piece.ts';
 import { amounts } from '../../api/profiles.ts';
-import { bytes } from '../../api/rules.ts';
+import { bytes, rule } from '../../api/rules.ts';
+import { authority, type Authority } from '../authority.ts';
 import type { ComponentDefinition } from '../definition.ts';
 import { addressOf, credentialsName, nameOf } from '../names.ts';
 import { configMap, deployment, service, type Managed } from '../parts.ts';
@@ -25,14 +26,21 @@ const managedRedis = z
   })
   .describe('One Redis server that the operator runs as a cache: it loses its data on a restart.');
 
-const externalRedis = z
-  .strictObject({
+const externalRedis = rule(
+  z.strictObject({
     host: host('Address of the server.'),
     port: port('Its port.', 6379),
     tls: z.boolean().default(false).describe('Connect by TLS.'),
+    caSecret: secretKey('Certificate authority of the server in PEM, if it is not publicly trusted; with tls.', 'ca.crt').optional(),
     passwordSecret: secretKey('Password, if the server requires one.', 'password').optional(),
-  })
-  .describe('An existing Redis server.');
+  }),
+  {
+    cel: 'self.tls || !has(self.caSecret)',
+    message: 'caSecret has no effect without tls: set tls: true, or remove caSecret',
+    fieldPath: '.caSecret',
+    check: ({ tls, caSecret }) => tls || caSecret === undefined,
+  },
+).describe('An existing Redis server.');
 
 const schema = managedXorExternal(
   z.strictObject({
@@ -108,10 +116,15 @@ function template(input: PlatformInput, redis: Managed<'redis'>, config: Record<
   });
 }
 
-/** Address of Redis and its password; undefined when the platform has no Redis. */
-export function redisAccess(
-  platform: Pick<PlatformInput, 'name' | 'namespace' | 'spec'>,
-): { url: string; password?: { secretName: string; key: string } } | undefined {
+interface RedisAccess {
+  url: string;
+  password?: { secretName: string; key: string };
+  /** The authority that clients check the server against; absent: the ones of their image. */
+  authority?: Authority;
+}
+
+/** How to reach Redis; undefined when the platform has none. */
+export function redisAccess(platform: Pick<PlatformInput, 'name' | 'namespace' | 'spec'>): RedisAccess | undefined {
   const { enabled, external } = platform.spec.redis;
   if (!enabled) return undefined;
   if (!external) {
@@ -120,9 +133,13 @@ export function redisAccess(
       password: { secretName: credentialsName(platform), key: PASSWORD_KEY },
     };
   }
-  const { tls, passwordSecret } = external;
+  const { tls, caSecret, passwordSecret } = external;
   const url = `${tls ? 'rediss' : 'redis'}://${external.host}:${external.port}`;
-  return passwordSecret ? { url, password: { secretName: passwordSecret.name, key: passwordSecret.key } } : { url };
+  return {
+    url,
+    ...(passwordSecret ? { password: { secretName: passwordSecret.name, key: passwordSecret.key } } : {}),
+    ...(caSecret ? { authority: authority('redis', caSecret) } : {}),
+  };
 }
 
 function cacheAboveLimit({ redis }: BssPlatformSpec): Advice | undefined {

@@ -17,6 +17,10 @@ export function kafkaConnection(access: KafkaAccess, read: ReadSecret): { connec
   const connection: KafkaConnection = { brokers: access.brokers };
   if (access.tls) connection.ssl = true;
   if (access.tls && access.caSecret) connection.ca = value(access.caSecret.name, access.caSecret.key);
+  if (access.tls && access.clientCertificate) {
+    const { secretName, certificateKey, keyKey } = access.clientCertificate;
+    connection.client = { certificate: value(secretName, certificateKey), key: value(secretName, keyKey) };
+  }
   if (access.sasl) {
     const { mechanism, secretName, usernameKey, passwordKey } = access.sasl;
     connection.sasl = { mechanism, username: value(secretName, usernameKey), password: value(secretName, passwordKey) };
@@ -28,11 +32,12 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 15_000;
 
 /** A client with short timeouts and few retries: its callers retry later. */
-export function kafkaClient({ brokers, ssl, ca, sasl }: KafkaConnection): Kafka {
+export function kafkaClient({ brokers, ssl, ca, client, sasl }: KafkaConnection): Kafka {
+  const tls = { ...(ca === undefined ? {} : { ca: [ca] }), ...(client === undefined ? {} : { cert: client.certificate, key: client.key }) };
   return new Kafka({
     clientId: 'bss-operator',
     brokers,
-    ssl: ca === undefined ? (ssl ?? false) : { ca: [ca] },
+    ssl: Object.keys(tls).length > 0 ? tls : (ssl ?? false),
     ...(sasl === undefined ? {} : { sasl: saslOptions(sasl) }),
     connectionTimeout: CONNECT_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,

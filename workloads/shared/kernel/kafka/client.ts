@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Kafka, logLevel } from 'kafkajs';
 import type { KafkaConfig, LogEntry, SASLOptions } from 'kafkajs';
 import type { Logger } from '../log.ts';
@@ -8,6 +9,8 @@ export type { Admin } from 'kafkajs';
 export interface KafkaConnection {
   KAFKA_BROKERS: string[];
   KAFKA_SSL: boolean;
+  KAFKA_SSL_CERTIFICATE?: string | undefined;
+  KAFKA_SSL_KEY?: string | undefined;
   KAFKA_SASL_MECHANISM?: 'plain' | 'scram-sha-256' | 'scram-sha-512' | undefined;
   KAFKA_SASL_USERNAME?: string | undefined;
   KAFKA_SASL_PASSWORD?: string | undefined;
@@ -19,7 +22,7 @@ export function createKafka(connection: KafkaConnection, clientId: string, log: 
   const config: KafkaConfig = {
     clientId,
     brokers: connection.KAFKA_BROKERS,
-    ssl: connection.KAFKA_SSL,
+    ssl: tlsOptions(connection),
     connectionTimeout: 3_000,
     authenticationTimeout: 5_000,
     requestTimeout: 15_000,
@@ -29,6 +32,16 @@ export function createKafka(connection: KafkaConnection, clientId: string, log: 
     ...(sasl ? { sasl } : {}),
   };
   return new Kafka(config);
+}
+
+/** The operator replaces the pods when the files change, so they are read once. */
+function tlsOptions({
+  KAFKA_SSL: ssl,
+  KAFKA_SSL_CERTIFICATE: certificate,
+  KAFKA_SSL_KEY: key,
+}: KafkaConnection): NonNullable<KafkaConfig['ssl']> {
+  if (!ssl || certificate === undefined || key === undefined) return ssl;
+  return { cert: readFileSync(certificate), key: readFileSync(key) };
 }
 
 function saslOptions(connection: KafkaConnection): SASLOptions | undefined {
