@@ -1,16 +1,13 @@
 import type { InterestTransaction } from '../shared/contracts/interest-transaction.ts';
 import type { Apply } from '../shared/kernel/consumer/effects.ts';
-import type { Entry, Slice } from '../shared/kernel/consumer/slice.ts';
 import type { interestMetrics } from './metrics.ts';
 import type { ProductConfigs } from './product-configs.ts';
-import type { InterestRejection } from './rejections.ts';
+import { RatesChanged } from './store.ts';
 import type { InterestStore } from './store.ts';
 
-const NO_RATE: InterestRejection = 'no_active_rate';
-
 /**
- * Applies slices to the ledger with the cached rates. A product without a rate may be newer than the cache: the rates are then read again,
- * once a slice, before its events are rejected.
+ * Applies slices to the ledger with the cached rates. A transaction that finds another version of the rates in the database writes nothing; the
+ * rates are then read again. All replicas therefore calculate with the rates in force when they book.
  */
 export function applyInterest(
   store: InterestStore,
@@ -19,21 +16,14 @@ export function applyInterest(
 ): Apply<InterestTransaction> {
   const observe = (seconds: number): void => metrics.latency.observe(seconds);
   return async (slice) => {
-    let outcome = await store.apply(slice, await configs.lookup(), observe);
-    const withoutRate = outcome.kind === 'rejected' ? newlyWithoutRate(slice) : [];
-    if (withoutRate.length > 0) {
-      const rates = await configs.reload();
-      for (const entry of withoutRate) delete entry.rejection;
-      outcome = await store.apply(slice, rates, observe);
+    for (let rates = await configs.lookup(); ; rates = await configs.reload()) {
+      try {
+        const outcome = await store.apply(slice, rates, observe);
+        if (outcome.kind === 'applied') metrics.calculations.inc({ status: 'success' }, outcome.events);
+        return outcome;
+      } catch (error) {
+        if (!(error instanceof RatesChanged)) throw error;
+      }
     }
-    if (outcome.kind === 'applied') metrics.calculations.inc({ status: 'success' }, outcome.events);
-    return outcome;
   };
-}
-
-/** Entries whose rejection is not in the dead-letter topic yet, for want of a rate. */
-function newlyWithoutRate(slice: Slice): Entry[] {
-  return slice.flatMap(({ entries }) =>
-    entries.filter(({ rejection, deadLettered }) => rejection?.code === NO_RATE && deadLettered !== true),
-  );
 }

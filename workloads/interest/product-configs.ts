@@ -6,6 +6,12 @@ import type { RateLookup } from './calculate.ts';
 /** Entries of the cache `product-configs` expire after this time. */
 const TTL_MS = 10 * 60_000;
 
+/** The rates of one version. The database counts a version for each change of a rate. */
+export interface Rates {
+  version: bigint;
+  lookup: RateLookup;
+}
+
 /** A rate and the dates (ISO, end exclusive) between which it is in force. */
 interface ProductConfig {
   rate: ScaledRate;
@@ -13,11 +19,20 @@ interface ProductConfig {
   validTo: string | null;
 }
 
-/** The in-process cache `product-configs`: all products' rates, read in one statement, for ten minutes. */
+type ConfigRow = { version: string } & (
+  | { code: null; annual_rate: null; valid_from: null; valid_to: null }
+  | { code: string; annual_rate: string; valid_from: string; valid_to: string | null }
+);
+
+/**
+ * The in-process cache `product-configs`: all products' rates, read in one statement, for ten minutes, or until a transaction finds another
+ * version of them in the database.
+ */
 export class ProductConfigs {
   readonly #database: Queryable;
   readonly #now: () => number;
   #configs = new Map<string, ProductConfig[]>();
+  #version = 0n;
   #expiresAt = 0;
 
   constructor(database: Queryable, now: () => number = Date.now) {
@@ -25,32 +40,37 @@ export class ProductConfigs {
     this.#now = now;
   }
 
-  /** The lookup `findActiveConfig` for one batch, at most ten minutes old. */
-  async lookup(): Promise<RateLookup> {
+  /** The lookup `findActiveConfig` for one batch, at most ten minutes old, and its version. */
+  async lookup(): Promise<Rates> {
     if (this.#now() >= this.#expiresAt) await this.#load();
-    const configs = this.#configs;
-    return (productCode, date) =>
+    const [configs, version] = [this.#configs, this.#version];
+    const lookup: RateLookup = (productCode, date) =>
       configs.get(productCode)?.find(({ validFrom, validTo }) => validFrom <= date && (validTo === null || date < validTo))?.rate;
+    return { version, lookup };
   }
 
   /** As {@link lookup}, but read from the database now. */
-  async reload(): Promise<RateLookup> {
+  async reload(): Promise<Rates> {
     await this.#load();
     return this.lookup();
   }
 
   async #load(): Promise<void> {
-    const rows = await this.#database.query<{ code: string; annual_rate: string; valid_from: string; valid_to: string | null }>(
+    const rows = await this.#database.query<ConfigRow>(
       'load product configs',
-      'SELECT code, annual_rate::text, valid_from::text, valid_to::text FROM product_config ORDER BY code, valid_from DESC',
+      `SELECT v.version::text, c.code, c.annual_rate::text, c.valid_from::text, c.valid_to::text
+         FROM product_config_version v LEFT JOIN product_config c ON true ORDER BY c.code, c.valid_from DESC`,
     );
     const configs = new Map<string, ProductConfig[]>();
-    for (const { code, annual_rate, valid_from, valid_to } of rows) {
-      const versions = configs.get(code) ?? [];
-      versions.push({ rate: scaleRate(annual_rate), validFrom: valid_from, validTo: valid_to });
-      configs.set(code, versions);
+    for (const row of rows) {
+      // Without any product, the version comes in a row of its own.
+      if (row.code === null) continue;
+      const periods = configs.get(row.code) ?? [];
+      periods.push({ rate: scaleRate(row.annual_rate), validFrom: row.valid_from, validTo: row.valid_to });
+      configs.set(row.code, periods);
     }
     this.#configs = configs;
+    this.#version = BigInt(rows[0]?.version ?? 0);
     this.#expiresAt = this.#now() + TTL_MS;
   }
 }

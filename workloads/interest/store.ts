@@ -5,7 +5,8 @@ import type { Slice } from '../shared/kernel/consumer/slice.ts';
 import { isDuplicate } from '../shared/kernel/postgres.ts';
 import type { Postgres, Queryable } from '../shared/kernel/postgres.ts';
 import { calculate, contraAccounts } from './calculate.ts';
-import type { AccountState, InterestEntry, RateLookup } from './calculate.ts';
+import type { AccountState, InterestEntry } from './calculate.ts';
+import type { Rates } from './product-configs.ts';
 
 type InterestSlice = Slice<InterestTransaction>;
 
@@ -18,6 +19,7 @@ WITH position AS (
   SELECT id, currency, product_code, balance_minor FROM account WHERE id = ANY ($4::text[]) ORDER BY id FOR NO KEY UPDATE
 )
 SELECT 'position' AS kind, partition::text AS id, next_offset::text AS value, NULL AS currency, NULL AS product_code FROM position
+UNION ALL SELECT 'rates', NULL, version::text, NULL, NULL FROM product_config_version
 UNION ALL SELECT 'account', id, balance_minor::text, currency, product_code FROM locked
 UNION ALL SELECT 'applied', t.id::text, NULL, NULL, NULL FROM unnest($5::uuid[]) AS e (id) JOIN journal_transaction t ON t.id = e.id`;
 
@@ -38,7 +40,18 @@ UPDATE consumer_offset o SET next_offset = p.next_offset, updated_at = now()
  WHERE o.consumer_group = $9 AND o.topic = $10 AND o.partition = p.partition
 RETURNING o.partition`;
 
-type ReadRow = { kind: 'position' | 'account' | 'applied'; id: string; value: string; currency: string; product_code: string | null };
+type ReadRow = {
+  kind: 'position' | 'account' | 'applied' | 'rates';
+  id: string;
+  value: string;
+  currency: string;
+  product_code: string | null;
+};
+
+/** Thrown inside the transaction, which is rolled back: the rates have another version in the database than in the cache. */
+export class RatesChanged extends Error {
+  override readonly name = 'RatesChanged';
+}
 
 /** The interest consumer's side of the ledger database. */
 export class InterestStore {
@@ -59,24 +72,26 @@ export class InterestStore {
    *
    * Events that were applied before are rare. The journal is therefore searched for them only after it has refused a slice because of one, and
    * until a slice has none.
+   * @throws RatesChanged when `rates` are not of the version that the database has
    */
-  async apply(slice: InterestSlice, rate: RateLookup, observe: (seconds: number) => void): Promise<Outcome> {
+  async apply(slice: InterestSlice, rates: Rates, observe: (seconds: number) => void): Promise<Outcome> {
     try {
-      const outcome = await transactionOutcome(this.#database, (tx) => this.#applyIn(tx, slice, rate, observe));
+      const outcome = await transactionOutcome(this.#database, (tx) => this.#applyIn(tx, slice, rates, observe));
       if (outcome.kind === 'applied' && outcome.duplicates === 0) this.#searchJournal = false;
       return outcome;
     } catch (error) {
       if (this.#searchJournal || !isDuplicate(error)) throw error;
       this.#searchJournal = true;
-      return this.apply(slice, rate, observe);
+      return this.apply(slice, rates, observe);
     }
   }
 
-  async #applyIn(tx: Queryable, slice: InterestSlice, rate: RateLookup, observe: (seconds: number) => void): Promise<Outcome> {
+  async #applyIn(tx: Queryable, slice: InterestSlice, rates: Rates, observe: (seconds: number) => void): Promise<Outcome> {
     const rows = await tx.query<ReadRow>('read balances', READ, this.#readValues(slice, this.#searchJournal));
-    const { positions, accounts, applied } = sortRows(rows);
+    const { positions, accounts, applied, version } = sortRows(rows);
     comparePositions(slice, positions);
-    const { entries, duplicates, rejected } = calculate(slice, accounts, applied, rate, observe);
+    if (version !== rates.version) throw new RatesChanged(`rates of version ${rates.version} are cached, and ${version} is in force`);
+    const { entries, duplicates, rejected } = calculate(slice, accounts, applied, rates.lookup, observe);
     if (rejected > 0) throw new Rollback({ kind: 'rejected' });
     const written = await tx.query('write journal', WRITE, this.#writeValues(slice, entries));
     if (written.length !== slice.length) throw new Error(`moved ${written.length} of ${slice.length} positions`);
@@ -114,16 +129,23 @@ export class InterestStore {
   }
 }
 
-function sortRows(rows: ReadRow[]): { positions: Map<number, bigint>; accounts: Map<string, AccountState>; applied: Set<string> } {
-  const positions = new Map<number, bigint>();
-  const accounts = new Map<string, AccountState>();
-  const applied = new Set<string>();
+interface Sorted {
+  positions: Map<number, bigint>;
+  accounts: Map<string, AccountState>;
+  applied: Set<string>;
+  /** Of the rates. */
+  version: bigint;
+}
+
+function sortRows(rows: ReadRow[]): Sorted {
+  const sorted: Sorted = { positions: new Map(), accounts: new Map(), applied: new Set(), version: 0n };
   for (const { kind, id, value, currency, product_code: productCode } of rows) {
-    if (kind === 'account') accounts.set(id, { currency, productCode, balanceMinor: BigInt(value) });
-    else if (kind === 'position') positions.set(Number(id), BigInt(value));
-    else applied.add(id);
+    if (kind === 'account') sorted.accounts.set(id, { currency, productCode, balanceMinor: BigInt(value) });
+    else if (kind === 'position') sorted.positions.set(Number(id), BigInt(value));
+    else if (kind === 'rates') sorted.version = BigInt(value);
+    else sorted.applied.add(id);
   }
-  return { positions, accounts, applied };
+  return sorted;
 }
 
 /** A Postgres array literal. The values are UUIDs, integers, dates and checked identifiers; only "null" needs quotes, to be text. */

@@ -9,6 +9,7 @@ export interface OwnTopic {
   name: string;
   partitions: number;
   retention?: string;
+  maxMessageBytes?: number;
 }
 
 function schema(own: string) {
@@ -32,6 +33,10 @@ function schema(own: string) {
           "1 on the managed Kafka, the cluster's own default on an external one",
         ),
         retention: positiveDuration('How long events are kept (retention.ms).').default('7d'),
+        maxMessageBytes: defaultText(
+          z.int().min(1024).max(104_857_600).optional().describe('Largest batch of records that the topic accepts (max.message.bytes).'),
+          "the cluster's own default, which is 1048588 in Kafka",
+        ),
         cleanupPolicy: z.enum(['delete', 'compact']).default('delete').describe('What happens to old events (cleanup.policy).'),
       }),
     )

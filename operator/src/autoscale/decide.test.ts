@@ -136,6 +136,13 @@ describe('decide', () => {
     assert.deepEqual(pick(decision), { replicas: 4, reason: 'NoProgress' });
   });
 
+  it('reports a group that processes nothing whoever scales it', () => {
+    const driver = new Driver({ mode: 'keda' });
+    driver.hold(60, flowing(700, 4));
+    const decision = driver.hold(60, { arrived: 3500, progress: 0, lag: 20_000, replicas: 4 });
+    assert.deepEqual(pick(decision), { replicas: 4, reason: 'NoProgress' });
+  });
+
   it('stops at replicas that bring nothing, and says so', () => {
     const driver = new Driver();
     driver.hold(60, flowing(700, 4));

@@ -54,7 +54,7 @@ export function decide(state: State, sample: Sample, policy: ScalePolicy): { sta
   const { replicas, reason } =
     policy.mode === 'builtin'
       ? choose(known, size, sample, policy)
-      : { replicas: sample.deployment.replicas, reason: 'NotManaged' as const };
+      : { replicas: sample.deployment.replicas, reason: isStuck(known, sample) ? ('NoProgress' as const) : ('NotManaged' as const) };
   const inputs = {
     lag: sample.totalLag,
     delaySeconds: sample.delaySeconds,

@@ -92,6 +92,7 @@ export interface OwnTopic {
   name: string;
   partitions: number;
   retention?: string;
+  maxMessageBytes?: number;
 }
 
 /** The input of the builders, with what is derived from all definitions. */

@@ -146,6 +146,39 @@ export class TestPlatform {
     );
   }
 
+  /** Creates a topic, once Kafka has finished the deletion of an earlier one. */
+  async createTopic(topic: string, partitions: number): Promise<void> {
+    await waitFor(`topic ${topic} to be created`, () =>
+      this.#withAdmin(async (admin) => {
+        await admin.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: false });
+        return (await admin.fetchTopicOffsets(topic)).length === partitions;
+      }),
+    );
+  }
+
+  async deleteTopic(topic: string): Promise<void> {
+    await this.#withAdmin((admin) => admin.deleteTopics({ topics: [topic] }));
+  }
+
+  /** Raises the number of partitions of the interest topic. Producers use them once their metadata expires. */
+  async addPartitions(count: number): Promise<void> {
+    await this.#withAdmin((admin) => admin.createPartitions({ topicPartitions: [{ topic: TOPIC, count }] }));
+  }
+
+  /** Produces records to one partition in a transaction that is then aborted. */
+  async produceAborted(partition: number, values: string[]): Promise<void> {
+    const producer = createKafka(this.#connection(), 'test', this.#log).producer({
+      transactionalId: `aborted-${partition}`,
+      idempotent: true,
+      maxInFlightRequests: 1,
+    });
+    await producer.connect();
+    const transaction = await producer.transaction();
+    for (const value of values) await transaction.send({ topic: TOPIC, messages: [{ partition, value }] });
+    await transaction.abort();
+    await producer.disconnect();
+  }
+
   /** Resets the group's committed offsets to the earliest ones; the group must be without members. */
   async rewindCommits(): Promise<void> {
     await this.#withAdmin((admin) => admin.resetOffsets({ groupId: GROUP, topic: TOPIC, earliest: true }));
@@ -160,11 +193,11 @@ export class TestPlatform {
     });
   }
 
-  async #withAdmin(work: (admin: Admin) => Promise<unknown>): Promise<void> {
+  async #withAdmin<T>(work: (admin: Admin) => Promise<T>): Promise<T> {
     const admin = createKafka(this.#connection(), 'test', this.#log).admin();
     await admin.connect();
     try {
-      await work(admin);
+      return await work(admin);
     } finally {
       await admin.disconnect();
     }

@@ -38,13 +38,17 @@ export class Workload {
     return this.#child.exitCode;
   }
 
-  /** Waits until `/readyz` answers 200. */
+  /** Waits until `/readyz` answers 200. @throws Error with its log when it ends instead */
   async ready(): Promise<this> {
-    await waitFor(`${this.name} to be ready`, async () => {
-      if (this.exitCode !== null) throw new Error(`${this.name} ended with ${this.exitCode}:\n${this.#log.slice(-4000)}`);
-      return (await fetch(`${this.metricsUrl}/readyz`)).ok;
-    });
+    const ready = async (): Promise<boolean> => this.exitCode !== null || (await fetch(`${this.metricsUrl}/readyz`)).ok;
+    await waitFor(`${this.name} to be ready`, ready);
+    if (this.exitCode !== null) throw new Error(`${this.name} ended with ${this.exitCode}:\n${this.#log.slice(-4000)}`);
     return this;
+  }
+
+  /** Waits until its log matches. */
+  async logged(pattern: RegExp): Promise<void> {
+    await waitFor(`${this.name} to log ${String(pattern)}`, () => pattern.test(this.#log));
   }
 
   /** The value of a metric summed over its series whose labels contain `labels`; 0 when there is none. */

@@ -141,7 +141,8 @@ export const definition: ComponentDefinition = {
   },
   topics: [
     { name: INTEREST_TOPIC, partitions: 12 },
-    { name: INTEREST_DLQ_TOPIC, partitions: 1, retention: '30d' },
+    // A dead letter is its record and some headers more.
+    { name: INTEREST_DLQ_TOPIC, partitions: 1, retention: '30d', maxMessageBytes: 2 * 1024 * 1024 },
   ],
   consumerGroup: GROUP,
   advise: (all) => [idleReplicas(all)],

@@ -215,6 +215,9 @@ function settings(postgres: Managed<'postgres'>): string {
     // A client that died in a transaction must not keep its locks, nor the outbox's horizon.
     idle_in_transaction_session_timeout: '60s',
     log_min_duration_statement: '500ms',
+    // The parameters of a statement are customers' data.
+    log_parameter_max_length: 0,
+    log_parameter_max_length_on_error: 0,
   };
   const all: Record<string, string | number> = { ...own, ...postgres.parameters };
   return (

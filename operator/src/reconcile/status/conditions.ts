@@ -63,9 +63,9 @@ function actedFindings(previous: BssPlatformStatus | undefined, outcome: ActedOu
   const summary = summarize(previous, outcome);
   const paused = outcome.type === 'paused';
   return [
-    { ...summary.ready, type: 'Ready' },
+    withoutNewFigures({ ...summary.ready, type: 'Ready' }, conditionOf(previous, 'Ready')),
     paused ? no('Progressing', 'Paused', '') : { ...summary.progressing, type: 'Progressing' },
-    { ...summary.degraded, type: 'Degraded' },
+    withoutNewFigures({ ...summary.degraded, type: 'Degraded' }, conditionOf(previous, 'Degraded')),
     paused
       ? yes('Paused', 'PausedByUser', 'the operator changes nothing, replicas included, until spec.paused is false')
       : no('Paused', 'NotPaused', ''),
@@ -121,6 +121,14 @@ function summarize(previous: BssPlatformStatus | undefined, outcome: ActedOutcom
   if (outcome.spec.hibernate) return hibernation(settled, stuck, message);
   if (settled) {
     const settledFinding = { status: 'False', reason: 'Settled', message: '' } as const;
+    const standstill = stalledGroups(outcome);
+    if (standstill !== '') {
+      return {
+        ready: { status: 'False', reason: NO_PROGRESS, message: standstill },
+        progressing: settledFinding,
+        degraded: { status: 'True', reason: NO_PROGRESS, message: standstill },
+      };
+    }
     return {
       ready: { status: 'True', reason: 'Running', message: 'every component is healthy' },
       progressing: settledFinding,
@@ -131,6 +139,17 @@ function summarize(previous: BssPlatformStatus | undefined, outcome: ActedOutcom
   const degraded = stuck.length > 0 ? degradation(previous, outcome, stuck) : notDegraded();
   const progressing = { status: stuck.length > 0 ? 'False' : 'True', reason, message } as const;
   return { ready: { status: 'False', reason, message }, progressing, degraded };
+}
+
+/** Reason of Ready and Degraded while every component is healthy and a consumer group processes nothing of its lag. */
+export const NO_PROGRESS = 'NoProgress';
+
+/** The groups that make no progress, with their messages; empty when there are none. */
+function stalledGroups({ groups }: ActedOutcome): string {
+  const stalled = (groups ?? []).flatMap(({ name, problems }) =>
+    problems.flatMap(({ type, message }) => (type === NO_PROGRESS ? [`${name}: ${message}`] : [])),
+  );
+  return stalled.join('; ');
 }
 
 function notDegraded() {

@@ -280,6 +280,18 @@ describe('consumer groups', () => {
     void test(`${name}: ${expected}`, () => assert.equal(difference(before, then(changes)), expected));
   }
 
+  void test('a group that makes no progress degrades the platform until it does', () => {
+    const stalled = then({ problems: [{ type: 'NoProgress', message: '8,000 wait and none of 2 members processes anything' }] });
+    const [isReady, degraded] = [conditionOf(stalled, 'Ready'), conditionOf(stalled, 'Degraded')];
+    assert.deepEqual([isReady?.status, isReady?.reason], ['False', 'NoProgress']);
+    assert.deepEqual([degraded?.status, degraded?.reason], ['True', 'NoProgress']);
+    assert.match(degraded?.message ?? '', /^interest-batch: 8,000 wait/);
+    const longer = then({ problems: [{ type: 'NoProgress', message: '9,100 wait and none of 2 members processes anything' }] }, stalled);
+    assert.equal(difference(stalled, longer), 'none', 'the figures of the message change with every sample');
+    const again = then({ problems: [] }, longer);
+    assert.deepEqual([conditionOf(again, 'Ready')?.status, conditionOf(again, 'Degraded')?.status], ['True', 'False']);
+  });
+
   void test('reports a problem as a condition whose message ignores new figures', () => {
     const lost = then({ problems: [{ type: 'LagUnknown', message: 'no answer for 10 s' }] });
     assert.equal(conditionOf(lost, 'LagUnknown')?.message, 'interest-batch: no answer for 10 s');

@@ -1,7 +1,7 @@
 /** Status of a platform: pure, from the previous status and the outcome of a pass. */
 import { isDeepStrictEqual } from 'node:util';
 import { statusSchema, type BssPlatformStatus } from '../../api/index.ts';
-import { conditionOf, nextConditions } from './conditions.ts';
+import { conditionOf, NO_PROGRESS, nextConditions, type Condition } from './conditions.ts';
 import { hibernating, nextGroups, onlyFiguresDiffer, type GroupEntry } from '../scaling/groups.ts';
 import type { ActedOutcome, ComponentState, Outcome, StatusEntry } from './outcome.ts';
 
@@ -25,7 +25,7 @@ export function nextStatus(previous: BssPlatformStatus | undefined, outcome: Out
   if (outcome.type === 'deleting') return { ...previous, conditions };
   return defined({
     observedGeneration: outcome.type === 'paused' ? previous?.observedGeneration : outcome.generation,
-    version: version(previous, outcome, conditionOf({ conditions }, 'Ready')?.status === 'True'),
+    version: version(previous, outcome, isComplete(conditionOf({ conditions }, 'Ready'))),
     conditions,
     components: outcome.components.filter((part) => isShown(part)).map((part) => componentEntry(part)),
     consumerGroups: groups(previous, outcome),
@@ -46,9 +46,14 @@ function instant(now: number): string {
   return new Date(now).toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
+/** Every component is healthy. */
+function isComplete(ready: Condition | undefined): boolean {
+  return ready?.status === 'True' || ready?.reason === NO_PROGRESS;
+}
+
 /** The version changes once every component is healthy; a paused platform keeps its version. */
-function version(previous: BssPlatformStatus | undefined, { type, spec }: ActedOutcome, ready: boolean): string | undefined {
-  return ready && type === 'acted' ? spec.version : previous?.version;
+function version(previous: BssPlatformStatus | undefined, { type, spec }: ActedOutcome, complete: boolean): string | undefined {
+  return complete && type === 'acted' ? spec.version : previous?.version;
 }
 
 /** Without samples the groups stay unchanged; a hibernating platform keeps only the learned rates. */

@@ -21,6 +21,13 @@ const rows: { name: string; wanted?: WantedTopic[]; existing: ExistingTopic[]; p
     plan: { create: [{ name: 'a', partitions: 12, replicationFactor: 3, config }] },
     reason: 'as asked for',
   },
+  {
+    name: 'larger batches',
+    wanted: [{ ...wanted, maxMessageBytes: 2_097_152 }],
+    existing: [there],
+    plan: { alter: [{ name: 'a', config: { ...config, 'max.message.bytes': '2097152' } }] },
+    reason: 'a dead letter is larger than its record',
+  },
   { name: 'as wanted', existing: [there], plan: {}, reason: 'nothing to do' },
   {
     name: 'too few partitions',

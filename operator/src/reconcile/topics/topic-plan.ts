@@ -42,8 +42,9 @@ export function planTopics(wanted: WantedTopic[], existing: ExistingTopic[]): To
   return { ...plan, differences: plan.differences.toSorted() };
 }
 
-function configOf({ retention, cleanupPolicy }: WantedTopic): Record<string, string> {
-  return { 'retention.ms': String(durationMs(retention)), 'cleanup.policy': cleanupPolicy };
+function configOf({ retention, cleanupPolicy, maxMessageBytes }: WantedTopic): Record<string, string> {
+  const config = { 'retention.ms': String(durationMs(retention)), 'cleanup.policy': cleanupPolicy };
+  return maxMessageBytes === undefined ? config : { ...config, 'max.message.bytes': String(maxMessageBytes) };
 }
 
 function shrinking({ name, partitions }: WantedTopic, live: ExistingTopic): string {

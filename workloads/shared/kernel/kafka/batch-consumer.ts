@@ -1,9 +1,9 @@
-import type { Consumer, ConsumerConfig, EachBatchPayload, IHeaders, Kafka, KafkaMessage } from 'kafkajs';
+import type { Consumer, ConsumerConfig, ConsumerEndBatchProcessEvent, EachBatchPayload, IHeaders, Kafka, KafkaMessage } from 'kafkajs';
 import type { RetryPolicy } from 'cockatiel';
 import { asError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Counter, Histogram, Metrics } from '../metrics.ts';
-import { createKafka } from './client.ts';
+import { createKafka, METADATA_MAX_AGE_MS } from './client.ts';
 import type { KafkaConnection } from './client.ts';
 import { isFatal, withLimit } from './failures.ts';
 import { messageCounter } from './metrics.ts';
@@ -74,6 +74,7 @@ const LEAVE_LIMIT_MS = 8_000;
 const STABLE_MS = 60_000;
 
 type State = 'starting' | 'joined' | 'away' | 'stopped';
+type FilteredBatch = Pick<ConsumerEndBatchProcessEvent['payload'], 'topic' | 'partition' | 'lastOffset'> & { firstOffset: string | null };
 type PendingBatch = { payload: EachBatchPayload; resolve: () => void; reject: (error: unknown) => void };
 
 /**
@@ -101,6 +102,8 @@ export class BatchConsumer {
   /** Aborted when another assignment takes the place of the current one, and when the consumer stops. */
   #assigned = new AbortController();
   #pending: PendingBatch[] = [];
+  /** The handling of batches without visible records; later batches of their partitions wait for it. */
+  #filtered: Promise<void> = Promise.resolve();
 
   constructor(options: BatchConsumerOptions, log: Logger, metrics: Metrics) {
     this.#options = options;
@@ -143,6 +146,7 @@ export class BatchConsumer {
     this.#assigned.abort();
     this.#endSession();
     await this.#session;
+    await this.#filtered;
     this.#state = 'stopped';
   }
 
@@ -211,6 +215,7 @@ export class BatchConsumer {
       rebalanceTimeout: REBALANCE_TIMEOUT_MS,
       heartbeatInterval: HEARTBEAT_MS,
       allowAutoTopicCreation: false,
+      metadataMaxAge: METADATA_MAX_AGE_MS,
       // The supervisor replaces a crashed client itself: the client's own restart has been seen to end in silence.
       retry: { retries: 4, initialRetryTime: 200, maxRetryTime: 3_000, restartOnFailure: () => Promise.resolve(false) },
     };
@@ -220,6 +225,9 @@ export class BatchConsumer {
     const alive = (): void => void (this.#lastActivity = Date.now());
     consumer.on(consumer.events.FETCH, alive);
     consumer.on(consumer.events.HEARTBEAT, alive);
+    consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
+      if (payload.batchSize === 0) this.#passFiltered(consumer, payload);
+    });
     let pausedAt: number | undefined;
     // The client reports it when the current batches have ended.
     consumer.on(consumer.events.REBALANCING, () => void (pausedAt ??= performance.now()));
@@ -254,6 +262,26 @@ export class BatchConsumer {
   }
 
   /**
+   * The client drops a batch that holds nothing but aborted records or transaction markers, and continues after it. The handler gets the batch
+   * without records: the stored position would otherwise stay before it, and the lag would not reach zero.
+   */
+  #passFiltered(consumer: Consumer, { topic, partition, firstOffset, lastOffset }: FilteredBatch): void {
+    const [start, next] = [BigInt(firstOffset ?? lastOffset), BigInt(lastOffset) + 1n];
+    const isCurrent = (): boolean => !this.#stopping && this.#consumer === consumer;
+    const lease: Lease = {
+      get held() {
+        return isCurrent();
+      },
+      done: (positions) => void this.#commit(consumer, new Map(positions.map((position) => [position.partition, position.next]))),
+      seek: (_topic, _partition, offset) => consumer.seek({ topic, partition, offset: offset.toString() }),
+    };
+    this.#filtered = this.#filtered
+      .then(() => this.#assignment)
+      .then(() => (lease.held ? this.#options.onBatches([{ topic, partition, start, next, records: [] }], lease) : undefined))
+      .catch((error: unknown) => (isCurrent() ? this.#options.onFatal(error) : undefined));
+  }
+
+  /**
    * Commits the positions from which the partitions continue. The committed offset stays behind when Kafka is lost between a write and its
    * commit: without further events the lag would never reach zero.
    */
@@ -284,6 +312,7 @@ export class BatchConsumer {
     );
     try {
       await this.#assignment;
+      await Promise.race([this.#filtered, lease.ended]);
       const batches = pending.filter(({ payload }) => !payload.isStale()).map(({ payload }) => toBatch(payload));
       this.#consumed.inc(
         { direction: 'consumed', topic: this.#options.topic },
@@ -307,12 +336,16 @@ class GroupLease implements Lease {
   readonly #stopping: () => boolean;
   readonly #timer: NodeJS.Timeout;
   readonly #seeks: { topic: string; partition: number; offset: string }[] = [];
+  /** Resolves when the lease ends early. */
+  readonly ended: Promise<void>;
+  readonly #end: () => void;
   #lost: unknown;
   #commits: Promise<void> = Promise.resolve();
 
   constructor(payloads: EachBatchPayload[], stopping: () => boolean, alive: () => void) {
     this.#payloads = new Map(payloads.map((payload) => [payload.batch.partition, payload]));
     this.#stopping = stopping;
+    ({ promise: this.ended, resolve: this.#end } = Promise.withResolvers<void>());
     const [first] = payloads;
     this.#timer = setInterval(() => void first?.heartbeat().then(alive, (error: unknown) => this.#lose(error)), HEARTBEAT_MS);
   }
@@ -342,6 +375,7 @@ class GroupLease implements Lease {
 
   #lose(error: unknown): void {
     this.#lost ??= error;
+    this.#end();
   }
 
   /** Waits for the commits in progress; resolves to the error that ended the lease, or to undefined. */

@@ -2,8 +2,12 @@ import { readFileSync } from 'node:fs';
 import { Kafka, logLevel } from 'kafkajs';
 import type { KafkaConfig, LogEntry, SASLOptions } from 'kafkajs';
 import type { Logger } from '../log.ts';
+import { registerCodecs } from './codecs.ts';
 
 export type { Admin } from 'kafkajs';
+
+/** Clients know of new partitions, and use them, after this time; kafkajs's default is five minutes. */
+export const METADATA_MAX_AGE_MS = 30_000;
 
 /** How to reach a Kafka cluster; the fields of the environment variables KAFKA_*. */
 export interface KafkaConnection {
@@ -15,6 +19,8 @@ export interface KafkaConnection {
   KAFKA_SASL_USERNAME?: string | undefined;
   KAFKA_SASL_PASSWORD?: string | undefined;
 }
+
+registerCodecs();
 
 /** A client whose log lines go to `log`. Nothing is connected yet. */
 export function createKafka(connection: KafkaConnection, clientId: string, log: Logger): Kafka {

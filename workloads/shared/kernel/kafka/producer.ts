@@ -3,7 +3,7 @@ import type { Message, Producer } from 'kafkajs';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { inSpan, SpanKind } from '../telemetry.ts';
-import { createKafka } from './client.ts';
+import { createKafka, METADATA_MAX_AGE_MS } from './client.ts';
 import type { KafkaConnection } from './client.ts';
 import { messageCounter } from './metrics.ts';
 
@@ -25,6 +25,7 @@ export class KafkaProducer {
       // Java's partitioner: a key lands on the same partition whatever client wrote it.
       createPartitioner: Partitioners.DefaultPartitioner,
       allowAutoTopicCreation: false,
+      metadataMaxAge: METADATA_MAX_AGE_MS,
     });
     this.#messages = messageCounter(metrics);
   }
