@@ -87,7 +87,7 @@ function isLabelKey(key: string): boolean {
   return key.length <= KEY_LENGTH && new RegExp(LABEL_KEY).test(key);
 }
 
-const KEY_MESSAGE = 'write each key as a label name of at most 63 characters, such as team or example.com/team';
+const KEY_MESSAGE = 'write each key as a label name, such as team or example.com/team';
 const VALUE_MESSAGE = 'write at most 63 letters, digits, -, _ and ., with a letter or digit at both ends';
 
 /** The API server's own message for a pattern is enough here: a rule would repeat its text for every component. */

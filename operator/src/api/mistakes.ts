@@ -21,7 +21,7 @@ export interface Mistake {
 const interest = (fields: object) => ({ workloads: { interest: fields } });
 const scaling = (fields: object) => interest({ autoscaling: fields });
 
-const KEY = 'write each key as a label name of at most 63 characters, such as team or example.com/team';
+const KEY = 'write each key as a label name, such as team or example.com/team';
 
 export const MISTAKES: Mistake[] = [
   {
