@@ -1,4 +1,5 @@
 /** A receiver of Alertmanager's notifications inside the cluster, which hands out what it got. */
+import type { Kubectl } from '../../local/src/target/kubectl.ts';
 import type { Environment } from './environment.ts';
 import { NAMESPACE } from './environment.ts';
 
@@ -29,9 +30,11 @@ export interface Notification {
 
 export class Catcher {
   readonly #url: string;
+  readonly #kubectl: Kubectl;
 
-  private constructor(url: string) {
+  private constructor(url: string, kubectl: Kubectl) {
     this.#url = url;
+    this.#kubectl = kubectl;
   }
 
   /** Starts it, with a Secret whose key `url` is its address. */
@@ -39,7 +42,11 @@ export class Catcher {
     const { name, port } = CATCHER;
     await kubectl.run(['apply', '-f', '-'], { input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects() }) });
     await kubectl.run(['rollout', 'status', `deployment/${name}`, '-n', NAMESPACE, '--timeout=60s']);
-    return new Catcher(await target.forward(NAMESPACE, name, port));
+    return new Catcher(await target.forward(NAMESPACE, name, port), kubectl);
+  }
+
+  async stop(): Promise<void> {
+    await this.#kubectl.run(['delete', 'deployment,service,secret', CATCHER.name, '-n', NAMESPACE, '--wait=false']);
   }
 
   async notifications(): Promise<Notification[]> {

@@ -35,7 +35,15 @@ before(
   { timeout: 20 * MINUTE },
 );
 
-after(() => env?.end(), { timeout: 2 * MINUTE });
+after(
+  async () => {
+    // Other files may go on with the platform.
+    await patch({ prometheus: null, alertmanager: null });
+    await catcher.stop();
+    await env.end();
+  },
+  { timeout: 2 * MINUTE },
+);
 
 async function patch(spec: object): Promise<void> {
   await env.kubectl.run(['patch', 'bss', PLATFORM, '-n', NAMESPACE, '--type=merge', '-p', JSON.stringify({ spec })]);
