@@ -122,7 +122,7 @@ function template(input: PlatformInput, data: object) {
         ports: { metrics: PORT },
         resources: grafana.resources,
         mounts: { ...Object.fromEntries(Object.entries(FILES).map(([name, path]) => [path, name])), [DATA]: 'data', '/tmp': 'tmp' },
-        probes: probes({ httpGet: { path: '/api/health', port: 'metrics' } }),
+        probes: probes({ httpGet: { path: '/api/health', port: 'metrics' } }, { tcpSocket: { port: 'metrics' } }),
       }),
     ],
     volumes: [
