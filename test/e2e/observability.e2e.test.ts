@@ -232,6 +232,8 @@ const FAULTS: readonly Fault[] = [
 async function faultToResolution(t: TestContext, { alerts, cause, repair }: Fault): Promise<void> {
   const broken = Date.now();
   await cause();
+  // The next fault begins on a whole platform.
+  t.after(repair);
   const fired = await Promise.all(alerts.map((labels) => notified('firing', labels, broken)));
   for (const { labels, annotations, receivedAt } of fired) {
     t.diagnostic(`${labels['alertname']} notified ${((receivedAt - broken) / 1000).toFixed(1)} s after the fault`);
