@@ -37,7 +37,7 @@ export class Catcher {
     this.#kubectl = kubectl;
   }
 
-  /** Starts it, with a Secret whose key `url` is its address. */
+  /** Starts it, with a Secret that holds its address. */
   static async start({ kubectl, target }: Environment): Promise<Catcher> {
     const { name, port } = CATCHER;
     await kubectl.run(['apply', '-f', '-'], { input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects() }) });
@@ -69,7 +69,7 @@ function objects(): object[] {
   };
   const securityContext = { runAsNonRoot: true, runAsUser: 65532, seccompProfile: { type: 'RuntimeDefault' } };
   return [
-    { apiVersion: 'v1', kind: 'Secret', metadata, stringData: { url: `http://${name}.${NAMESPACE}.svc:${port}/` } },
+    { apiVersion: 'v1', kind: 'Secret', metadata, stringData: { 'webhook-url': `http://${name}.${NAMESPACE}.svc:${port}/` } },
     { apiVersion: 'v1', kind: 'Service', metadata, spec: { selector: labels, ports: [{ port, targetPort: port }] } },
     {
       apiVersion: 'apps/v1',

@@ -11,7 +11,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { dashboardExpressions, ruleExpressions, selectorsOf } from '../../dashboards/src/testing/expressions.ts';
 import { until } from '../../local/src/demo/platform.ts';
 import { Catcher, CATCHER, type Notification } from './catcher.ts';
-import { Environment, MINUTE, NAMESPACE, PLATFORM } from './environment.ts';
+import { component, Environment, MINUTE, NAMESPACE, PLATFORM } from './environment.ts';
 import { kafkaAt, TOPIC } from './events.ts';
 
 const DIVISOR = 20;
@@ -27,7 +27,7 @@ before(
     catcher = await Catcher.start(env);
     await patch({
       prometheus: { alerts: { durationDivisor: DIVISOR } },
-      alertmanager: { receivers: { webhook: { urlSecret: { name: CATCHER.name }, port: CATCHER.port } } },
+      alertmanager: { receivers: { secretName: CATCHER.name, webhook: { port: CATCHER.port } } },
     });
     await env.waitReady(2 * MINUTE);
     prometheus = await env.target.forward(NAMESPACE, `${PLATFORM}-prometheus`, 9090);
@@ -219,6 +219,8 @@ const FAULTS: readonly Fault[] = [
     alerts: [{ alertname: 'KafkaConsumerGroupEmpty' }, { alertname: 'TargetMissing', job: 'interest' }],
     cause: async () => {
       await scaledToZero('deployment/demo-interest');
+      // A member that drains would consume the events yet.
+      await env.kubectl.run(['wait', '--for=delete', 'pod', '-l', component('interest'), '-n', NAMESPACE, '--timeout=60s']);
       await env.gateway.seed(500);
     },
     repair: resume,
@@ -230,6 +232,8 @@ const FAULTS: readonly Fault[] = [
 async function faultToResolution(t: TestContext, { alerts, cause, repair }: Fault): Promise<void> {
   const broken = Date.now();
   await cause();
+  // The next fault begins on a whole platform.
+  t.after(repair);
   const fired = await Promise.all(alerts.map((labels) => notified('firing', labels, broken)));
   for (const { labels, annotations, receivedAt } of fired) {
     t.diagnostic(`${labels['alertname']} notified ${((receivedAt - broken) / 1000).toFixed(1)} s after the fault`);

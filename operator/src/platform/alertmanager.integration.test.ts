@@ -10,18 +10,16 @@ import { run } from '../../../local/src/exec.ts';
 import { alertmanagerConfig } from './components/alertmanager.ts';
 import { specOf } from './golden.ts';
 
-const SECRET = { name: 'receivers', key: 'value' };
-const SLACK = { urlSecret: SECRET, channel: '#alerts', teamChannels: { database: '#dba', business: '#sales' } };
+const SLACK = { channel: '#alerts', teamChannels: { database: '#dba', business: '#sales' } };
 const EMAIL = {
   to: 'team@example.com',
   onCall: 'on-call@example.com',
   from: 'alerts@example.com',
   smarthost: 'mail.example.com:587',
   username: 'alerts',
-  passwordSecret: SECRET,
 };
-const PAGERDUTY = { routingKeySecret: SECRET };
-const WEBHOOK = { urlSecret: SECRET };
+const PAGERDUTY = {};
+const WEBHOOK = {};
 const ALL = { slack: SLACK, email: EMAIL, pagerduty: PAGERDUTY, webhook: WEBHOOK, watchdog: WEBHOOK };
 
 let folder: string;
@@ -38,7 +36,7 @@ before(
 after(() => rm(folder, { recursive: true }));
 
 async function configFile(receivers: object): Promise<{ file: string; text: string }> {
-  const text = alertmanagerConfig(specOf({ alertmanager: { receivers } }).alertmanager, 1);
+  const text = alertmanagerConfig(specOf({ alertmanager: { receivers: { secretName: 'receivers', ...receivers } } }).alertmanager, 1);
   const file = join(folder, 'alertmanager.yml');
   await writeFile(file, text);
   return { file, text };
@@ -73,7 +71,7 @@ test('Alertmanager accepts the configuration, with every receiver and with none'
 
 test('the configuration holds no secret, only the files that they are mounted to', async () => {
   const { text } = await configFile(ALL);
-  assert.match(text, /routing_key_file: \/etc\/alertmanager-secrets\/pagerduty\/value/);
+  assert.match(text, /routing_key_file: \/etc\/alertmanager-secrets\/pagerduty-routing-key/);
   assert.doesNotMatch(text, /^\s*(-\s*)?(url|api_url|routing_key|auth_password):/m);
 });
 

@@ -31,15 +31,6 @@ const teamChannels = rule(
   },
 );
 
-/** As `secretKey()`, without its rules on the key: five of them would take a tenth of what a component may have of the definition. */
-const secretOf = (description: string, key: string) =>
-  z
-    .strictObject({
-      name: objectName("Name of a Secret in the platform's namespace."),
-      key: z.string().min(1).max(253).default(key).describe('Key in the Secret.'),
-    })
-    .describe(description);
-
 const addressSchema = (what: string) =>
   z
     .string()
@@ -49,11 +40,10 @@ const addressSchema = (what: string) =>
 
 const slackSchema = z
   .strictObject({
-    urlSecret: secretOf('URL of the incoming webhook.', 'url'),
     channel: channelSchema.optional().describe('Channel of teams without one of their own.'),
     teamChannels,
   })
-  .describe('Slack: warnings, and what concerns the business.');
+  .describe('Slack: warnings, and what concerns the business. Key slack-url: URL of the incoming webhook.');
 
 const emailSchema = z
   .strictObject({
@@ -65,33 +55,40 @@ const emailSchema = z
       .max(260)
       .regex(/^[^\s:]+:[0-9]{1,5}$/, 'write host:port, such as mail.example.com:587')
       .describe('The mail server, as host:port.'),
-    username: z.string().max(254).optional().describe('Login at the mail server.'),
-    passwordSecret: secretOf('Password at the mail server.', 'password').optional(),
+    username: z.string().max(254).optional().describe('Login at the mail server. Key email-password: its password.'),
     requireTls: z.boolean().default(true).describe('Send by TLS only.'),
   })
   .describe('Email: warnings, and breaches of an SLA.');
 
 const webhookSchema = (description: string) =>
-  z
-    .strictObject({
-      urlSecret: secretOf('The URL; it may hold a token.', 'url'),
-      port: port('Port of the URL, which the NetworkPolicy opens.', 443),
-    })
-    .describe(description);
+  z.strictObject({ port: port('Port of the URL, which the NetworkPolicy opens.', 443) }).describe(description);
 
-const receiversSchema = z
-  .strictObject({
+const receiversSchema = rule(
+  z.strictObject({
+    secretName: objectName(
+      "Secret in the platform's namespace with the credentials of the receivers, each under the key that is named there.",
+    ).optional(),
     slack: slackSchema.optional(),
     email: emailSchema.optional(),
     pagerduty: z
-      .strictObject({ routingKeySecret: secretOf('Integration key of a service (Events API v2).', 'routing-key') })
-      .describe('PagerDuty: critical alerts and breaches of an SLA.')
+      .strictObject({})
+      .describe('PagerDuty: critical alerts and breaches of an SLA. Key pagerduty-routing-key: integration key (Events API v2).')
       .optional(),
-    webhook: webhookSchema('An HTTP service, such as an SMS gateway: critical alerts, and those that have no other receiver.').optional(),
-    watchdog: webhookSchema(
-      'A dead man’s switch: it gets a notification every five minutes and raises the alarm when they stop.',
+    webhook: webhookSchema(
+      'An HTTP service, such as an SMS gateway: critical alerts, and those without another receiver. Key webhook-url.',
     ).optional(),
-  })
+    watchdog: webhookSchema(
+      'A dead man’s switch: it raises the alarm when the notification of every five minutes stops. Key watchdog-url.',
+    ).optional(),
+  }),
+  {
+    cel: 'has(self.secretName) || !(has(self.slack) || has(self.pagerduty) || has(self.webhook) || has(self.watchdog))',
+    message: 'name the Secret with the credentials of the receivers: secretName',
+    fieldPath: '.secretName',
+    check: ({ secretName, slack, pagerduty, webhook, watchdog }) =>
+      secretName !== undefined || [slack, pagerduty, webhook, watchdog].every((one) => one === undefined),
+  },
+)
   .prefault({})
   .describe('Who is notified. Without any, alerts are visible in Alertmanager and Prometheus alone.');
 
@@ -128,6 +125,15 @@ const USER = 65534;
 const PORT = 9093;
 const SECRETS = '/etc/alertmanager-secrets';
 
+/** Key in the Secret, and name of the mounted file, of each receiver's credential. */
+const KEYS = {
+  slack: 'slack-url',
+  email: 'email-password',
+  pagerduty: 'pagerduty-routing-key',
+  webhook: 'webhook-url',
+  watchdog: 'watchdog-url',
+} as const;
+
 type Receivers = BssPlatformSpec['alertmanager']['receivers'];
 type Channel = 'slack' | 'email' | 'pagerduty' | 'webhook';
 
@@ -159,7 +165,7 @@ function channelsOf({ team, severity, sla }: Audience, receivers: Receivers): Ch
 const TITLE = '{{ .Status | toUpper }} {{ .CommonLabels.alertname }} ({{ .CommonLabels.severity }})';
 const TEXT =
   '{{ range .Alerts }}{{ .Annotations.summary }}\n{{ .Annotations.description }}\nRunbook: {{ .Annotations.runbook_url }}\n\n{{ end }}';
-const fileOf = (name: string) => `${SECRETS}/${name}/value`;
+const fileOf = (name: keyof typeof KEYS) => `${SECRETS}/${KEYS[name]}`;
 
 /** The settings of one channel for an audience, as a receiver has them. */
 function settingsOf(name: Channel, audience: Audience, receivers: Receivers): Record<string, unknown[]> {
@@ -171,14 +177,11 @@ function settingsOf(name: Channel, audience: Audience, receivers: Receivers): Re
     const where = receivers.slack?.teamChannels[audience.team] ?? receivers.slack?.channel;
     return { slack_configs: [{ ...common, api_url_file: fileOf(name), ...(where ? { channel: where } : {}), title: TITLE, text: TEXT }] };
   }
-  const { to = '', onCall, from, smarthost, username, passwordSecret, requireTls } = receivers.email ?? {};
-  const login = username === undefined ? {} : { auth_username: username };
-  const password = passwordSecret === undefined ? {} : { auth_password_file: fileOf('email') };
+  const { to = '', onCall, from, smarthost, username, requireTls } = receivers.email ?? {};
+  const login = username === undefined ? {} : { auth_username: username, auth_password_file: fileOf('email') };
   const message = { headers: { Subject: TITLE }, text: TEXT };
   return {
-    email_configs: [
-      { ...common, to: audience.sla ? (onCall ?? to) : to, from, smarthost, ...login, ...password, require_tls: requireTls, ...message },
-    ],
+    email_configs: [{ ...common, to: audience.sla ? (onCall ?? to) : to, from, smarthost, ...login, require_tls: requireTls, ...message }],
   };
 }
 
@@ -223,16 +226,10 @@ export function alertmanagerConfig({ receivers }: BssPlatformSpec['alertmanager'
   );
 }
 
-/** Secrets of the receivers, by the name of the folder that each is mounted to. */
-function secretsOf({ slack, email, pagerduty, webhook, watchdog }: Receivers) {
-  const all = {
-    slack: slack?.urlSecret,
-    email: email?.passwordSecret,
-    pagerduty: pagerduty?.routingKeySecret,
-    webhook: webhook?.urlSecret,
-    watchdog: watchdog?.urlSecret,
-  };
-  return Object.entries(all).flatMap(([name, secret]) => (secret === undefined ? [] : [{ name, secret }]));
+/** Keys of the Secret that the configured receivers need. */
+function keysOf(receivers: Receivers): string[] {
+  const names = (['slack', 'pagerduty', 'webhook', 'watchdog'] as const).filter((name) => receivers[name] !== undefined);
+  return [...names.map((name) => KEYS[name]), ...(receivers.email?.username === undefined ? [] : [KEYS.email])];
 }
 
 /** Ports of the services that notifications go to. */
@@ -247,13 +244,15 @@ function outside({ slack, email, pagerduty, webhook, watchdog }: Receivers): num
 
 function template(input: PlatformInput, data: Record<string, string>) {
   const { alertmanager } = input.spec;
-  const secrets = secretsOf(alertmanager.receivers);
+  const { secretName = '' } = alertmanager.receivers;
+  const keys = secretName === '' ? [] : keysOf(alertmanager.receivers);
+  const hasSecret = keys.length > 0;
   return podTemplate(input, {
     component: 'alertmanager',
     placement: alertmanager,
     user: USER,
     config: data,
-    secrets: secrets.map(({ secret }) => ({ name: secret.name, keys: [secret.key] })),
+    secrets: hasSecret ? [{ name: secretName, keys }] : [],
     gracePeriodSeconds: 30,
     containers: [
       container(input, {
@@ -274,7 +273,7 @@ function template(input: PlatformInput, data: Record<string, string>) {
         mounts: {
           '/etc/alertmanager': 'config',
           '/alertmanager': 'data',
-          ...Object.fromEntries(secrets.map(({ name }) => [`${SECRETS}/${name}`, name])),
+          ...(hasSecret ? { [SECRETS]: 'secrets' } : {}),
         },
         probes: probes({ httpGet: { path: '/-/ready', port: 'metrics' } }, { httpGet: { path: '/-/healthy', port: 'metrics' } }),
       }),
@@ -282,7 +281,7 @@ function template(input: PlatformInput, data: Record<string, string>) {
     volumes: [
       configVolume('config', nameOf(input, 'alertmanager')),
       claimVolume('data', claimName(input, 'alertmanager')),
-      ...secrets.map(({ name, secret }) => secretVolume(name, secret.name, { [secret.key]: 'value' })),
+      ...(hasSecret ? [secretVolume('secrets', secretName, Object.fromEntries(keys.map((key) => [key, key])))] : []),
     ],
   });
 }
