@@ -3,7 +3,7 @@
  * added, as the commit of a release adds it, and runs as a process of its own.
  */
 import assert from 'node:assert/strict';
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -15,7 +15,7 @@ import { containerEnvironment } from './testing/installation.ts';
 import { OperatorProcess } from './testing/operator-process.ts';
 
 const OPERATOR = fileURLToPath(new URL('../../', import.meta.url));
-const MODULES = fileURLToPath(new URL('../../../node_modules', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 /** The release that the later build adds. */
 const LATER = '0.2.0';
 const IMAGES = { postgres: 'postgres:17.99', redis: 'redis:8.0.99' };
@@ -45,16 +45,18 @@ async function edit(file: string, pattern: RegExp, replacement: string): Promise
   await writeFile(file, source.replace(pattern, replacement));
 }
 
-/** @returns a folder with the sources of the build with one more release */
+/** @returns a folder laid out as the repository, whose operator has one more release */
 async function laterBuild(): Promise<string> {
-  const build = await mkdtemp(join(tmpdir(), 'later-build-'));
+  const root = await mkdtemp(join(tmpdir(), 'later-build-'));
+  const build = join(root, 'operator');
+  await mkdir(build);
   await cp(join(OPERATOR, 'src'), join(build, 'src'), { recursive: true });
   await cp(join(OPERATOR, 'package.json'), join(build, 'package.json'));
-  await symlink(MODULES, join(build, 'node_modules'));
+  for (const shared of ['node_modules', 'dashboards']) await symlink(join(ROOT, shared), join(root, shared));
   for (const [name, ref] of Object.entries(IMAGES))
     await edit(join(build, `src/platform/components/${name}.ts`), /(refs: \{ [^}]*'),? \}/, `$1, '${LATER}': '${ref}' }`);
   await edit(join(build, 'src/api/names.ts'), /(PLATFORM_VERSION = )'[\d.]+'/, `$1'${LATER}'`);
-  return build;
+  return root;
 }
 
 async function run(main?: string): Promise<OperatorProcess> {
@@ -92,7 +94,7 @@ void test('a later build of the operator changes nothing that runs', { timeout: 
   await present.stop();
   const written = (await cluster.writes()).length;
 
-  const later = await run(join(folder, 'src/main.ts'));
+  const later = await run(join(folder, 'operator/src/main.ts'));
   await until('a pass of the later build', LIMIT_MS, async () => (await passes(later)) > 0);
   // A pass that ends after this edit has seen every object: what it wanted to write, it has written.
   await platform.edit('Service', 'ledger', { spec: { ports: [{ name: 'http', port: 8080, targetPort: 1 }] } });
