@@ -93,12 +93,17 @@ void test('reports problems of a proposal with the path of the field', async () 
 });
 
 void test('reports what the API server would refuse', async () => {
-  // The size was left out so far, so that no rule can know that this one is smaller than the volume.
-  const plan = await propose({ spec: { postgres: { managed: { storage: { size: '1Gi' } } } } });
+  const plan = await propose({ spec: { postgres: { managed: { storage: { size: '20Gi' } } } } });
   assert.equal(plan.result, 'Refused', JSON.stringify(plan));
   const refused = changeOf(plan, 'PersistentVolumeClaim a-postgres-data');
   assert.deepEqual([refused.action, refused.diff], ['refused', undefined]);
   assert.match(refused.message ?? '', /spec/);
+});
+
+void test('reports a volume that would shrink', async () => {
+  // The size was left out so far, so that no rule can know that this one is smaller than the volume, which keeps its size.
+  const plan = await propose({ spec: { postgres: { managed: { storage: { size: '1Gi' } } } } });
+  assert.equal(plan.result, 'NoChanges', JSON.stringify(plan));
   await platform.patch({ spec: { postgres: { managed: { storage: { size: '5Gi' } } } } });
   const wrong = await until('the rule to know', LIMIT_MS, async () => {
     const { plan: next } = await platform.status();
