@@ -114,7 +114,9 @@ function observe(state: State, sample: UsableSample, policy: ScalePolicy): State
   const changed = state.expected !== null && sample.deployment.replicas !== state.expected;
   // Replicas that somebody else took away never join: a scale-up that is no longer there cannot be judged.
   const onTrial = changed ? null : state.trial;
-  const judged = onTrial === null ? { trial: null, ceiling: lifted } : judgeTrial(onTrial, now, sample, layoutOf(now, sample), lifted);
+  const carried = carriedAfter(state.carried, now, sample);
+  const known = { carried, ceiling: lifted };
+  const judged = onTrial === null ? { trial: null, ceiling: lifted } : judgeTrial(onTrial, now, sample, layoutOf(now, sample), known);
   const still = sample.progress.every((count) => count === 0);
   const idle = sample.totalLag <= policy.activationLag && now.arrivalNow === 0 && still;
   const settled = isSettled(sample, perReplica);
@@ -122,7 +124,7 @@ function observe(state: State, sample: UsableSample, policy: ScalePolicy): State
   return {
     ...state,
     ...judged,
-    carried: carriedAfter(state.carried, now, sample),
+    carried,
     standstill,
     estimate: withPause(ineffective(onTrial, judged.ceiling, lifted) ? withRate(now, onTrial?.rateBefore) : now, pause),
     joining: joined || changed ? null : state.joining,

@@ -9,8 +9,9 @@ import type { UsableSample } from './types.ts';
 export interface Trial {
   from: number;
   to: number;
-  /** Messages per second that the group did before, with all members saturated. */
+  /** Messages per second that the group did before: all that it could do when `saturated`, otherwise at least that. */
   throughputBefore: number;
+  saturated: boolean;
   /** Learnt rate of one replica before, messages per second. */
   rateBefore: number;
   /** Group throughputs seen since all replicas joined, with work waiting for each of them. */
@@ -84,7 +85,14 @@ export function startTrial(
   const from = sample.deployment.replicas;
   const refuted = ceiling?.replicas === Infinity && sample.at < ceiling.until;
   if (before.learned === null || from === 0 || refuted || carried === null || carried.members !== sample.group.members) return null;
-  return { from, to, throughputBefore: carried.throughput, rateBefore: before.learned.ratePerReplica, seen: [] };
+  const { throughput, saturated } = carried;
+  return { from, to, throughputBefore: throughput, saturated, rateBefore: before.learned.ratePerReplica, seen: [] };
+}
+
+/** Until the added replicas have joined, the members that were there show what they can do: a jump of the load has just saturated them. */
+function measured(trial: Trial, carried: Carried | null, members: number): Trial {
+  if (trial.saturated || carried?.saturated !== true || carried.members !== members) return trial;
+  return { ...trial, throughputBefore: carried.throughput, saturated: true };
 }
 
 /** One more sample for the running trial. Ends it when it is proven either way, or when the members have no work to be judged by. */
@@ -93,9 +101,10 @@ export function judgeTrial(
   now: Estimate,
   sample: UsableSample,
   layout: Layout,
-  ceiling: Ceiling | null,
+  { carried, ceiling }: { carried: Carried | null; ceiling: Ceiling | null },
 ): { trial: Trial | null; ceiling: Ceiling | null } {
   const { perReplica } = now.members;
+  if (sample.group.members === trial.from * perReplica) return { trial: measured(trial, carried, sample.group.members), ceiling };
   if (sample.group.members < trial.to * perReplica || now.saturatedShare === null) return { trial, ceiling };
   if (now.busy === null) return { trial: stillCounting(now) ? trial : null, ceiling };
   const seen = [...trial.seen, now.busy];
@@ -112,12 +121,16 @@ function stillCounting({ members }: Estimate): boolean {
   return commitsSlowly(members) && members.tracks.every(({ waiting }) => waiting > 0) && members.tracks.some(({ rate }) => rate === 0);
 }
 
-/** Replicas worth having: all when those that were added do their share, and never fewer than carried the load before. */
-function usefulReplicas({ from, to, throughputBefore }: Trial, throughput: number, layout: Layout): number {
+/**
+ * Replicas worth having: all when those that were added do their share, and never fewer than carried the load before. Replicas that were never
+ * saturated before are taken to do the learnt rate; a ceiling that follows from a rate too high proves wrong at once and goes.
+ */
+function usefulReplicas({ from, to, throughputBefore, saturated, rateBefore }: Trial, throughput: number, layout: Layout): number {
   const before = Math.min(from, most(layout));
   const added = Math.min(to, most(layout)) - before;
-  const each = throughputBefore / before;
-  if (added <= 0 || (throughput - throughputBefore) / added >= EFFECTIVE_SHARE * each) return to;
+  const could = saturated ? throughputBefore : Math.max(throughputBefore, rateBefore * before);
+  const each = could / before;
+  if (added <= 0 || (throughput - could) / added >= EFFECTIVE_SHARE * each) return to;
   return Math.max(from, useful(Math.ceil((throughput / each) * ROOM), layout));
 }
 
