@@ -155,6 +155,21 @@ describe('decide', () => {
     assert.match(decision.message, /something that they share/);
   });
 
+  it('finds a limit that replicas share when the group was idle before the jump', () => {
+    const limited = (replicas: number): SampleOptions => ({ arrived: 7500, progress: 900, lag: 30_000, replicas, delaySeconds: 20 });
+    for (const startup of [0, 15]) {
+      const driver = new Driver();
+      driver.hold(60, flowing(20, 1));
+      const { replicas } = driver.see({ arrived: 7500, progress: 100, lag: 7400, replicas: 1 });
+      assert.ok(replicas > 1);
+      // While the added replicas start, the one that was there does what all of them will do.
+      for (let passed = 0; passed < startup; passed += 5)
+        driver.see({ ...limited(1), deployment: { replicas, ready: 1, rollingOut: false } });
+      const decision = driver.hold(60, limited(replicas));
+      assert.equal(decision.reason, 'Ineffective', `${startup} s: ${decision.message}`);
+    }
+  });
+
   it('keeps the rate from before when what the replicas did was their share of a limit, and goes up again as soon as the limit is gone', () => {
     const driver = new Driver();
     driver.hold(60, flowing(700, 4));
