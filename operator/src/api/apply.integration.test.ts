@@ -54,6 +54,10 @@ before(
 
 after(() => server?.stop());
 
+void test('the stored definition is the one in the file: helm applies it after kubectl without a conflict', async () => {
+  await succeed(['apply', '--server-side', '--field-manager=helm', '-f', `${ROOT}crds`]);
+});
+
 for (const [index, { what, spec, before: earlier, name = `mistake-${index}`, path, message }] of MISTAKES.entries()) {
   void test(`refused: ${what}`, async () => {
     if (earlier) await succeed(['apply', '-f', '-'], resource(name, earlier));

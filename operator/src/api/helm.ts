@@ -15,6 +15,8 @@ function plain(node: Schema): Schema {
     result.additionalProperties = false;
   } else if (typeof node.additionalProperties === 'object') {
     result.additionalProperties = plain(node.additionalProperties);
+  } else if (node.type === 'object') {
+    result.additionalProperties = false;
   }
   if (node.items) result.items = plain(node.items);
   return result;

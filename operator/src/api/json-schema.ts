@@ -37,7 +37,9 @@ function tidy(node: Schema): Schema {
   if (result['maximum'] === Number.MAX_SAFE_INTEGER) delete result['maximum'];
   if (result['minimum'] === Number.MIN_SAFE_INTEGER) delete result['minimum'];
   if (result.type === 'integer') result['format'] = 'int64';
-  if (properties) result.properties = Object.fromEntries(Object.entries(properties).map(([key, child]) => [key, tidy(child)]));
+  // The API server drops an empty list of properties: a definition that has one differs from what is stored, and a second applier conflicts.
+  if (properties && Object.keys(properties).length > 0)
+    result.properties = Object.fromEntries(Object.entries(properties).map(([key, child]) => [key, tidy(child)]));
   if (items) result.items = tidy(items);
   if (typeof additionalProperties === 'object') result.additionalProperties = tidy(additionalProperties);
   return result;
