@@ -106,7 +106,7 @@ export function judgeTrial(
   const { perReplica } = now.members;
   if (sample.group.members === trial.from * perReplica) return { trial: measured(trial, carried, sample.group.members), ceiling };
   if (sample.group.members < trial.to * perReplica || now.saturatedShare === null) return { trial, ceiling };
-  if (now.busy === null) return { trial: stillCounting(now) ? trial : null, ceiling };
+  if (now.busy === null) return { trial: stillCounting(now) || hasBacklog(now, sample) ? trial : null, ceiling };
   const seen = [...trial.seen, now.busy];
   if (seen.length < INTERVALS) return { trial: { ...trial, seen }, ceiling };
   const throughput = seen.reduce((total, one) => total + one, 0) / seen.length;
@@ -114,6 +114,11 @@ export function judgeTrial(
   if (replicas >= trial.to) return { trial: null, ceiling: null };
   const retrySeconds = ceiling === null ? FIRST_RETRY_SECONDS : Math.min(LAST_RETRY_SECONDS, ceiling.retrySeconds * 2);
   return { trial: null, ceiling: { replicas, throughput, tried: trial.to, until: sample.at + retrySeconds * 1000, retrySeconds } };
+}
+
+/** More than an interval's work waits: members that have just joined will be saturated when each of them has its part of it. */
+function hasBacklog({ throughput }: Estimate, { totalLag, seconds }: UsableSample): boolean {
+  return totalLag > throughput * seconds;
 }
 
 /** Slow commits: the members have work and have not committed often enough since they joined to show what they do. */
