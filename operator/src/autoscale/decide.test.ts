@@ -170,6 +170,16 @@ describe('decide', () => {
     }
   });
 
+  it('judges a scale-up whose members are not all saturated at once', () => {
+    const driver = new Driver();
+    driver.hold(60, flowing(700, 4));
+    assert.equal(driver.see({ arrived: 6000, progress: 3900, lag: 30_000, replicas: 4 }).replicas, 12);
+    const joined = sampleOf({ arrived: 6000, progress: 4000, lag: 40_000, replicas: 12, delaySeconds: 20, at: driver.next() });
+    driver.take({ ...joined, lag: joined.lag.map((_lag, partition) => (partition < 6 ? 40_000 / 6 : 0)) });
+    const decision = driver.hold(60, { arrived: 6000, progress: 4000, lag: 60_000, replicas: 12, delaySeconds: 20 });
+    assert.equal(decision.reason, 'Ineffective', decision.message);
+  });
+
   it('keeps the rate from before when what the replicas did was their share of a limit, and goes up again as soon as the limit is gone', () => {
     const driver = new Driver();
     driver.hold(60, flowing(700, 4));
