@@ -14,7 +14,7 @@ import process from 'node:process';
 import { SHARED_SERVERS } from '../local/src/services/shared.ts';
 import { killAll } from './runner/run-file.ts';
 import { startTestServers, type TestServers } from './runner/servers.ts';
-import { closingLine, noCounts, runSuite, type Counts, type Limits } from './runner/suite.ts';
+import { addCounts, closingLine, noCounts, runSuite, type Counts, type Limits } from './runner/suite.ts';
 import { saveTimes } from './runner/times.ts';
 
 const ROOT = new URL('..', import.meta.url).pathname;
@@ -92,28 +92,40 @@ async function runWithServers(files: string[]): Promise<Counts> {
   }
 }
 
-/** The file that deletes the platform comes last: the files after it would wait for a new one. */
-function endToEndFiles(): string[] {
-  const last = 'test/e2e/platform.e2e.test.ts';
-  return [...glob('test/e2e/*.e2e.test.ts').filter((file) => file !== last), last];
+/**
+ * The files of each cluster of the end-to-end tests, in order. Most of their time they wait, so two clusters work side by side. The file that
+ * deletes the platform comes last: the files after it would wait for a new one.
+ */
+function endToEndFiles(): string[][] {
+  const [scaling, last] = ['test/e2e/autoscale.e2e.test.ts', 'test/e2e/platform.e2e.test.ts'];
+  return [[scaling], [...glob('test/e2e/*.e2e.test.ts').filter((file) => file !== scaling && file !== last), last]];
 }
 
-/** One cluster for all files: the first brings it up, and it ends here, whatever the result. */
+/** The first file of a cluster brings it up. It ends here, whatever the result. */
 async function runEndToEnd(): Promise<Counts> {
-  const cluster = `e2e-${process.pid}`;
-  process.env['E2E_CLUSTER'] = cluster;
-  const down = (): Promise<boolean> => execute('cluster down', 'node', ['local/src/cli.ts', 'down', '--name', cluster]);
-  onInterrupt = down;
+  const lanes = endToEndFiles().map((files, index) => ({ files, cluster: `e2e-${process.pid}-${index + 1}` }));
+  onInterrupt = () => Promise.all(lanes.map(({ cluster }) => clusterDown(cluster)));
   try {
-    return await runSuite(ROOT, endToEndFiles(), END_TO_END);
+    return addCounts(await Promise.all(lanes.map(({ files, cluster }) => runOnCluster(files, cluster))));
   } finally {
     onInterrupt = undefined;
-    await down();
   }
 }
 
+async function runOnCluster(files: string[], cluster: string): Promise<Counts> {
+  try {
+    return await runSuite(ROOT, files, END_TO_END, { ...process.env, E2E_CLUSTER: cluster });
+  } finally {
+    await clusterDown(cluster);
+  }
+}
+
+function clusterDown(name: string): Promise<boolean> {
+  return execute('cluster down', 'node', ['local/src/cli.ts', 'down', '--name', name]);
+}
+
 /** Removes what must not stay behind when a person interrupts the run. */
-let onInterrupt: (() => Promise<boolean>) | undefined;
+let onInterrupt: (() => Promise<unknown>) | undefined;
 
 async function interrupted(): Promise<void> {
   killAll();
@@ -178,17 +190,14 @@ async function main(): Promise<void> {
   const names = chosenSuites(process.argv.slice(2));
   process.once('SIGINT', () => void interrupted()).once('SIGTERM', () => void interrupted());
   const started = Date.now();
-  const total = noCounts();
+  let total = noCounts();
   for (const [index, name] of names.entries()) {
     const suite = SUITES[name];
     if (suite === undefined) continue;
     const suiteStarted = Date.now();
     console.log(`\n=== [${index + 1}/${names.length}] ${name}: ${suite.about}`);
     const counts = await suite.run();
-    total.passed += counts.passed;
-    total.failures.push(...counts.failures);
-    total.skipped.push(...counts.skipped);
-    Object.assign(total.times, counts.times);
+    total = addCounts([total, counts]);
     console.log(`=== ${name}: ${closingLine(counts)} in ${seconds(suiteStarted)} (${seconds(started)} in all)`);
     if (name === 'prepare' && counts.failures.length > 0) break;
   }

@@ -91,10 +91,21 @@ interface Count {
   readonly pod: string;
 }
 
+async function askCounter(url: string): Promise<Count> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(10_000), headers: { connection: 'close' } });
+  const answer: Count = JSON.parse(await response.text());
+  return answer;
+}
+
+/** kube-proxy learns of a ready pod after the Deployment's status: until then a connection is refused, and no request is counted. */
 async function count(name: string): Promise<Count> {
   const { url } = await forward(name, 'counter.lab', 80);
-  const response = await fetch(url, { signal: AbortSignal.timeout(5000), headers: { connection: 'close' } });
-  const answer: Count = JSON.parse(await response.text());
+  let answer: Count | undefined;
+  await eventually('the counter answers through its Service', 60_000, async () => {
+    answer = await askCounter(url).catch(() => undefined);
+    return answer !== undefined;
+  });
+  assert.ok(answer !== undefined);
   return answer;
 }
 

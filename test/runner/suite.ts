@@ -25,6 +25,16 @@ export function noCounts(failures: string[] = []): Counts {
   return { passed: 0, failures, skipped: [], times: {} };
 }
 
+/** The counts of several suites as one. Pure. */
+export function addCounts(all: readonly Counts[]): Counts {
+  return {
+    passed: all.reduce((sum, { passed }) => sum + passed, 0),
+    failures: all.flatMap(({ failures }) => failures),
+    skipped: all.flatMap(({ skipped }) => skipped),
+    times: Object.assign({}, ...all.map(({ times }) => times)) as Counts['times'],
+  };
+}
+
 /** `N passed, N failed`, then the skipped where there are any. */
 export function closingLine({ passed, failures, skipped }: Pick<FileResult, 'passed' | 'failures' | 'skipped'>): string {
   return `${passed} passed, ${failures.length} failed${skipped.length > 0 ? `, ${skipped.length} skipped` : ''}`;
@@ -33,8 +43,9 @@ export function closingLine({ passed, failures, skipped }: Pick<FileResult, 'pas
 /**
  * Prints the output of each file when it ends, or as it comes where only one file runs at a time.
  * @param root folder that the paths of the files start from; with a slash at its end
+ * @param env environment variables of the files
  */
-export async function runSuite(root: string, files: readonly string[], limits: Limits): Promise<Counts> {
+export async function runSuite(root: string, files: readonly string[], limits: Limits, env = process.env): Promise<Counts> {
   if (files.length === 0) return noCounts(['the suite has no files']);
   const counts = noCounts();
   const plans = readPlans(root, files);
@@ -45,7 +56,7 @@ export async function runSuite(root: string, files: readonly string[], limits: L
     for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
       const limitMs = Math.min(limits.fileMs, deadline - Date.now());
       if (limitMs <= 0) counts.failures.push(`${file}: not run, because the suite exceeded its limit of ${limits.suiteMs / 1000} s`);
-      else add(counts, await runFile(file, { limitMs, cwd: root, live }), live);
+      else add(counts, await runFile(file, { limitMs, cwd: root, env, live }), live);
     }
   };
   await Promise.all(Array.from({ length: limits.concurrency }, () => work(together, limits.concurrency === 1)));
