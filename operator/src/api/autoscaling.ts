@@ -6,6 +6,8 @@ import { defaultText, duration, rule } from './rules.ts';
 const BELOW_SAMPLE = '^(0*[0-4]s|0+[mhd]|[0-9]+ms)$';
 const belowSample = (text: string) => new RegExp(BELOW_SAMPLE).test(text);
 
+const DEFAULT_MAXIMUM = 4;
+
 const shape = z.strictObject({
   mode: defaultText(
     z
@@ -24,7 +26,7 @@ const shape = z.strictObject({
     .int()
     .min(1)
     .max(1000)
-    .default(4)
+    .default(DEFAULT_MAXIMUM)
     .describe('Maximum number of replicas. Replicas beyond the number of partitions are idle.'),
   maxDelay: duration(
     'Goal, not a guarantee: no event waits longer than this before it is applied. The start-up time of a replica and maxReplicas bound it. At least 5s, the sampling interval of the group.',
@@ -69,10 +71,14 @@ const shape = z.strictObject({
 
 type Shape = z.output<typeof shape>;
 
+/** CEL: the bounds with their defaults. A profile may have a larger default maximum; a rule cannot see it. */
+const MINIMUM = '(has(self.minReplicas) ? self.minReplicas : self.scaleToZero ? 0 : 1)';
+const MAXIMUM = `(has(self.maxReplicas) ? self.maxReplicas : ${DEFAULT_MAXIMUM})`;
+
 const bounds = rule(
   rule(
     rule(shape, {
-      cel: '!has(self.minReplicas) || !has(self.maxReplicas) || self.maxReplicas >= self.minReplicas',
+      cel: `!has(self.minReplicas) || ${MAXIMUM} >= self.minReplicas`,
       message: 'maxReplicas is below minReplicas: raise maxReplicas or lower minReplicas',
       fieldPath: '.maxReplicas',
       check: (value: Shape) => value.maxReplicas >= value.minReplicas,
@@ -85,9 +91,7 @@ const bounds = rule(
     },
   ),
   {
-    cel:
-      '!has(self.safeReplicas) || ((!has(self.maxReplicas) || self.safeReplicas <= self.maxReplicas) && ' +
-      '(!has(self.minReplicas) || self.safeReplicas >= self.minReplicas))',
+    cel: `!has(self.safeReplicas) || (self.safeReplicas <= ${MAXIMUM} && self.safeReplicas >= ${MINIMUM})`,
     message: 'safeReplicas must lie between minReplicas and maxReplicas',
     fieldPath: '.safeReplicas',
     check: ({ safeReplicas, minReplicas, maxReplicas }: Shape) =>
