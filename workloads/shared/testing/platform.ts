@@ -165,18 +165,24 @@ export class TestPlatform {
     await this.#withAdmin((admin) => admin.createPartitions({ topicPartitions: [{ topic: TOPIC, count }] }));
   }
 
-  /** Produces records to one partition in a transaction that is then aborted. */
+  /**
+   * Produces records to one partition in a transaction that is then aborted. Kafka acknowledges the abort before it writes the marker. Until
+   * then the partition ends before the transaction for every reader, so this waits for the marker.
+   */
   async produceAborted(partition: number, values: string[]): Promise<void> {
     const producer = createKafka(this.#connection(), 'test', this.#log).producer({
       transactionalId: `aborted-${partition}`,
       idempotent: true,
       maxInFlightRequests: 1,
     });
+    const end = async (): Promise<bigint> => (await this.admin.extents(TOPIC)).find((extent) => extent.partition === partition)?.high ?? 0n;
+    const start = await end();
     await producer.connect();
     const transaction = await producer.transaction();
     for (const value of values) await transaction.send({ topic: TOPIC, messages: [{ partition, value }] });
     await transaction.abort();
     await producer.disconnect();
+    await waitFor('the end of the aborted transaction to be readable', async () => (await end()) > start + BigInt(values.length));
   }
 
   /** Resets the group's committed offsets to the earliest ones; the group must be without members. */

@@ -3,10 +3,12 @@ import type { Logger } from '../log.ts';
 import { createKafka } from './client.ts';
 import type { KafkaConnection } from './client.ts';
 
-/** First and one-past-last offset of a partition. */
+/** What a partition has for a consumer that reads committed records only. */
 export interface PartitionExtent {
   partition: number;
+  /** Offset of the first record. */
   low: bigint;
+  /** One past the last record before the first open transaction: later records are not readable yet, and do not count. */
   high: bigint;
 }
 

@@ -87,7 +87,7 @@ type PendingBatch = { payload: EachBatchPayload; resolve: () => void; reject: (e
 export class BatchConsumer {
   readonly #options: BatchConsumerOptions;
   readonly #log: Logger;
-  readonly #kafka: Kafka;
+  readonly #kafka: Pick<Kafka, 'consumer'>;
   readonly #consumed: Counter<'direction' | 'topic'>;
   readonly #rebalances: Counter;
   readonly #pauses: Histogram;
@@ -102,10 +102,21 @@ export class BatchConsumer {
   /** Aborted when another assignment takes the place of the current one, and when the consumer stops. */
   #assigned = new AbortController();
   #pending: PendingBatch[] = [];
-  /** The handling of batches without visible records; later batches of their partitions wait for it. */
-  #filtered: Promise<void> = Promise.resolve();
+  /** The handling of batches without visible records, and commits that are repeated; later batches wait for it. */
+  #background: Promise<void> = Promise.resolve();
+  /** Seeks of each partition so far: a batch that the client fetched before a seek does not count. */
+  readonly #seeks = new Map<number, number>();
+  /** Positions that Kafka did not accept; the next heartbeat without a batch in progress commits them again. */
+  readonly #uncommitted = new Map<number, bigint>();
+  #handling = 0;
 
-  constructor(options: BatchConsumerOptions, log: Logger, metrics: Metrics) {
+  /** @param kafka makes the clients */
+  constructor(
+    options: BatchConsumerOptions,
+    log: Logger,
+    metrics: Metrics,
+    kafka: Pick<Kafka, 'consumer'> = createKafka(options.connection, options.clientId, log),
+  ) {
     this.#options = options;
     this.#log = log.child({ group: options.group, topic: options.topic });
     this.#restart = retryPolicy({
@@ -114,7 +125,7 @@ export class BatchConsumer {
       retryable: (error) => !this.#stopping && !isFatal(error),
       unref: true,
     });
-    this.#kafka = createKafka(options.connection, options.clientId, log);
+    this.#kafka = kafka;
     this.#consumed = messageCounter(metrics);
     this.#rebalances = metrics.counter('kafka_consumer_group_joins_total', 'Times this member joined its group', [], [{}]);
     this.#pauses = metrics.histogram(
@@ -146,7 +157,7 @@ export class BatchConsumer {
     this.#assigned.abort();
     this.#endSession();
     await this.#session;
-    await this.#filtered;
+    await this.#background;
     this.#state = 'stopped';
   }
 
@@ -224,7 +235,10 @@ export class BatchConsumer {
   #observe(consumer: Consumer): void {
     const alive = (): void => void (this.#lastActivity = Date.now());
     consumer.on(consumer.events.FETCH, alive);
-    consumer.on(consumer.events.HEARTBEAT, alive);
+    consumer.on(consumer.events.HEARTBEAT, () => {
+      alive();
+      this.#commitAgain(consumer);
+    });
     consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
       if (payload.batchSize === 0) this.#passFiltered(consumer, payload);
     });
@@ -235,6 +249,8 @@ export class BatchConsumer {
       alive();
       const partitions = payload.memberAssignment[this.#options.topic] ?? [];
       this.#rebalances.inc();
+      // The partitions of the former generation may belong to another member; the assignment commits those of this one.
+      this.#uncommitted.clear();
       this.#log.info(
         { partitions, member_id: payload.memberId, leader: payload.isLeader, duration_ms: payload.duration },
         'joined the group',
@@ -252,7 +268,7 @@ export class BatchConsumer {
     try {
       const positions = await this.#options.onAssigned(partitions, signal);
       if (signal.aborted) return;
-      for (const [partition, offset] of positions) consumer.seek({ topic: this.#options.topic, partition, offset: offset.toString() });
+      for (const [partition, offset] of positions) this.#seek(consumer, partition, offset);
       await this.#commit(consumer, positions);
       this.#state = 'joined';
       if (pausedAt !== undefined) this.#pauses.observe((performance.now() - pausedAt) / 1000);
@@ -261,39 +277,73 @@ export class BatchConsumer {
     }
   }
 
+  #seek(consumer: Consumer, partition: number, offset: bigint): void {
+    this.#seeks.set(partition, this.#seeksOf(partition) + 1);
+    consumer.seek({ topic: this.#options.topic, partition, offset: offset.toString() });
+  }
+
+  #seeksOf(partition: number): number {
+    return this.#seeks.get(partition) ?? 0;
+  }
+
   /**
    * The client drops a batch that holds nothing but aborted records or transaction markers, and continues after it. The handler gets the batch
-   * without records: the stored position would otherwise stay before it, and the lag would not reach zero.
+   * without records: the stored position would otherwise stay before it, and the lag would not reach zero. After a seek the client fetches
+   * the batch again where it still matters.
    */
   #passFiltered(consumer: Consumer, { topic, partition, firstOffset, lastOffset }: FilteredBatch): void {
     const [start, next] = [BigInt(firstOffset ?? lastOffset), BigInt(lastOffset) + 1n];
+    const seeks = this.#seeksOf(partition);
     const isCurrent = (): boolean => !this.#stopping && this.#consumer === consumer;
+    let done: Position[] = [];
     const lease: Lease = {
       get held() {
         return isCurrent();
       },
-      done: (positions) => void this.#commit(consumer, new Map(positions.map((position) => [position.partition, position.next]))),
-      seek: (_topic, _partition, offset) => consumer.seek({ topic, partition, offset: offset.toString() }),
+      done: (positions) => void (done = positions),
+      seek: (_topic, _partition, offset) => this.#seek(consumer, partition, offset),
     };
-    this.#filtered = this.#filtered
-      .then(() => this.#assignment)
-      .then(() => (lease.held ? this.#options.onBatches([{ topic, partition, start, next, records: [] }], lease) : undefined))
-      .catch((error: unknown) => (isCurrent() ? this.#options.onFatal(error) : undefined));
+    this.#inBackground(consumer, async () => {
+      if (!lease.held || this.#seeksOf(partition) !== seeks) return;
+      await this.#options.onBatches([{ topic, partition, start, next, records: [] }], lease);
+      await this.#commit(consumer, nextOffsets(done));
+    });
   }
 
-  /**
-   * Commits the positions from which the partitions continue. The committed offset stays behind when Kafka is lost between a write and its
-   * commit: without further events the lag would never reach zero.
-   */
+  /** Runs `work` after the assignment in progress and after the work before it; later batches wait for it. */
+  #inBackground(consumer: Consumer, work: () => Promise<void>): void {
+    this.#background = this.#background
+      .then(() => this.#assignment)
+      .then(work)
+      .catch((error: unknown) => (this.#stopping || this.#consumer !== consumer ? undefined : this.#options.onFatal(error)));
+  }
+
+  /** Commits the positions from which the partitions continue. Without it, the lag would stay above zero until the next event. */
   async #commit(consumer: Consumer, positions: Map<number, bigint>): Promise<void> {
     const { topic } = this.#options;
     const offsets = [...positions].map(([partition, offset]) => ({ topic, partition, offset: offset.toString() }));
     if (offsets.length === 0) return;
     try {
       await consumer.commitOffsets(offsets);
+      this.#committed(positions);
     } catch (error) {
-      this.#log.warn({ error: asError(error) }, 'Kafka did not accept the offset commit; the next batch or assignment commits again');
+      this.#notCommitted(positions, error);
     }
+  }
+
+  #committed(positions: Map<number, bigint>): void {
+    for (const partition of positions.keys()) this.#uncommitted.delete(partition);
+  }
+
+  #notCommitted(positions: Map<number, bigint>, error: unknown): void {
+    for (const [partition, offset] of positions) this.#uncommitted.set(partition, offset);
+    this.#log.warn({ error: asError(error) }, 'Kafka did not accept the offset commit; retrying with the next heartbeat or assignment');
+  }
+
+  /** A batch in progress commits by itself: an earlier position must not overwrite its own. */
+  #commitAgain(consumer: Consumer): void {
+    if (this.#uncommitted.size === 0 || this.#handling > 0) return;
+    this.#inBackground(consumer, () => this.#commit(consumer, new Map(this.#uncommitted)));
   }
 
   /** Collects the batches of one fetch, which arrive partition by partition, and handles them together. */
@@ -305,53 +355,72 @@ export class BatchConsumer {
   }
 
   async #handle(pending: PendingBatch[]): Promise<void> {
+    const consumer = this.#consumer;
     const lease = new GroupLease(
       pending.map(({ payload }) => payload),
-      () => this.#stopping,
-      () => void (this.#lastActivity = Date.now()),
+      {
+        stopping: () => this.#stopping,
+        alive: () => void (this.#lastActivity = Date.now()),
+        committed: (positions) => this.#committed(positions),
+        notCommitted: (positions, error) => this.#notCommitted(positions, error),
+        seek: (partition, offset) => consumer && this.#seek(consumer, partition, offset),
+      },
     );
-    try {
-      await this.#assignment;
-      await Promise.race([this.#filtered, lease.ended]);
-      const batches = pending.filter(({ payload }) => !payload.isStale()).map(({ payload }) => toBatch(payload));
-      this.#consumed.inc(
-        { direction: 'consumed', topic: this.#options.topic },
-        batches.reduce((sum, { records }) => sum + records.length, 0),
-      );
-      if (lease.held && batches.length > 0) await this.#options.onBatches(batches, lease);
-    } catch (error) {
-      if (!this.#stopping) this.#options.onFatal(error);
-    }
-    const lost = await lease.end(this.#consumer);
+    this.#handling += 1;
+    const lost = await this.#underLease(pending, lease)
+      .catch((error: unknown) => (this.#stopping ? undefined : this.#options.onFatal(error)))
+      .then(() => lease.end());
+    this.#handling -= 1;
     for (const { resolve, reject } of pending) {
       if (lost === undefined) resolve();
       else reject(lost);
     }
   }
+
+  async #underLease(pending: PendingBatch[], lease: GroupLease): Promise<void> {
+    await this.#assignment;
+    await Promise.race([this.#background, lease.ended]);
+    const batches = pending.filter(({ payload }) => !payload.isStale()).map(({ payload }) => toBatch(payload));
+    this.#consumed.inc(
+      { direction: 'consumed', topic: this.#options.topic },
+      batches.reduce((sum, { records }) => sum + records.length, 0),
+    );
+    if (!lease.held || batches.length === 0) return;
+    await this.#options.onBatches(batches, lease);
+  }
+}
+
+interface LeaseParts {
+  stopping: () => boolean;
+  /** Called with each heartbeat. */
+  alive: () => void;
+  committed: (positions: Map<number, bigint>) => void;
+  notCommitted: (positions: Map<number, bigint>, error: unknown) => void;
+  seek: (partition: number, offset: bigint) => void;
 }
 
 /** The right to write for the partitions of one fetch. It ends with the first heartbeat or commit that fails. */
 class GroupLease implements Lease {
   readonly #payloads: Map<number, EachBatchPayload>;
-  readonly #stopping: () => boolean;
+  readonly #parts: LeaseParts;
   readonly #timer: NodeJS.Timeout;
-  readonly #seeks: { topic: string; partition: number; offset: string }[] = [];
+  readonly #seeks: { partition: number; offset: bigint }[] = [];
   /** Resolves when the lease ends early. */
   readonly ended: Promise<void>;
   readonly #end: () => void;
   #lost: unknown;
   #commits: Promise<void> = Promise.resolve();
 
-  constructor(payloads: EachBatchPayload[], stopping: () => boolean, alive: () => void) {
+  constructor(payloads: EachBatchPayload[], parts: LeaseParts) {
     this.#payloads = new Map(payloads.map((payload) => [payload.batch.partition, payload]));
-    this.#stopping = stopping;
+    this.#parts = parts;
     ({ promise: this.ended, resolve: this.#end } = Promise.withResolvers<void>());
     const [first] = payloads;
-    this.#timer = setInterval(() => void first?.heartbeat().then(alive, (error: unknown) => this.#lose(error)), HEARTBEAT_MS);
+    this.#timer = setInterval(() => void first?.heartbeat().then(parts.alive, (error: unknown) => this.#lose(error)), HEARTBEAT_MS);
   }
 
   get held(): boolean {
-    if (this.#lost !== undefined || this.#stopping()) return false;
+    if (this.#lost !== undefined || this.#parts.stopping()) return false;
     return [...this.#payloads.values()].every((payload) => payload.isRunning());
   }
 
@@ -365,12 +434,16 @@ class GroupLease implements Lease {
     }));
     const [payload] = this.#payloads.values();
     this.#commits = this.#commits
-      .then(() => payload?.commitOffsetsIfNecessary({ topics: merged }))
-      .catch((error: unknown) => this.#lose(error));
+      .then(() => (this.#lost === undefined ? payload?.commitOffsetsIfNecessary({ topics: merged }) : Promise.reject(asError(this.#lost))))
+      .then(() => this.#parts.committed(nextOffsets(known)))
+      .catch((error: unknown) => {
+        this.#parts.notCommitted(nextOffsets(known), error);
+        this.#lose(error);
+      });
   }
 
-  seek(topic: string, partition: number, offset: bigint): void {
-    this.#seeks.push({ topic, partition, offset: offset.toString() });
+  seek(_topic: string, partition: number, offset: bigint): void {
+    this.#seeks.push({ partition, offset });
   }
 
   #lose(error: unknown): void {
@@ -379,12 +452,16 @@ class GroupLease implements Lease {
   }
 
   /** Waits for the commits in progress; resolves to the error that ended the lease, or to undefined. */
-  async end(consumer: Consumer | undefined): Promise<unknown> {
+  async end(): Promise<unknown> {
     clearInterval(this.#timer);
     await this.#commits;
-    for (const seek of this.#seeks) consumer?.seek(seek);
+    for (const { partition, offset } of this.#seeks) this.#parts.seek(partition, offset);
     return this.#lost;
   }
+}
+
+function nextOffsets(positions: Position[]): Map<number, bigint> {
+  return new Map(positions.map(({ partition, next }) => [partition, next]));
 }
 
 function toBatch({ batch }: EachBatchPayload): PartitionBatch {
