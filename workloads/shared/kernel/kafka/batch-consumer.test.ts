@@ -60,10 +60,10 @@ class HandDriven {
     const payload = { topic: TOPIC, partition, batchSize: 0, firstOffset: first.toString(), lastOffset: last.toString() };
     this.emit('END_BATCH_PROCESS', payload);
   }
-  /** A fetch of `count` records from `start` on. */
-  async batch(partition: number, start: bigint, count: number): Promise<void> {
-    const messages = Array.from({ length: count }, (_value, index) => ({ offset: String(start + BigInt(index)), key: null, value: null }));
-    const batch = { topic: TOPIC, partition, fetchedOffset: start.toString(), messages, lastOffset: () => messages.at(-1)?.offset ?? '' };
+  /** A fetch of `count` records from `from` on. */
+  async batch(partition: number, from: bigint, count: number): Promise<void> {
+    const messages = Array.from({ length: count }, (_value, index) => ({ offset: String(from + BigInt(index)), key: null, value: null }));
+    const batch = { topic: TOPIC, partition, fetchedOffset: from.toString(), messages, lastOffset: () => messages.at(-1)?.offset ?? '' };
     await this.#eachBatch?.({
       batch,
       isStale: () => false,
