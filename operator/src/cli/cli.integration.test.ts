@@ -179,6 +179,29 @@ void test('doctor finds problems and names remedies', async () => {
   assert.match(output, /✗ volume claims are not bound: .*\n\s+the cluster has no default StorageClass/);
   assert.match(output, /✓ the operator bss-operator-local_\w+ holds the lease/);
   assert.match((await bss('doctor', 'nobody', '-n', 'cli')).output, /✗ BssPlatform cli\/nobody not found/);
+  for (const scope of [['-n', 'cli'], ['-A']]) {
+    const every = await bss('doctor', ...scope);
+    assert.equal(every.code, 1, 'without a name it checks every platform of the scope');
+    assert.match(every.output, /BssPlatform cli\/a\n(.*\n)*✗ Secret mine is missing/);
+  }
+  const empty = await bss('doctor', '-n', 'default');
+  assert.deepEqual([empty.code, /✓ no BssPlatform in namespace default/.test(empty.output)], [0, true], empty.output);
+});
+
+void test('reports a Secret that the spec names and that is missing, in a condition and an event', async () => {
+  const message = 'Secret mine does not exist: create it with key password';
+  const missing = await platform.until('SecretsMissing', 'True', 'NotFound');
+  assert.equal(missing.conditions?.find(({ type }) => type === 'SecretsMissing')?.message, message);
+  await platform.event('SecretsMissing', new RegExp(message));
+  const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'mine', namespace: 'cli' } };
+  await cluster.client.create({ ...secret, stringData: { other: 'x' } });
+  await until('the key to be reported', LIMIT_MS, async () =>
+    (await platform.status())?.conditions?.some(
+      (condition) => condition.message === 'Secret mine has no key password: add it, or name another key in the spec',
+    ),
+  );
+  await cluster.client.patch({ ...secret, ...secret.metadata }, { stringData: { password: 'x' } });
+  await platform.until('SecretsMissing', 'False', 'AllFound');
 });
 
 void test('prints one line when the cluster is unreachable', async () => {

@@ -250,16 +250,35 @@ void test('prints the status of a platform that is not reconciled yet', () => {
   assert.match(describeStatus(platform(undefined), plain), /^bss\/demo {2}not reconciled yet/);
 });
 
-void test('prints remedies, and does not count components that wait for others', () => {
+void test('prints remedies by platform, and does not count components that wait for others', () => {
   const text = describeFindings(
     [
-      { ok: true, what: 'fine' },
-      { ok: false, what: 'broken', remedy: 'fix it' },
-      { ok: false, waits: true, what: 'later' },
+      { findings: [{ ok: true, what: 'fine' }] },
+      {
+        platform: 'n/a',
+        findings: [
+          { ok: false, what: 'broken', remedy: 'fix it' },
+          { ok: false, waits: true, what: 'later' },
+        ],
+      },
+      { platform: 'n/b', findings: [{ ok: false, what: 'broken too' }] },
     ],
     plain,
   );
-  assert.equal(text, '✓ fine\n✗ broken\n    fix it\n○ later\n\n1 problem found.');
+  const expected = [
+    '✓ fine',
+    '',
+    'BssPlatform n/a',
+    '✗ broken',
+    '    fix it',
+    '○ later',
+    '',
+    'BssPlatform n/b',
+    '✗ broken too',
+    '',
+    '2 problems found.',
+  ];
+  assert.equal(text, expected.join('\n'));
 });
 
 void test('pads columns to their widest cell', () => {

@@ -1,12 +1,13 @@
 /** `bss doctor`: checks why a platform is not Ready, from the cluster down to the pods. */
 import { API_VERSION, KIND } from '../api/index.ts';
-import { type BssPlatformSpec, credentialsName, kafkaAccess, parseSpec, secretUses, slotsOf, specSchema } from '../platform/index.ts';
+import { type BssPlatformSpec, credentialsName, parseSpec, referencedSecrets, slotsOf, specSchema } from '../platform/index.ts';
 import { conditionOf } from '../reconcile/status/conditions.ts';
 import { decode, type SecretObject } from '../reconcile/credentials/credentials.ts';
 import type { PlatformObject } from '../reconcile/ownership/ownership.ts';
 import { readStatus } from '../reconcile/status/status.ts';
 import type { KubeClient, KubernetesObject } from '../runtime/index.ts';
 import { count, type Paint } from './output.ts';
+import { selection } from './status.ts';
 
 /** Result of one check. */
 export interface Finding {
@@ -22,33 +23,59 @@ const LEASE = 'bss-operator';
 /** A leader renews its Lease every two seconds. */
 const LEASE_AGE_MS = 30_000;
 
-/** Checks one platform, or, without a name, only the installation. @param now epoch milliseconds */
+/** The checks of the installation, or of one platform. */
+export interface Section {
+  /** `namespace/name` of the platform; unset for the installation. */
+  platform?: string;
+  findings: Finding[];
+}
+
+/**
+ * Checks the installation, then every platform of the scope.
+ * @param scope without a name: every platform of the namespace; without a namespace: those of all namespaces
+ * @param now epoch milliseconds
+ */
 export async function examine(
   client: KubeClient,
-  scope: { namespace: string; name?: string },
+  scope: { namespace?: string; name?: string },
   operatorNamespace: string,
   now: number,
-): Promise<Finding[]> {
-  const installation = [...(await definition(client)), await operator(client, operatorNamespace, now)];
-  if (scope.name === undefined || !installation[0]?.ok) return installation;
-  const platform = await client.find<PlatformObject>({ apiVersion: API_VERSION, kind: KIND, name: scope.name, namespace: scope.namespace });
-  if (platform === undefined)
-    return [...installation, bad(`${KIND} ${scope.namespace}/${scope.name} not found`, 'apply it, or set its namespace with -n')];
-  return [...installation, ...(await examinePlatform(client, platform))];
+): Promise<Section[]> {
+  const installation = { findings: [...(await definition(client)), await operator(client, operatorNamespace, now)] };
+  if (!installation.findings[0]?.ok) return [installation];
+  const { items } = await client.list<PlatformObject>({ apiVersion: API_VERSION, kind: KIND }, selection(scope));
+  if (items.length === 0) return [installation, nothingFound(scope)];
+  const platforms = items.map(async (platform): Promise<Section> => {
+    const { namespace, name } = platform.metadata;
+    return { platform: `${namespace}/${name}`, findings: await examinePlatform(client, platform) };
+  });
+  return [installation, ...(await Promise.all(platforms))];
 }
 
-export function describeFindings(findings: Finding[], paint: Paint): string {
-  const lines = findings.flatMap((finding) => [
-    `${mark(finding, paint)} ${finding.what}`,
-    ...(finding.remedy === undefined ? [] : [`    ${paint('cyan', finding.remedy)}`]),
-  ]);
-  const wrong = findings.filter(({ ok, waits }) => !ok && !waits).length;
-  const verdict = isHealthy(findings) ? paint('green', 'No problem found.') : paint('red', `${count(wrong, 'problem')} found.`);
-  return [...lines, '', verdict].join('\n');
+/** A name without its platform is a problem; a namespace without platforms is none. */
+function nothingFound({ namespace, name }: { namespace?: string; name?: string }): Section {
+  if (name === undefined)
+    return { findings: [good(`no ${KIND} in ${namespace === undefined ? 'any namespace' : `namespace ${namespace}`}`)] };
+  return {
+    findings: [bad(`${KIND} ${namespace === undefined ? '' : `${namespace}/`}${name} not found`, 'apply it, or set its namespace with -n')],
+  };
 }
 
-export function isHealthy(findings: Finding[]): boolean {
-  return findings.every(({ ok }) => ok);
+export function describeFindings(sections: Section[], paint: Paint): string {
+  const blocks = sections.map(({ platform, findings }) => {
+    const lines = findings.flatMap((finding) => [
+      `${mark(finding, paint)} ${finding.what}`,
+      ...(finding.remedy === undefined ? [] : [`    ${paint('cyan', finding.remedy)}`]),
+    ]);
+    return [...(platform === undefined ? [] : [`\n${paint('bold', `${KIND} ${platform}`)}`]), ...lines].join('\n');
+  });
+  const wrong = sections.flatMap(({ findings }) => findings).filter(({ ok, waits }) => !ok && !waits).length;
+  const verdict = isHealthy(sections) ? paint('green', 'No problem found.') : paint('red', `${count(wrong, 'problem')} found.`);
+  return [...blocks, '', verdict].join('\n');
+}
+
+export function isHealthy(sections: Section[]): boolean {
+  return sections.every(({ findings }) => findings.every(({ ok }) => ok));
 }
 
 function mark({ ok, waits }: Finding, paint: Paint): string {
@@ -143,15 +170,7 @@ async function secrets(client: KubeClient, platform: PlatformObject, spec: BssPl
   const credentials = { apiVersion: 'v1', kind: 'Secret', name: credentialsName({ name, namespace }), namespace };
   const values = decode((await client.find<SecretObject>(credentials))?.data ?? {});
   const input = { name, namespace, spec, operatorNamespace: '', slots: slotsOf(values) };
-  const { sasl, caSecret, clientCertificate } = kafkaAccess(input);
-  const own = [
-    ...(sasl ? [{ name: sasl.secretName, keys: [sasl.usernameKey, sasl.passwordKey] }] : []),
-    ...(caSecret ? [{ name: caSecret.name, keys: [caSecret.key] }] : []),
-    ...(clientCertificate
-      ? [{ name: clientCertificate.secretName, keys: [clientCertificate.certificateKey, clientCertificate.keyKey] }]
-      : []),
-  ];
-  const uses = [...secretUses(input), ...own];
+  const uses = referencedSecrets(input);
   const findings = await Promise.all(
     uses.map(async (use): Promise<Finding[]> => {
       const secret = await client.find({ apiVersion: 'v1', kind: 'Secret', name: use.name, namespace });

@@ -29,6 +29,7 @@ export const EXPLAIN_USAGE = `bss explain-scaling [NAME] — why a consumer grou
   -n, --namespace NAMESPACE  of the platform; default: the namespace of the kubeconfig's context, else default
       --context CONTEXT      of the kubeconfig
       --operator-namespace NAMESPACE  namespace of the operator; default: bss-system
+      --operator-url URL     metrics address of an operator that runs outside the cluster, such as http://127.0.0.1:8081
       --no-color
   -h, --help
 `;
@@ -39,6 +40,8 @@ export interface ExplainArguments {
   namespace?: string;
   context?: string;
   operatorNamespace: string;
+  /** Address of the leader's metrics server; unset: through the API server to the leader's pod. */
+  operatorUrl?: string;
   group?: string;
   last: number;
   /** Recording to read. */
@@ -56,6 +59,7 @@ const OPTIONS = {
   namespace: { type: 'string', short: 'n' },
   context: { type: 'string' },
   'operator-namespace': { type: 'string', default: 'bss-system' },
+  'operator-url': { type: 'string' },
   group: { type: 'string' },
   last: { type: 'string', default: '20' },
   file: { type: 'string' },
@@ -88,6 +92,7 @@ export function parseExplainArguments(argv: string[]): ExplainArguments | undefi
     ...(values.file === undefined ? {} : { file: values.file }),
     ...(values.record === undefined ? {} : { record: values.record }),
     ...(values.policy === undefined ? {} : { policyFile: values.policy }),
+    ...(values['operator-url'] === undefined ? {} : { operatorUrl: address(values['operator-url']) }),
     operatorNamespace: values['operator-namespace'],
     last: whole('last', values.last),
     json: values.json,
@@ -122,6 +127,12 @@ function changesOf(values: Values): Partial<ScalePolicy> {
 function modeOf(text: string): ScalePolicy['mode'] {
   if (text === 'builtin' || text === 'keda' || text === 'fixed') return text;
   throw new UsageError(`--mode "${text}" is not valid: use builtin, keda or fixed`);
+}
+
+function address(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol === 'http:' || url?.protocol === 'https:') return url.origin;
+  throw new UsageError(`--operator-url "${text}" is not valid: use an address such as http://127.0.0.1:8081`);
 }
 
 function whole(option: string, text: string): number {

@@ -18,6 +18,8 @@ import { UsageError } from './usage.ts';
 const LEASE = 'bss-operator';
 /** The container port of the metrics server; the number is the default of the chart. */
 const PORT = { name: 'metrics', number: 8081 };
+/** Milliseconds. */
+const ANSWER_LIMIT_MS = 10_000;
 
 /** Prints the decisions or the replay; writes the recording with --record. @throws UsageError, KubeError */
 export async function explainScaling(
@@ -120,21 +122,36 @@ interface Pod extends KubernetesObject {
   spec?: { containers?: { ports?: { name?: string; containerPort: number }[] }[] };
 }
 
-/** Reads the recording from the leader through the API server: only the leader has it, and its port is not reachable from outside the cluster. */
+/** Only the leader has the recording. */
 async function askOperator(given: ExplainArguments, { client, namespace }: { client: KubeClient; namespace: string }): Promise<Recording> {
-  const place = given.operatorNamespace;
   const name = given.name ?? (await onlyPlatform(client, namespace));
+  if (given.operatorUrl !== undefined) return askAddress(given.operatorUrl, `${namespace}/${name}`);
+  return askPod(client, given.operatorNamespace, { namespace, name });
+}
+
+async function askAddress(url: string, platform: string): Promise<Recording> {
+  const response = await fetch(`${url}/scaling/${platform}`, { signal: AbortSignal.timeout(ANSWER_LIMIT_MS) }).catch((error: Error) =>
+    fail(`cannot reach the operator at ${url}: ${error.cause instanceof Error ? error.cause.message : error.message}`),
+  );
+  const text = await response.text();
+  return response.status === 200 ? checked(text, `the response of ${url}`) : refused(response.status, text, { operator: url, platform });
+}
+
+/** Through the API server: the port of the pod is not reachable from outside the cluster. */
+async function askPod(client: KubeClient, place: string, { namespace, name }: { namespace: string; name: string }): Promise<Recording> {
   const lease = await client.find<Lease>({ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', name: LEASE, namespace: place });
   const holder = lease?.spec?.holderIdentity ?? '';
   if (holder === '') fail(`no operator holds the lease in namespace ${place}: run bss doctor, or set --operator-namespace`);
   // The identity is the pod's name and a suffix that differs after each restart.
   const podName = holder.slice(0, holder.lastIndexOf('_'));
   const pod = await client.find<Pod>({ apiVersion: 'v1', kind: 'Pod', name: podName, namespace: place });
-  if (pod === undefined) fail(`the leader ${podName} is not a pod of namespace ${place}: it runs outside this cluster`);
+  if (pod === undefined)
+    fail(`the leader ${podName} is not a pod of namespace ${place}: pass the address of its metrics server with --operator-url`);
   const path = `/api/v1/namespaces/${place}/pods/${podName}:${portOf(pod)}/proxy/scaling/${namespace}/${name}`;
   const { status, body } = await client.raw('GET', path);
   if (status === 200) return checked(JSON.stringify(body), 'the response of the operator');
-  return refused(status, body, { place, podName, platform: `${namespace}/${name}` });
+  if (status === 403) forbidden(messageIn(body), place);
+  return refused(status, body, { operator: `pod ${place}/${podName}`, platform: `${namespace}/${name}` });
 }
 
 /** Names the Role that a user without permission needs. */
@@ -154,17 +171,19 @@ function portOf({ spec }: Pod): number {
   return ports.find(({ name }) => name === PORT.name)?.containerPort ?? PORT.number;
 }
 
-function refused(status: number, body: unknown, { place, podName, platform }: { place: string; podName: string; platform: string }): never {
-  const { message } = z
-    .object({ message: z.string() })
-    .catch({ message: typeof body === 'string' ? body.trim() : '' })
-    .parse(body);
-  if (status === 403) forbidden(message, place);
+function refused(status: number, body: unknown, { operator, platform }: { operator: string; platform: string }): never {
   if (status === 404)
     fail(
       `the operator scales no consumer groups of ${platform}: check that it exists and is ready; older operators do not serve decisions`,
     );
-  return fail(`the operator (pod ${place}/${podName}) responded: HTTP ${status} ${message}`.trimEnd());
+  return fail(`the operator (${operator}) responded: HTTP ${status} ${messageIn(body)}`.trimEnd());
+}
+
+function messageIn(body: unknown): string {
+  return z
+    .object({ message: z.string() })
+    .catch({ message: typeof body === 'string' ? body.trim() : '' })
+    .parse(body).message;
 }
 
 async function onlyPlatform(client: KubeClient, namespace: string): Promise<string> {

@@ -120,6 +120,19 @@ void test('requires a permission that the Role of the chart grants', async () =>
   assert.match(allowed.output, /interest-batch/);
 });
 
+void test('asks an operator that runs outside the cluster at its address', async () => {
+  const { url } = cluster.operator;
+  const { code, output, errors } = await explain(reader, 'a', '-n', 'explain', '--operator-url', url);
+  assert.equal(code, 0, errors);
+  assert.match(output, /^explain\/a interest-batch {2}scales a-interest/m);
+  const unknown = await explain(reader, 'nobody', '-n', 'explain', '--operator-url', url);
+  assert.match(unknown.errors, /scales no consumer groups of explain\/nobody/);
+  const away = await explain(reader, 'a', '-n', 'explain', '--operator-url', 'http://127.0.0.1:2');
+  assert.match(away.errors, /^bss: cannot reach the operator at http:\/\/127\.0\.0\.1:2: .*ECONNREFUSED/);
+  const wrong = await explain(reader, 'a', '-n', 'explain', '--operator-url', '127.0.0.1');
+  assert.match(wrong.errors, /--operator-url "127\.0\.0\.1" is not valid: use an address such as http:\/\/127\.0\.0\.1:8081/);
+});
+
 void test('names missing platforms and groups', async () => {
   const admin = cluster.api.kubeconfigPath;
   assert.match((await explain(admin, 'nobody', '-n', 'explain')).errors, /scales no consumer groups of explain\/nobody/);

@@ -15,7 +15,7 @@ import { describePlan, hasChanges } from './plan-text.ts';
 import { plan } from './plan.ts';
 import { render } from './render.ts';
 import { readPlatforms } from './resource.ts';
-import { showStatus, watchStatus } from './status.ts';
+import { showStatus, watchStatus, type StatusScope } from './status.ts';
 import { parseArguments, USAGE, UsageError, type Arguments } from './usage.ts';
 import { waitForReady } from './wait.ts';
 
@@ -93,7 +93,7 @@ async function runPlan(given: Arguments, paint: Paint): Promise<number> {
 
 async function runStatus(given: Arguments, paint: Paint): Promise<number> {
   const { client, namespace } = connect(given);
-  const scope = { ...(given.allNamespaces ? {} : { namespace }), ...(given.name === undefined ? {} : { name: given.name }) };
+  const scope = scopeOf(given, namespace);
   if (given.wait) {
     // Progress is no result: a script reads the trees from standard output.
     const progress = (line: string) => console.error(line);
@@ -106,6 +106,10 @@ async function runStatus(given: Arguments, paint: Paint): Promise<number> {
   }
   await watchStatus(client, scope, paint, interruption());
   return EXIT.ok;
+}
+
+function scopeOf({ allNamespaces, name }: Arguments, namespace: string): StatusScope {
+  return { ...(allNamespaces ? {} : { namespace }), ...(name === undefined ? {} : { name }) };
 }
 
 function interruption(): AbortSignal {
@@ -133,10 +137,9 @@ async function runDump({ name = '', operatorNamespace, ...given }: Arguments): P
 
 async function runDoctor(given: Arguments, paint: Paint): Promise<number> {
   const { client, namespace } = connect(given);
-  const scope = { namespace, ...(given.name === undefined ? {} : { name: given.name }) };
-  const findings = await examine(client, scope, given.operatorNamespace, Date.now());
-  console.log(describeFindings(findings, paint));
-  return isHealthy(findings) ? EXIT.ok : EXIT.wrong;
+  const sections = await examine(client, scopeOf(given, namespace), given.operatorNamespace, Date.now());
+  console.log(describeFindings(sections, paint));
+  return isHealthy(sections) ? EXIT.ok : EXIT.wrong;
 }
 
 /** @throws UsageError when no cluster is configured */

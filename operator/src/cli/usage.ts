@@ -14,7 +14,8 @@ export const USAGE = `bss — plans, shows and checks BssPlatform resources
                                       prints platforms as trees; --watch follows changes
   bss status [NAME] --wait [--timeout DURATION]
                                       prints what is missing until the platforms are Ready; exit code 1 when they are not within the time (default: 5m)
-  bss doctor [NAME] [-n NAMESPACE]    why a platform is not Ready, and what to do; exit code 1 when it finds a problem
+  bss doctor [NAME] [-n NAMESPACE] [-A]
+                                      why platforms are not Ready, and what to do; exit code 1 when it finds a problem
   bss explain-scaling [NAME] [-n NAMESPACE]
                                       why a consumer group has its number of replicas, and what another policy would have done;
                                       bss explain-scaling --help

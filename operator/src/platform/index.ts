@@ -2,6 +2,7 @@
 import type { V1PodSpec } from '@kubernetes/client-node';
 import { component, type Draft } from './component.ts';
 import { DEFINITIONS } from './components/index.ts';
+import { kafkaAccess } from './components/kafka.ts';
 import { presentIn, type BuildInput, type ComponentDefinition } from './definition.ts';
 import { nameOf } from './names.ts';
 import { databasePools } from './pools.ts';
@@ -85,6 +86,22 @@ export function secretUses(input: Omit<PlatformInput, 'secretHashes'>): SecretUs
     if (draft !== undefined && 'spec' in draft && hasPods(draft.spec)) visitSecrets(draft.spec.template.spec, add);
   }
   return [...keys].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, set]) => ({ name, keys: [...set].toSorted() }));
+}
+
+/** Secrets that the platform's pods or the operator itself use, by name. */
+export function referencedSecrets(input: Omit<PlatformInput, 'secretHashes'>): SecretUse[] {
+  const { sasl, caSecret, clientCertificate } = kafkaAccess(input);
+  const own = [
+    ...(sasl ? [{ name: sasl.secretName, keys: [sasl.usernameKey, sasl.passwordKey] }] : []),
+    ...(caSecret ? [{ name: caSecret.name, keys: [caSecret.key] }] : []),
+    ...(clientCertificate
+      ? [{ name: clientCertificate.secretName, keys: [clientCertificate.certificateKey, clientCertificate.keyKey] }]
+      : []),
+  ];
+  const uses = [...secretUses(input), ...own];
+  const names = [...new Set(uses.map(({ name }) => name))].toSorted();
+  const keysOf = (wanted: string) => uses.flatMap(({ name, keys }) => (name === wanted ? keys : []));
+  return names.map((name) => ({ name, keys: [...new Set(keysOf(name))].toSorted() }));
 }
 
 function hasPods(spec: unknown): spec is { template: { spec: V1PodSpec } } {

@@ -17,6 +17,7 @@ import {
   parseSpec,
   type PlatformInput,
   requestOf,
+  referencedSecrets,
   secretUses,
   slotsOf,
 } from '../platform/index.ts';
@@ -157,6 +158,7 @@ export class Reconciler {
       ...facts(input, built.warnings),
       components: observe(pass, built.components),
       rotation: rotationState(values),
+      missingSecrets: missingSecrets(bare, secrets),
       topicDifferences: undefined,
       groups: undefined,
       inventory: undefined,
@@ -209,6 +211,7 @@ export class Reconciler {
       generation: generationOf(pass),
       components: states,
       rotation,
+      missingSecrets: missingSecrets(input, secrets),
       topicDifferences: topics.state()?.differences,
       groups: scale(pass, this.#options.autoscaler, input, kafka.connection, areHeld(components, states)),
       inventory: sortedInventory([...wanted.filter((entry) => isCreated(pass, entry, created)), ...undeleted, ...remaining]),
@@ -251,7 +254,7 @@ export class Reconciler {
   /** Starts the watch of the users' Secrets before it reads them, so that no change is missed. @param values of the credentials Secret */
   #readSecrets(pass: Pass, input: PlatformInput, values: Credentials): Promise<SecretValues> {
     const own = credentialsName(input);
-    const foreign = [...new Set(usedSecrets(input))].filter((name) => name !== own);
+    const foreign = referencedSecrets(input).flatMap(({ name }) => (name === own ? [] : [name]));
     this.#options.secrets.track(
       pass.key,
       foreign.map((name) => `${input.namespace}/${name}`),
@@ -316,11 +319,9 @@ async function build(pass: Pass, input: PlatformInput): Promise<Served | Problem
   }
 }
 
-/** Names of the Secrets that the pods and the operator itself read. */
-function usedSecrets(input: PlatformInput): string[] {
-  const { sasl, caSecret, clientCertificate } = kafkaAccess(input);
-  const own = [sasl?.secretName, caSecret?.name, clientCertificate?.secretName].filter((name) => name !== undefined);
-  return [...secretUses(input).map((use) => use.name), ...own];
+/** Of the Secrets that users own; the operator creates the credentials Secret itself. */
+function missingSecrets(input: Omit<PlatformInput, 'secretHashes'>, secrets: SecretValues): string[] {
+  return secrets.missing(referencedSecrets(input).filter(({ name }) => name !== credentialsName(input)));
 }
 
 function facts(

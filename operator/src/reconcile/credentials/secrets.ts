@@ -21,10 +21,24 @@ export class SecretValues {
     return Object.fromEntries(uses.map(({ name, keys }) => [name, this.#hashesOf(name, keys)]));
   }
 
+  /** What is missing of the used Secrets and keys, one sentence for each Secret. */
+  missing(uses: SecretUse[]): string[] {
+    return uses.flatMap(({ name, keys }) => {
+      const values = this.#values.get(name);
+      if (values === undefined) return [`Secret ${name} does not exist: create it with ${named(keys)}`];
+      const absent = keys.filter((key) => values[key] === undefined);
+      return absent.length > 0 ? [`Secret ${name} has no ${named(absent)}: add it, or name another key in the spec`] : [];
+    });
+  }
+
   #hashesOf(name: string, keys: string[]): Record<string, string> {
     const values = this.#values.get(name) ?? {};
     return Object.fromEntries(keys.flatMap((key) => (values[key] === undefined ? [] : [[key, hash(values[key])]])));
   }
+}
+
+function named(keys: string[]): string {
+  return `${keys.length === 1 ? 'key' : 'keys'} ${keys.join(', ')}`;
 }
 
 /** Reads the Secrets that users own; the values of the credentials Secret are passed in. @throws KubeError when a retry may succeed */

@@ -15,6 +15,7 @@ const CONDITION_TYPES = [
   'SpecValid',
   'LagUnknown',
   'ScalingLimited',
+  'SecretsMissing',
   'TopicsDiffer',
   'Rotating',
   'RetentionAtRisk',
@@ -71,6 +72,9 @@ function actedFindings(previous: BssPlatformStatus | undefined, outcome: ActedOu
       : no('Paused', 'NotPaused', ''),
     yes('SpecValid', 'Valid', ''),
     ...scalingFindings(outcome).map((finding) => withoutNewFigures(finding, conditionOf(previous, finding.type))),
+    outcome.missingSecrets.length > 0
+      ? yes('SecretsMissing', 'NotFound', outcome.missingSecrets.join('; '))
+      : no('SecretsMissing', 'AllFound', ''),
     topicFinding(previous, outcome.topicDifferences),
     rotationFinding(previous, outcome),
     { ...retentionRisk(outcome.spec, hibernatedSince(previous) ?? at, at), type: 'RetentionAtRisk' },

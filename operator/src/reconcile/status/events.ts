@@ -12,6 +12,7 @@ export const EVENT_REASONS = [
   'VolumeKept',
   'CredentialsCreated',
   'CredentialsCompleted',
+  'SecretsMissing',
   'RotationBegun',
   'RotationDone',
   'TopicsChanged',

@@ -42,6 +42,8 @@ export interface ActedOutcome {
   spec: BssPlatformSpec;
   components: ComponentState[];
   rotation: RotationState;
+  /** One sentence for each Secret that the spec names and that is missing or lacks a key. */
+  missingSecrets: string[];
   /** One sentence for each topic difference that cannot be reconciled; undefined: not checked yet. */
   topicDifferences: string[] | undefined;
   /** Undefined: not sampled now. */

@@ -38,6 +38,7 @@ function acted(changes: Partial<ActedOutcome> & { raw?: object } = {}): ActedOut
     spec: specOf(raw),
     components: [well('kafka'), well('gateway')],
     rotation: { underWay: false, request: undefined, waitsFor: [] },
+    missingSecrets: [],
     topicDifferences: [],
     groups: undefined,
     warnings: [],
@@ -154,6 +155,11 @@ const rows: Row[] = [
     name: 'topics cannot shrink',
     outcome: acted({ topicDifferences: ['topic a has 12 partitions'] }),
     conditions: { Ready: ['True', 'Running'], TopicsDiffer: ['True', 'PartitionsCannotShrink', 'topic a has 12 partitions'] },
+  },
+  {
+    name: 'a Secret that the spec names is missing',
+    outcome: acted({ missingSecrets: ['Secret a does not exist'], components: [starting('gateway')] }),
+    conditions: { SecretsMissing: ['True', 'NotFound', 'Secret a does not exist'], Ready: ['False', 'Starting'] },
   },
 ];
 

@@ -18,6 +18,7 @@ export function transitions(old: BssPlatformStatus | undefined, next: BssPlatfor
   const wasReady = conditionOf(old, 'Ready')?.status === 'True';
   const list: (Transition | false | undefined)[] = [
     became('SpecValid', 'False') && { type: 'Warning', reason: 'InvalidSpec', message: message('SpecValid') },
+    became('SecretsMissing', 'True') && { type: 'Warning', reason: 'SecretsMissing', message: message('SecretsMissing') },
     became('Paused', 'True') && { type: 'Normal', reason: 'Paused', message: message('Paused') },
     conditionOf(old, 'Paused')?.status === 'True' &&
       became('Paused', 'False') && { type: 'Normal', reason: 'Resumed', message: 'the operator applies changes again' },
