@@ -3,6 +3,7 @@
  *
  *   node test/run.ts              every suite
  *   node test/run.ts unit e2e     some of them
+ *   TEST_SEED=7 node test/run.ts  files in another order
  *
  * Each suite is a list of files; each file runs in a process of its own with a time limit. Files run side by side, except those that measure
  * time: a comment `Runs alone: REASON` in the file says so. The suites share the servers that are slow to start.

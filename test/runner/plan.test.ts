@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { order, serialReason } from './plan.ts';
+import { order, serialReason, shuffled } from './plan.ts';
 
 test('a comment line marks a file that runs alone, with the reason', () => {
   const reason = 'it measures the takeover.';
@@ -21,4 +21,12 @@ test('files that are new or slow start first, files that measure time come last'
     together: ['new-a', 'new-b', 'slow', 'fast'],
     alone: ['measures'],
   });
+});
+
+test('a seed decides the order: the same one twice, another one for another seed', () => {
+  const files = Array.from({ length: 20 }, (_value, index) => `file-${index}`);
+  const [one, again, other] = [shuffled(files, '1'), shuffled(files.toReversed(), '1'), shuffled(files, '2')];
+  assert.deepEqual(again, one);
+  assert.notDeepEqual(other, one);
+  assert.deepEqual(one.toSorted(), files.toSorted());
 });

@@ -1,4 +1,5 @@
 /** Which test files run side by side, in which order, and how long each may take. */
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -19,6 +20,12 @@ export function serialReason(source: string): string | undefined {
 /** Reads the marks of the files. */
 export function readPlans(root: string, files: readonly string[]): FilePlan[] {
   return files.map((file) => ({ file, serial: serialReason(readFileSync(join(root, file), 'utf8')) }));
+}
+
+/** The files in an order that only the seed decides. Pure. */
+export function shuffled(files: readonly string[], seed: string): string[] {
+  const rank = (file: string): string => createHash('sha256').update(`${seed} ${file}`).digest('hex');
+  return files.toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1));
 }
 
 /**

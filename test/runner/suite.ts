@@ -1,6 +1,6 @@
 /** Runs the files of a suite: side by side, then those that measure time one after the other. */
 import process from 'node:process';
-import { order, readPlans } from './plan.ts';
+import { order, readPlans, shuffled } from './plan.ts';
 import { runFile, type FileResult } from './run-file.ts';
 import { readTimes } from './times.ts';
 
@@ -50,7 +50,7 @@ export async function runSuite(root: string, files: readonly string[], limits: L
   const counts = noCounts();
   const plans = readPlans(root, files);
   // One file at a time: the order changes nothing about the total, so it stays as it was given.
-  const { together, alone } = order(plans, limits.concurrency === 1 ? {} : readTimes());
+  const { together, alone } = arranged(order(plans, limits.concurrency === 1 ? {} : readTimes()), limits);
   const deadline = Date.now() + limits.suiteMs;
   const work = async (queue: string[], live: boolean): Promise<void> => {
     for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
@@ -63,6 +63,14 @@ export async function runSuite(root: string, files: readonly string[], limits: L
   for (const { file, serial } of plans) if (serial !== undefined) console.log(`runs alone: ${file}: ${serial}`);
   await work(alone, true);
   return counts;
+}
+
+/** TEST_SEED puts the files of a suite that may run in any order into another one: no file may depend on an earlier one. */
+function arranged({ together, alone }: ReturnType<typeof order>, { concurrency }: Limits): ReturnType<typeof order> {
+  const seed = process.env['TEST_SEED'];
+  if (seed === undefined || concurrency === 1) return { together, alone };
+  console.log(`files in the order of TEST_SEED=${seed}`);
+  return { together: shuffled(together, seed), alone: shuffled(alone, seed) };
 }
 
 function add(counts: Counts, result: FileResult, printed: boolean): void {
