@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, test, type TestContext } from 'node:test';
 import process from 'node:process';
 import type { Kafka, Producer } from 'kafkajs';
+import { kafkaAt } from '../../local/src/demo/kafka.ts';
 import { prometheusValue, until, type Condition, type ConsumerGroup, type LedgerCheck } from '../../local/src/demo/platform.ts';
 import {
   assertSound,
@@ -18,7 +19,7 @@ import {
   PLATFORM,
   secondsSince,
 } from './environment.ts';
-import { GROUP, GroupRecorder, kafkaAt, Load, type Account, type Sent } from './events.ts';
+import { GROUP, GroupRecorder, Load, type Account, type Sent } from './events.ts';
 import { fewestPodSeconds, percentile, podSeconds, rebalancePauses, rebalancesOf, worstDelay, type GroupSample } from './figures.ts';
 import { DeploymentWatch } from './watch.ts';
 
@@ -123,13 +124,7 @@ function untilCondition(type: string, reason: string, timeoutMs: number): Promis
 }
 
 async function sql(text: string): Promise<void> {
-  const password = await env.platform.credential('postgres-password');
-  const url = `postgresql://postgres:${password}@127.0.0.1:5432/ledger`;
-  const psql = '/usr/lib/postgresql/17/bin/psql';
-  await env.kubectl.run(
-    ['exec', '-i', '-n', NAMESPACE, `${PLATFORM}-postgres-0`, '-c', 'postgres', '--', psql, '-qv', 'ON_ERROR_STOP=1', url],
-    { input: text },
-  );
+  await env.platform.sql(text);
 }
 
 /** What is seen of the group and its Deployment while a test runs. */

@@ -1,8 +1,7 @@
 /** Sends events at a chosen rate to the platform's Kafka from outside the cluster, and samples the group's offsets from there. */
 import { randomInt, randomUUIDv7 } from 'node:crypto';
-import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
-import { Kafka, logLevel, Partitioners, type Admin, type ISocketFactory, type Producer } from 'kafkajs';
+import { Partitioners, type Admin, type Kafka, type Producer } from 'kafkajs';
 import { cloudEventHeaders, type InterestTransaction } from '../../workloads/shared/contracts/interest-transaction.ts';
 import type { GroupSample } from './figures.ts';
 
@@ -21,23 +20,6 @@ const partitionFor = Partitioners.DefaultPartitioner();
 const MOST_PER_REQUEST = 1000;
 const TICK_MS = 100;
 const SOURCE = '/tests/e2e';
-
-/**
- * A Kafka client for a forwarded port. The broker advertises an address inside the cluster, so every connection goes to the port instead.
- * @param url of the forward, such as `http://127.0.0.1:40123`
- */
-export function kafkaAt(url: string): Kafka {
-  const { hostname, port } = new URL(url);
-  const socketFactory: ISocketFactory = ({ onConnect }) => connect({ host: hostname, port: Number(port) }, onConnect);
-  return new Kafka({
-    clientId: 'e2e',
-    brokers: [`${hostname}:${port}`],
-    socketFactory,
-    connectionTimeout: 3000,
-    requestTimeout: 5000,
-    logLevel: logLevel.NOTHING,
-  });
-}
 
 /** What was sent of a load. */
 export interface Sent {

@@ -9,10 +9,11 @@ import { dirname, join } from 'node:path';
 import { after, before, test, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { dashboardExpressions, ruleExpressions, selectorsOf } from '../../dashboards/src/testing/expressions.ts';
+import { kafkaAt } from '../../local/src/demo/kafka.ts';
 import { until } from '../../local/src/demo/platform.ts';
 import { Catcher, CATCHER, type Notification } from './catcher.ts';
 import { component, Environment, MINUTE, NAMESPACE, PLATFORM } from './environment.ts';
-import { kafkaAt, TOPIC } from './events.ts';
+import { TOPIC } from './events.ts';
 
 const DIVISOR = 20;
 const RUNBOOKS = join(import.meta.dirname, '..', '..', 'docs', 'runbooks');

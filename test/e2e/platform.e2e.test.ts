@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test, type TestContext } from 'node:test';
+import { audit } from '../../local/src/demo/audit.ts';
 import { until } from '../../local/src/demo/platform.ts';
 import { KubectlError } from '../../local/src/target/kubectl.ts';
 import {
@@ -142,6 +143,13 @@ test('scales consumers up under load and down after it', { timeout: 8 * MINUTE }
 });
 
 test('the platform is Ready after all faults', { timeout: 3 * MINUTE }, () => env.waitReady(2 * MINUTE));
+
+test('every balance equals an independent calculation over all events', { timeout: 5 * MINUTE }, async (t) => {
+  const { events, accounts, wrong } = await audit(env.platform, await env.target.forward(NAMESPACE, `${PLATFORM}-kafka`, 9092));
+  t.diagnostic(`${events} events, ${accounts} accounts`);
+  assert.ok(events > 0);
+  assert.deepEqual(wrong.slice(0, 10), [], `${wrong.length} of ${accounts} balances differ`);
+});
 
 test('deleting the platform removes its objects', { timeout: 3 * MINUTE }, async () => {
   await env.kubectl.run(['delete', 'bss', PLATFORM, '-n', NAMESPACE, '--timeout=120s']);

@@ -12,6 +12,7 @@ import { Progress } from '../progress.ts';
 import { installOperator } from '../target/install.ts';
 import { chooseTarget } from '../target/choose.ts';
 import { bringUp, type Target } from '../target/target.ts';
+import { audit } from './audit.ts';
 import {
   Gateway,
   groupOffsets,
@@ -134,10 +135,13 @@ async function burst(target: Target, platform: PlatformResource) {
     const check = await gateway.ledgerCheck();
     return check.transactions - before.transactions >= accepted ? check : undefined;
   });
+  const kafkaUrl = await target.forward(NAMESPACE, `${PLATFORM}-kafka`, 9092);
+  watch.note('checking every balance: an independent calculation over all events of the topic');
   return {
     accepted,
     before,
     after,
+    audit: await audit(platform, kafkaUrl).catch((error: unknown) => describeError(error)),
     samples: watch.samples,
     callsPerBatch: await callsPerBatch(prometheusUrl),
     memoryBytes: await target.memoryBytes(),

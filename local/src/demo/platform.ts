@@ -116,6 +116,20 @@ export class PlatformResource {
     return recordingSchema.parse(JSON.parse(await this.kubectl.run(['get', '--raw', path])));
   }
 
+  /**
+   * Runs SQL on the ledger database as its administrator, in the pod of the managed Postgres.
+   * @returns what psql prints, without headers
+   * @throws KubectlError with the message of psql
+   */
+  async sql(text: string): Promise<string> {
+    // The password goes by standard input: arguments of processes can be read by others.
+    const psql = '/usr/lib/postgresql/17/bin/psql -h 127.0.0.1 -U postgres -d ledger -qAtX -v ON_ERROR_STOP=1';
+    const shell = `IFS= read -r PGPASSWORD; export PGPASSWORD; exec ${psql}`;
+    return this.kubectl.run(['exec', '-i', '-n', this.namespace, `${this.name}-postgres-0`, '-c', 'postgres', '--', 'sh', '-c', shell], {
+      input: `${await this.credential('postgres-password')}\n${text}`,
+    });
+  }
+
   /** One value of the platform's generated credentials. Throws when the Secret or the key is missing. */
   async credential(key: string): Promise<string> {
     const secret = await this.kubectl.json<{ data: Record<string, string> }>([

@@ -18,6 +18,7 @@ const GOOD: DemoFacts = {
   accepted: 1000,
   before: BEFORE,
   after: { ...BEFORE, transactions: 1050, postings: 2100 },
+  audit: { events: 1050, accounts: 90, wrong: [] },
   samples: [
     { at: 0, lag: 0, applied: 0, wanted: 1, ready: 1 },
     { at: 10, lag: 900, applied: 100, wanted: 3, ready: 1 },
@@ -41,9 +42,19 @@ const CASES: { reason: string; facts: DemoFacts; fails: string[] }[] = [
   { reason: 'a good run', facts: GOOD, fails: [] },
   { reason: 'one event lost', facts: { ...GOOD, accepted: 1001 }, fails: ['every event applied exactly once'] },
   {
-    reason: 'one event twice',
-    facts: { ...GOOD, after: { ...GOOD.after, duplicateEvents: 1 } },
-    fails: ['every event applied exactly once'],
+    reason: 'one event applied twice, with entries for it',
+    facts: { ...GOOD, audit: { events: 1050, accounts: 90, wrong: ['a: expected 1, is 2'] } },
+    fails: ['balances equal an independent calculation'],
+  },
+  {
+    reason: 'a topic that cannot be read',
+    facts: { ...GOOD, audit: 'the events are deleted already' },
+    fails: ['balances equal an independent calculation'],
+  },
+  {
+    reason: 'a calculation over no event',
+    facts: { ...GOOD, audit: { events: 0, accounts: 90, wrong: [] } },
+    fails: ['balances equal an independent calculation'],
   },
   { reason: 'money made from nothing', facts: { ...GOOD, after: { ...GOOD.after, sumMinor: '5' } }, fails: ['entries sum to zero'] },
   {
