@@ -5,7 +5,7 @@ import type { V1NetworkPolicyPeer, V1PodSpec } from '@kubernetes/client-node';
 import { ROLES } from '../../../workloads/shared/databases/index.ts';
 import { DEFINITIONS, SPEC_PIECES } from './components/index.ts';
 import { isMetricsPort, presentIn, type ComponentDefinition } from './definition.ts';
-import { goldenInput, podTemplateOf } from './golden.ts';
+import { goldenInput, inputOf, podTemplateOf } from './golden.ts';
 import { buildPlatform } from './index.ts';
 import { KINDS, type IngressRule } from './kinds.ts';
 import { passwordKey, slotKey, SLOTS } from './logins.ts';
@@ -228,4 +228,29 @@ await test('any address may scrape the metrics ports of a platform without a Pro
   assert.ok(opened(without).length > 0);
   assert.ok(opened(without).every((open) => open));
   assert.ok(opened(input).every((open) => !open));
+});
+
+const OFF = { gateway: { enabled: false }, ledger: { enabled: false }, interest: { enabled: false }, kafkaExporter: { enabled: false } };
+/** Names of the components of a platform with these workloads alone. */
+const componentsWith = (workloads: object): string[] =>
+  presentIn(DEFINITIONS, inputOf({ workloads: { ...OFF, ...workloads }, prometheus: { enabled: true } }).spec).map(({ name }) => name);
+const DATABASE = ['postgres', 'pgbouncer', 'migrate'];
+
+await test('a platform whose workloads use no database has none; each workload that uses it brings it', () => {
+  const without = componentsWith({});
+  assert.deepEqual(
+    without.filter((name) => DATABASE.includes(name)),
+    [],
+  );
+  assert.ok(without.includes('kafka') && without.includes('prometheus'));
+  const users = DEFINITIONS.filter(({ database }) => database);
+  assert.ok(users.length > 0);
+  for (const { name } of users) {
+    const present = componentsWith({ [name]: { enabled: true } });
+    assert.deepEqual(
+      DATABASE.filter((part) => !present.includes(part)),
+      [],
+      name,
+    );
+  }
 });

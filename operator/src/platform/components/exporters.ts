@@ -4,6 +4,7 @@ import type { ComponentDefinition } from '../definition.ts';
 import { ADMIN_KEY } from '../logins.ts';
 import { deployment } from '../parts.ts';
 import { container, fromSecret, goRuntime, podTemplate, probes, value } from '../pods.ts';
+import { usesDatabase } from '../store.ts';
 import type { PlatformInput, SecretUse } from '../types.ts';
 import { postgresAccess, postgresAdmin } from './postgres.ts';
 import { redisAccess } from './redis.ts';
@@ -39,7 +40,8 @@ interface Exporter {
   volumes: V1Volume[];
 }
 
-function postgresExporter(input: PlatformInput): Exporter {
+function postgresExporter(input: PlatformInput): Exporter | undefined {
+  if (!usesDatabase(input.spec)) return undefined;
   const server = postgresAccess(input);
   const { env, secrets } = postgresAdmin(input, 'DATA_SOURCE_USER', 'DATA_SOURCE_PASS');
   const port = POSTGRES_PORT;
@@ -91,10 +93,13 @@ export const definition: ComponentDefinition = {
   name: 'exporters',
   stage: 'observability',
   // Only Prometheus reads them.
-  present: ({ prometheus }) => prometheus.enabled,
+  present: (spec) => spec.prometheus.enabled && (usesDatabase(spec) || spec.redis.enabled),
   images: [POSTGRES_IMAGE, REDIS_IMAGE],
-  ports: ({ redis }) => ({ 'metrics-pg': POSTGRES_PORT, ...(redis.enabled ? { 'metrics-redis': REDIS_PORT } : {}) }),
-  jobs: ({ redis }) => ['postgres-exporter', ...(redis.enabled ? ['redis-exporter'] : [])],
+  ports: (spec) => ({
+    ...(usesDatabase(spec) ? { 'metrics-pg': POSTGRES_PORT } : {}),
+    ...(spec.redis.enabled ? { 'metrics-redis': REDIS_PORT } : {}),
+  }),
+  jobs: (spec) => [...(usesDatabase(spec) ? ['postgres-exporter'] : []), ...(spec.redis.enabled ? ['redis-exporter'] : [])],
   connections: () => ['postgres', 'redis'],
   reads: [ADMIN_KEY, 'redis-password'],
   manifests: (input) => {

@@ -8,6 +8,7 @@ import { hash } from '../hash.ts';
 import { ADMIN_KEY, FORMER_ADMIN_KEY, passwordKey } from '../logins.ts';
 import { addressOf, credentialsName, nameOf } from '../names.ts';
 import { container, fromSecret, podTemplate, value } from '../pods.ts';
+import { usesDatabase } from '../store.ts';
 import type { SecretUse } from '../types.ts';
 import { baseEnvironment, nodeRuntime, WORKLOAD_USER, workloadConnections } from '../workload.ts';
 import { postgresAccess, postgresAdmin } from './postgres.ts';
@@ -81,6 +82,7 @@ function pod(input: BuildInput) {
 export const definition: ComponentDefinition = {
   name: 'migrate',
   stage: 'setup',
+  present: usesDatabase,
   connections: (all) => workloadConnections(all, 'pgbouncer', 'postgres'),
   reads: [ADMIN_KEY, 'every role'],
   manifests: (input) => {

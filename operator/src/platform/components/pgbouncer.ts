@@ -13,6 +13,7 @@ import { configMap, deployment, disruptionBudget, service } from '../parts.ts';
 import { configVolume, container, fromSecret, goRuntime, podTemplate, probes, scratch, secretVolume, value } from '../pods.ts';
 import { databasePools } from '../pools.ts';
 import type { BssPlatformSpec } from '../spec.ts';
+import { usesDatabase } from '../store.ts';
 import type { Advice, PlatformInput, SecretUse } from '../types.ts';
 import { postgresAccess } from './postgres.ts';
 
@@ -263,13 +264,17 @@ function tooManyServerConnections(
 export const definition: ComponentDefinition = {
   name: 'pgbouncer',
   stage: 'stores',
+  present: usesDatabase,
   images: [IMAGE, EXPORTER_IMAGE],
   ports: ({ pgbouncer, prometheus }) => ({ pgbouncer: pgbouncer.port, ...(prometheus.enabled ? { metrics: EXPORTER_PORT } : {}) }),
   jobs: ({ prometheus }) => (prometheus.enabled ? ['pgbouncer-exporter'] : []),
   connections: () => ['postgres'],
   reads: [USERLIST_KEY],
-  endpoints: (platform) => [{ name: 'postgres', address: `${addressOf(platform, 'pgbouncer')}:${platform.spec.pgbouncer.port}` }],
-  advise: (all, definitions) => [tooManyClients(all, definitions), tooManyServerConnections(all, definitions)],
+  endpoints: (platform) =>
+    usesDatabase(platform.spec)
+      ? [{ name: 'postgres', address: `${addressOf(platform, 'pgbouncer')}:${platform.spec.pgbouncer.port}` }]
+      : [],
+  advise: (all, definitions) => (usesDatabase(all) ? [tooManyClients(all, definitions), tooManyServerConnections(all, definitions)] : []),
   manifests: (input) => {
     const { port: listen, replicas } = input.spec.pgbouncer;
     const config = { 'pgbouncer.ini': ini(input), 'pg_hba.conf': HBA };

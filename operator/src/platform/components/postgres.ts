@@ -24,7 +24,7 @@ import {
   value,
 } from '../pods.ts';
 import type { BssPlatformSpec } from '../spec.ts';
-import { settleStore } from '../store.ts';
+import { settleStore, usesDatabase } from '../store.ts';
 import { authority, type Authority } from '../authority.ts';
 import type { Advice, PlatformInput, SecretUse } from '../types.ts';
 
@@ -132,7 +132,9 @@ const externalPostgres = rule(
 const schema = managedXorExternal(
   z
     .strictObject({ managed: managedPostgres.optional(), external: externalPostgres.optional() })
-    .describe('The system of record. Managed with defaults when neither field is set.'),
+    .describe(
+      'The system of record of the ledger and the interest consumer; a platform without both has no PostgreSQL. Managed with defaults when neither field is set.',
+    ),
   'PostgreSQL',
 ).prefault({});
 
@@ -320,8 +322,9 @@ export function postgresAdmin(
   };
 }
 
-function singleServer({ profile, postgres }: BssPlatformSpec): Advice | undefined {
-  if (profile !== 'production' || !postgres.managed) return undefined;
+function singleServer(spec: BssPlatformSpec): Advice | undefined {
+  const { profile, postgres } = spec;
+  if (profile !== 'production' || !postgres.managed || !usesDatabase(spec)) return undefined;
   return {
     path: 'spec.postgres.managed',
     message:
@@ -332,7 +335,7 @@ function singleServer({ profile, postgres }: BssPlatformSpec): Advice | undefine
 export const definition: ComponentDefinition = {
   name: 'postgres',
   stage: 'stores',
-  present: ({ postgres }) => postgres.managed !== undefined,
+  present: (spec) => spec.postgres.managed !== undefined && usesDatabase(spec),
   images: [IMAGE],
   ports: () => ({ postgres: PORT }),
   external: ({ postgres }) => (postgres.external ? [postgres.external.port] : []),

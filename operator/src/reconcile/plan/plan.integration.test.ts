@@ -104,6 +104,10 @@ void test('reports a volume that would shrink', async () => {
   // The size was left out so far, so that no rule can know that this one is smaller than the volume, which keeps its size.
   const plan = await propose({ spec: { postgres: { managed: { storage: { size: '1Gi' } } } } });
   assert.equal(plan.result, 'NoChanges', JSON.stringify(plan));
+  assert.match(
+    plan.warnings?.join('\n') ?? '',
+    /PersistentVolumeClaim a-postgres-data: it requests 5Gi, and the spec 1Gi: .*a volume cannot shrink/,
+  );
   await platform.patch({ spec: { postgres: { managed: { storage: { size: '5Gi' } } } } });
   const wrong = await until('the rule to know', LIMIT_MS, async () => {
     const { plan: next } = await platform.status();

@@ -7,7 +7,6 @@ import {
   credentialsName,
   FIRST_SLOT,
   HASH_ANNOTATION,
-  kafkaAccess,
   secretUses,
   slotsOf,
 } from '../../platform/index.ts';
@@ -20,7 +19,7 @@ import { servedComponents } from '../watch/optional.ts';
 import { ownershipOf, type PlatformObject } from '../ownership/ownership.ts';
 import type { PlannedChange } from './planned.ts';
 import { isKept } from '../prune/prune.ts';
-import { withoutShrinking } from '../apply/volumes.ts';
+import { enlargement, withoutShrinking } from '../apply/volumes.ts';
 import { restartReasons } from '../apply/restart.ts';
 import { SecretValues } from '../credentials/secrets.ts';
 import { readStatus } from '../status/status.ts';
@@ -46,12 +45,14 @@ export interface PlannedChanges {
 interface Planning {
   client: KubeClient;
   call: CallOptions;
+  /** Warnings about live objects. Filled by the plan. */
+  remarks: Set<string>;
 }
 
 /** @throws KubeError when a retry may succeed; final refusals are among the changes */
 export async function planChanges(client: KubeClient, proposal: Proposal, call: CallOptions = {}): Promise<PlannedChanges> {
   const { live, next, spec, operatorNamespace } = proposal;
-  const planning: Planning = { client, call };
+  const planning: Planning = { client, call, remarks: new Set() };
   const { name, namespace, uid } = next.metadata;
   const identity = { name, namespace, ...(uid === undefined ? {} : { uid }) };
   const input = await platformInput(planning, { ...identity, spec, operatorNamespace, secretHashes: {}, slots: FIRST_SLOT });
@@ -60,7 +61,7 @@ export async function planChanges(client: KubeClient, proposal: Proposal, call: 
   const deleted = live === undefined ? [] : await planDeletions(planning, live, input, components);
   const advice = adviseSpec(spec).map(({ path, message }) => `${path}: ${message}`);
   const pause = spec.paused ? ['spec.paused is true: the operator makes none of these changes until it is false'] : [];
-  return { changes: [...applied, ...deleted], warnings: [...advice, ...warnings, ...pause] };
+  return { changes: [...applied, ...deleted], warnings: [...advice, ...warnings, ...[...planning.remarks].toSorted(), ...pause] };
 }
 
 /** Adds the hashes of the live Secrets: without them every workload would seem to roll out. */
@@ -71,10 +72,8 @@ async function platformInput({ client, call }: Planning, bare: PlatformInput): P
   };
   const own = await read(credentialsName(bare));
   const input = { ...bare, slots: slotsOf(own[1]) };
-  const { sasl, caSecret } = kafkaAccess(input);
   const uses = secretUses(input);
-  const names = new Set([...uses.map((use) => use.name), sasl?.secretName, caSecret?.name].filter((name) => name !== undefined));
-  const secrets = await settleAll([...names].filter((name) => name !== own[0]).map(read));
+  const secrets = await settleAll(uses.flatMap(({ name }) => (name === own[0] ? [] : [read(name)])));
   return { ...input, secretHashes: new SecretValues(new Map([...secrets, own])).hashes(uses) };
 }
 
@@ -91,7 +90,7 @@ async function planComponent(planning: Planning, platform: PlatformObject, compo
 }
 
 async function planObject(
-  { client, call }: Planning,
+  { client, call, remarks }: Planning,
   platform: PlatformObject,
   desired: KubernetesObject,
 ): Promise<PlannedChange | undefined> {
@@ -99,6 +98,8 @@ async function planObject(
   const change = { kind: desired.kind, name: desired.metadata.name, restarts: [] };
   const live = await client.find(referenceOf(desired), call);
   const manifest = withoutShrinking(desired, live);
+  const enlarged = enlargement(desired, live);
+  if (enlarged !== undefined) remarks.add(enlarged);
   if (live !== undefined && ownershipOf(platform, live) === 'foreign')
     return { ...change, action: 'refused', refusal: 'it exists and has another owner' };
   try {
