@@ -1,5 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto';
-import { Pool } from 'pg';
+import { Client, Pool } from 'pg';
 import { startServices } from '../../../local/src/services/index.ts';
 import type { ServiceSet } from '../../../local/src/services/index.ts';
 import { LedgerStore } from '../../ledger/store.ts';
@@ -12,6 +12,7 @@ import { KafkaProducer } from '../kernel/kafka/producer.ts';
 import type { OutgoingRecord } from '../kernel/kafka/producer.ts';
 import { createLogger } from '../kernel/log.ts';
 import { Metrics } from '../kernel/metrics.ts';
+import type { FaultProxy } from './fault-proxy.ts';
 import { waitFor } from './wait.ts';
 import { Workload } from './workload.ts';
 
@@ -20,6 +21,8 @@ export const DLQ_TOPIC = 'interest.transaction.v1.dlq';
 export const GROUP = 'interest-batch';
 const PARTITIONS = 12;
 const PASSWORD = 'test-password';
+/** Kafka's number of the resource type "topic". */
+const TOPIC_RESOURCE = 2;
 
 type Services = Pick<ServiceSet, 'kafka' | 'postgres' | 'pgbouncer'> & { stop(): Promise<void> };
 
@@ -48,9 +51,16 @@ export class TestPlatform {
   /**
    * Starts everything up to the point where workloads can run.
    * @param own a Kafka of its own, for a test that kills or freezes servers, or measures; otherwise the runner's shared one is taken when free
+   * @param kafkaProxy through which every client reaches a Kafka of the test's own: the broker advertises it
    */
-  static async start(accounts = 1_000, { own = false }: { own?: boolean } = {}): Promise<TestPlatform> {
-    const services = await startServices({ kafka: true, postgres: true, pgbouncer: true }, { own });
+  static async start(
+    accounts = 1_000,
+    { own = false, kafkaProxy }: { own?: boolean; kafkaProxy?: FaultProxy } = {},
+  ): Promise<TestPlatform> {
+    const kafkaSettings = kafkaProxy ? [`advertised.listeners=PLAINTEXT://${kafkaProxy.host}:${kafkaProxy.port}`] : [];
+    const services = await startServices({ kafka: true, postgres: true, pgbouncer: true }, { own, kafkaSettings });
+    const [host = '', port] = (services.kafka.brokers[0] ?? '').split(':');
+    if (kafkaProxy) kafkaProxy.target = { host, port: Number(port) };
     const platform = new TestPlatform(services);
     try {
       await platform.#prepare(accounts);
@@ -86,6 +96,37 @@ export class TestPlatform {
   /** Runs a statement as the administrator, past PgBouncer. */
   async sql<R extends object>(text: string, values: unknown[] = []): Promise<R[]> {
     return (await this.#database.query<R>(text, values)).rows;
+  }
+
+  /** Keeps a copy of the ledger's database as it is now. No process may write to it meanwhile. */
+  async backUp(): Promise<void> {
+    await this.#onServer(async (client) => {
+      await client.query('ALTER DATABASE ledger ALLOW_CONNECTIONS false');
+      await client.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'ledger'`);
+      await waitFor('the connections to end', async () => {
+        await client.query('CREATE DATABASE ledger_backup TEMPLATE ledger');
+        return true;
+      });
+      await client.query('ALTER DATABASE ledger ALLOW_CONNECTIONS true');
+    });
+  }
+
+  /** Replaces the ledger's database by its copy. */
+  async restore(): Promise<void> {
+    await this.#onServer(async (client) => {
+      await client.query('DROP DATABASE ledger WITH (FORCE)');
+      await client.query('ALTER DATABASE ledger_backup RENAME TO ledger');
+    });
+  }
+
+  async #onServer(work: (client: Client) => Promise<void>): Promise<void> {
+    const client = new Client({ connectionString: this.services.postgres.url() });
+    await client.connect();
+    try {
+      await work(client);
+    } finally {
+      await client.end();
+    }
   }
 
   /** Environment of a workload: every variable that the operator would set. */
@@ -147,10 +188,11 @@ export class TestPlatform {
   }
 
   /** Creates a topic, once Kafka has finished the deletion of an earlier one. */
-  async createTopic(topic: string, partitions: number): Promise<void> {
+  async createTopic(topic: string, partitions: number, config: Record<string, string> = {}): Promise<void> {
+    const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
     await waitFor(`topic ${topic} to be created`, () =>
       this.#withAdmin(async (admin) => {
-        await admin.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: false });
+        await admin.createTopics({ topics: [{ topic, numPartitions: partitions, configEntries }], waitForLeaders: false });
         return (await admin.fetchTopicOffsets(topic)).length === partitions;
       }),
     );
@@ -158,6 +200,13 @@ export class TestPlatform {
 
   async deleteTopic(topic: string): Promise<void> {
     await this.#withAdmin((admin) => admin.deleteTopics({ topics: [topic] }));
+  }
+
+  /** Replaces the settings of a topic. */
+  async configureTopic(name: string, config: Record<string, string>): Promise<void> {
+    const configEntries = Object.entries(config).map(([key, value]) => ({ name: key, value }));
+    const resources = [{ type: TOPIC_RESOURCE, name, configEntries }];
+    await this.#withAdmin((admin) => admin.alterConfigs({ validateOnly: false, resources }));
   }
 
   /** Raises the number of partitions of the interest topic. Producers use them once their metadata expires. */
