@@ -49,10 +49,10 @@ export interface ServiceOptions {
   readonly kafkaSettings?: readonly string[];
 }
 
-const HOST = '127.0.0.1';
+export const HOST = '127.0.0.1';
 const PASSWORD = 'postgres';
 const KAFKA_USER = { username: 'client', password: 'client-secret' };
-const CLUSTER_ID = 'bss-platform-test-AAAA';
+export const CLUSTER_ID = 'bss-platform-test-AAAA';
 const KAFKA_CLASSPATH = '/opt/kafka/libs/*';
 
 type RunningServer = ServiceSet[keyof ServiceSet] & { readonly release: () => Promise<void> };
@@ -200,16 +200,16 @@ function initializedPostgres(root: string): Promise<string> {
   });
 }
 
-async function runInside(inside: NonNullable<ServerOptions['inside']>, command: readonly string[]): Promise<void> {
+export async function runInside(inside: NonNullable<ServerOptions['inside']>, command: readonly string[]): Promise<void> {
   await run('setpriv', ['--pdeathsig', 'KILL', ...insideCommand(inside, command)]);
 }
 
-function kafkaCommand(mainClass: string, ...args: string[]): string[] {
+export function kafkaCommand(mainClass: string, ...args: string[]): string[] {
   const java = ['java', '-Xmx512m', '-XX:+UseSerialGC', '-XX:-UsePerfData', '-Dlog4j2.configurationFile=/data/log4j2.properties'];
   return [...java, '-cp', KAFKA_CLASSPATH, mainClass, ...args];
 }
 
-const LOG4J = `rootLogger.level=info
+export const LOG4J = `rootLogger.level=info
 rootLogger.appenderRef.out.ref=out
 appender.out.type=Console
 appender.out.name=out

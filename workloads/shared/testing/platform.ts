@@ -51,14 +51,17 @@ export class TestPlatform {
   /**
    * Starts everything up to the point where workloads can run.
    * @param own a Kafka of its own, for a test that kills or freezes servers, or measures; otherwise the runner's shared one is taken when free
+   * @param kafka one that the test has started, and stops
    * @param kafkaProxy through which every client reaches a Kafka of the test's own: the broker advertises it
    */
   static async start(
     accounts = 1_000,
-    { own = false, kafkaProxy }: { own?: boolean; kafkaProxy?: FaultProxy } = {},
+    { own = false, kafka, kafkaProxy }: { own?: boolean; kafka?: ServiceSet['kafka']; kafkaProxy?: FaultProxy } = {},
   ): Promise<TestPlatform> {
     const kafkaSettings = kafkaProxy ? [`advertised.listeners=PLAINTEXT://${kafkaProxy.host}:${kafkaProxy.port}`] : [];
-    const services = await startServices({ kafka: true, postgres: true, pgbouncer: true }, { own, kafkaSettings });
+    const services = kafka
+      ? { ...(await startServices({ postgres: true, pgbouncer: true })), kafka }
+      : await startServices({ kafka: true, postgres: true, pgbouncer: true }, { own, kafkaSettings });
     const [host = '', port] = (services.kafka.brokers[0] ?? '').split(':');
     if (kafkaProxy) kafkaProxy.target = { host, port: Number(port) };
     const platform = new TestPlatform(services);

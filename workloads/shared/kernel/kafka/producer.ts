@@ -1,10 +1,13 @@
 import { CompressionTypes, Partitioners } from 'kafkajs';
 import type { Message, Producer } from 'kafkajs';
+import type { RetryPolicy } from 'cockatiel';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
+import { retryPolicy } from '../retry.ts';
 import { inSpan, SpanKind } from '../telemetry.ts';
 import { createKafka, METADATA_MAX_AGE_MS } from './client.ts';
 import type { KafkaConnection } from './client.ts';
+import { isFatal, isTooLarge } from './failures.ts';
 import { messageCounter } from './metrics.ts';
 
 /** A record to produce; the key decides the partition. */
@@ -14,11 +17,17 @@ export interface OutgoingRecord {
   headers: Record<string, string | Buffer>;
 }
 
+/** Retries of a batch: the brokers elect a new leader within seconds. */
+const ATTEMPTS = 4;
+const MAX_DELAY_MS = 3_000;
+
 /** Produces batches that count as written only when every in-sync replica has them (acks=all). */
 export class KafkaProducer {
   readonly #producer: Producer;
   readonly #messages: ReturnType<typeof messageCounter>;
+  readonly #retry: RetryPolicy;
   #connecting: Promise<void> | undefined;
+  #closed = false;
 
   constructor(connection: KafkaConnection, clientId: string, log: Logger, metrics: Metrics) {
     this.#producer = createKafka(connection, clientId, log).producer({
@@ -26,6 +35,16 @@ export class KafkaProducer {
       createPartitioner: Partitioners.DefaultPartitioner,
       allowAutoTopicCreation: false,
       metadataMaxAge: METADATA_MAX_AGE_MS,
+      // The client's own retry leaves out every broker that has answered. When one of these has become the leader of a partition that must be
+      // sent again, the client reports the batch as acknowledged without having sent it: kafkajs issue 1303.
+      retry: { retries: 0 },
+    });
+    this.#retry = retryPolicy({
+      log,
+      what: 'produce a batch',
+      retryable: (error) => !isFatal(error) && !isTooLarge(error) && !this.#closed,
+      attempts: ATTEMPTS,
+      maxDelayMs: MAX_DELAY_MS,
     });
     this.#messages = messageCounter(metrics);
   }
@@ -33,6 +52,7 @@ export class KafkaProducer {
   /**
    * Sends a batch; resolves when Kafka has acknowledged all of it.
    * `build` runs inside the producer span, so that `traceHeaders()` in it names that span.
+   * A batch that was not acknowledged as a whole is sent again as a whole: some of its records may be written twice.
    * @throws when Kafka did not acknowledge after a few attempts; some of the batch may have been written
    */
   async send(topic: string, build: () => OutgoingRecord[]): Promise<number> {
@@ -40,8 +60,10 @@ export class KafkaProducer {
     return inSpan(`send ${topic}`, { kind: SpanKind.PRODUCER, attributes }, async (span) => {
       const messages: Message[] = build();
       span.setAttribute('messaging.batch.message_count', messages.length);
-      await this.#connected();
-      await this.#producer.send({ topic, messages, acks: -1, compression: CompressionTypes.None });
+      await this.#retry.execute(async () => {
+        await this.#connected();
+        await this.#producer.send({ topic, messages, acks: -1, compression: CompressionTypes.None });
+      });
       this.#messages.inc({ direction: 'produced', topic }, messages.length);
       return messages.length;
     });
@@ -59,6 +81,7 @@ export class KafkaProducer {
 
   /** Disconnects. */
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#producer.disconnect();
   }
 }
