@@ -74,6 +74,8 @@ async function call(path: string, init: RequestInit = {}, port = gatewayPort): P
   return { status: response.status, type: response.headers.get('content-type'), body: { ...body } };
 }
 
+const AUTHORIZED = { headers: { authorization: `Bearer ${TOKEN}` } };
+
 function post(body: string, token = TOKEN, headers: Record<string, string> = {}): RequestInit {
   return { method: 'POST', body, headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, ...headers } };
 }
@@ -84,7 +86,7 @@ await test('applies a seed of 10,000 events with two database calls a batch', LI
   assert.equal(seeded.body['accepted'], 10_000);
   assert.equal(seeded.body['topic'], TOPIC);
   await platform.drained();
-  const check = await call('/api/v1/ledger/check');
+  const check = await call('/api/v1/ledger/check', AUTHORIZED);
   assert.deepEqual(
     { ok: check.body['ok'], applied: check.body['interestTransactions'], sum: check.body['sumMinor'] },
     { ok: true, applied: 10_000, sum: '0' },
@@ -159,6 +161,15 @@ const refused: { name: string; path: string; init?: RequestInit; port?: number; 
     name: 'seed without a token',
     path: '/debug/seed',
     init: post('{"count":1}', 'wrong'),
+    status: 401,
+    code: 'unauthorized',
+    detail: /Bearer/,
+  },
+  { name: 'check without a token', path: '/api/v1/ledger/check', status: 401, code: 'unauthorized', detail: /Bearer/ },
+  {
+    name: 'check with another token',
+    path: '/api/v1/ledger/check',
+    init: { headers: { authorization: 'Bearer wrong' } },
     status: 401,
     code: 'unauthorized',
     detail: /Bearer/,
@@ -269,7 +280,7 @@ await test('answers within the deadline while the ledger is frozen, and at once 
 
 await test('runs one check of the ledger at a time', LIMIT, async () => {
   const before = await ledger.metric('db_calls_total', 'operation="check ledger"');
-  const checks = await Promise.all(Array.from({ length: 20 }, () => call('/api/v1/ledger/check')));
+  const checks = await Promise.all(Array.from({ length: 20 }, () => call('/api/v1/ledger/check', AUTHORIZED)));
   assert.ok(checks.every(({ body }) => body['ok'] === true));
   const runs = (await ledger.metric('db_calls_total', 'operation="check ledger"')) - before;
   assert.ok(runs < 10, `20 requests at once caused ${runs} scans`);

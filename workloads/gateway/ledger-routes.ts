@@ -1,3 +1,4 @@
+import type { onRequestHookHandler } from 'fastify';
 import {
   accountList,
   accountParams,
@@ -12,6 +13,7 @@ import {
 import { answers } from '../shared/kernel/http.ts';
 import type { HttpApp } from '../shared/kernel/http.ts';
 import type { LedgerClient } from './ledger-client.ts';
+import { PROBLEMS as COMMON } from '../shared/kernel/problems.ts';
 import { PROBLEMS } from './problems.ts';
 
 /** A list of 10,000 accounts takes longer than other reads. */
@@ -23,8 +25,11 @@ const CHECK_ATTEMPT_MS = 20_000;
 
 const at = (id: string) => `/api/v1/accounts/${encodeURIComponent(id)}`;
 
-/** Adds the reads that the gateway forwards to the ledger. */
-export function ledgerRoutes(app: HttpApp, ledger: LedgerClient): void {
+/**
+ * Adds the reads that the gateway forwards to the ledger.
+ * @param isAuthorized guards the routes that are not for every client
+ */
+export function ledgerRoutes(app: HttpApp, ledger: LedgerClient, isAuthorized: onRequestHookHandler): void {
   const unavailable = PROBLEMS.ledger_unavailable;
   app.get(
     '/api/v1/accounts',
@@ -73,7 +78,11 @@ export function ledgerRoutes(app: HttpApp, ledger: LedgerClient): void {
     '/api/v1/ledger/check',
     {
       handlerTimeout: CHECK_DEADLINE_MS,
-      schema: { summary: 'Adds up the whole ledger', response: answers(200, ledgerCheck, unavailable) },
+      onRequest: [isAuthorized],
+      schema: {
+        summary: 'Adds up the whole ledger; needs the debug token',
+        response: answers(200, ledgerCheck, COMMON.unauthorized, unavailable),
+      },
     },
     () => ledger.get('/api/v1/ledger/check', ledgerCheck, CHECK_ATTEMPT_MS),
   );

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { count, flag, httpEnv, kafkaEnv, topicName } from '../shared/kernel/config.ts';
-import { HttpServer } from '../shared/kernel/http.ts';
+import { bearerToken, HttpServer } from '../shared/kernel/http.ts';
 import { KafkaProducer } from '../shared/kernel/kafka/producer.ts';
 import { runService } from '../shared/kernel/service.ts';
 import { LedgerClient } from './ledger-client.ts';
@@ -31,16 +31,17 @@ await runService('gateway', env, async ({ config, log, metrics, onStop }) => {
     { log, metrics },
     { maxInFlight: config.MAX_REQUESTS_IN_FLIGHT, requestsPerSecond: config.REQUESTS_PER_SECOND },
   );
-  ledgerRoutes(http.app, ledger);
-  await seedRoute(
+  const tokens = [config.DEBUG_TOKEN, config.DEBUG_TOKEN_OTHER].filter((one) => one !== undefined);
+  const isAuthorized = await bearerToken(http.app, tokens, 'Send the debug token as "Authorization: Bearer <token>".');
+  ledgerRoutes(http.app, ledger, isAuthorized);
+  seedRoute(
     http.app,
     {
       enabled: config.DEBUG_SEED_ENABLED,
-      tokens: [config.DEBUG_TOKEN, config.DEBUG_TOKEN_OTHER].filter((one) => one !== undefined),
       topic: config.INTEREST_TOPIC,
       source: `/${config.NAMESPACE}/${config.PLATFORM}/gateway`,
     },
-    { ledger, producer, log },
+    { ledger, producer, log, isAuthorized },
   );
   onStop('http', () => http.close());
   await http.listen(config.PORT);

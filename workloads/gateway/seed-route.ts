@@ -1,7 +1,7 @@
 import type { onRequestHookHandler } from 'fastify';
 import { z } from 'zod';
 import { accountList } from '../shared/contracts/ledger.ts';
-import { answers, bearerToken } from '../shared/kernel/http.ts';
+import { answers } from '../shared/kernel/http.ts';
 import type { HttpApp } from '../shared/kernel/http.ts';
 import type { KafkaProducer } from '../shared/kernel/kafka/producer.ts';
 import type { Logger } from '../shared/kernel/log.ts';
@@ -19,8 +19,6 @@ const DEADLINE_MS = 10 * 60_000;
 
 export interface SeedOptions {
   enabled: boolean;
-  /** Each of them is accepted. */
-  tokens: string[];
   topic: string;
   /** CloudEvents source. */
   source: string;
@@ -32,12 +30,12 @@ const seedBody = z.object({
 const seedAnswer = z.object({ accepted: z.number(), topic: z.string(), accounts: z.number(), seconds: z.number() });
 
 /** Adds `POST /debug/seed`; where seeding is not enabled it answers 404, whatever the token. */
-export async function seedRoute(
+export function seedRoute(
   app: HttpApp,
   options: SeedOptions,
-  parts: { ledger: LedgerClient; producer: KafkaProducer; log: Logger },
-): Promise<void> {
-  const { ledger, producer, log } = parts;
+  parts: { ledger: LedgerClient; producer: KafkaProducer; log: Logger; isAuthorized: onRequestHookHandler },
+): void {
+  const { ledger, producer, log, isAuthorized } = parts;
   const problems = [
     PROBLEMS.seed_not_enabled,
     COMMON.unauthorized,
@@ -49,7 +47,6 @@ export async function seedRoute(
     if (options.enabled) done();
     else done(new Problem(PROBLEMS.seed_not_enabled, 'Set spec.workloads.gateway.debugSeed.enabled to true on the platform.'));
   };
-  const isAuthorized = await bearerToken(app, options.tokens, 'Send the debug token as "Authorization: Bearer <token>".');
   app.post(
     '/debug/seed',
     {

@@ -184,18 +184,22 @@ export class Gateway {
     this.debugToken = debugToken;
   }
 
+  get #authorization(): { authorization: string } {
+    return { authorization: `Bearer ${this.debugToken}` };
+  }
+
   /** Publishes `count` random interest transactions; resolves to the number that Kafka acknowledged. */
   async seed(count: number): Promise<number> {
     const body = await this.#request<{ accepted: number }>('/debug/seed', {
       method: 'POST',
-      headers: { authorization: `Bearer ${this.debugToken}`, 'content-type': 'application/json' },
+      headers: { ...this.#authorization, 'content-type': 'application/json' },
       body: JSON.stringify({ count }),
     });
     return body.accepted;
   }
 
   async ledgerCheck(): Promise<LedgerCheck> {
-    return this.#request<LedgerCheck>('/api/v1/ledger/check');
+    return this.#request<LedgerCheck>('/api/v1/ledger/check', { headers: this.#authorization });
   }
 
   async #request<T>(path: string, init: RequestInit = {}): Promise<T> {
