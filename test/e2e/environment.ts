@@ -59,7 +59,7 @@ export class Environment {
     await kubectl.run(['apply', '-f', '-'], { input: await readFile(EXAMPLE, 'utf8') });
     await waitReady(platform, 4 * MINUTE);
     console.log(`Ready ${secondsSince(applied)} s after apply`);
-    const gateway = new Gateway(await target.forward(NAMESPACE, `${PLATFORM}-gateway`, 8080), await platform.credential('debug-token'));
+    const gateway = new Gateway(await target.forward(NAMESPACE, `${PLATFORM}-gateway`, 8080), () => platform.credential('debug-token'));
     await until('the ledger to answer', MINUTE, () => gateway.ledgerCheck());
     return new Environment(target, kubectl, platform, gateway);
   }

@@ -83,7 +83,7 @@ async function poolers(): Promise<string[]> {
 
 void test('no request fails and no event is lost while all passwords change', { timeout: 9 * MINUTE }, async (t) => {
   const { kubectl, platform, gateway } = env;
-  const [token, start] = [gateway.debugToken, await gateway.ledgerCheck()];
+  const [token, start] = [await platform.credential('debug-token'), await gateway.ledgerCheck()];
   const former = await poolers();
   const load = new Load(gateway.url, 4);
   let accepted = 0;
@@ -97,7 +97,7 @@ void test('no request fails and no event is lost while all passwords change', { 
       if (reason !== last) t.diagnostic(`${secondsSince(begun)} s: ${reason}`);
       last = reason;
       // At every step of the rotation, a client that reads the token and uses it at once is authorized.
-      accepted += await new Gateway(gateway.url, await platform.credential('debug-token')).seed(EVENTS);
+      accepted += await new Gateway(gateway.url, () => platform.credential('debug-token')).seed(EVENTS);
       return reason === 'Rotated' && message.includes(request);
     };
     // Not `until`: an event that is refused fails the test at once.

@@ -135,7 +135,7 @@ async function prepare(target: Target): Promise<Bench> {
   await platform.kubectl.run(['apply', '-f', '-'], { input: JSON.stringify(MANIFEST) });
   await until('the platform to become Ready', 4 * MINUTE, async () => isReady(await platform.get()));
   const url = await target.forward(NAMESPACE, `${PLATFORM}-gateway`, 8080);
-  const gateway = new Gateway(url, await platform.credential('debug-token'));
+  const gateway = new Gateway(url, () => platform.credential('debug-token'));
   await until('the ledger to answer', MINUTE, () => gateway.ledgerCheck());
   return new Bench(platform, gateway);
 }

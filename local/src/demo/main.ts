@@ -123,7 +123,7 @@ async function burst(target: Target, platform: PlatformResource) {
   const gatewayUrl = await target.forward(NAMESPACE, `${PLATFORM}-gateway`, 8080);
   const exporterUrl = await target.forward(NAMESPACE, `${PLATFORM}-kafka-exporter`, 9308);
   const prometheusUrl = await target.forward(NAMESPACE, `${PLATFORM}-prometheus`, 9090);
-  const gateway = new Gateway(gatewayUrl, await platform.credential('debug-token'));
+  const gateway = new Gateway(gatewayUrl, () => platform.credential('debug-token'));
   const watch = new Watch(platform, exporterUrl);
   await watch.begin();
   const before = await until('the ledger to answer', 60_000, () => gateway.ledgerCheck());

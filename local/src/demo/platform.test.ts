@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { test } from 'node:test';
-import { groupOffsets, isReady, minReplicasOf, missing, type PlatformView } from './platform.ts';
+import { Gateway, groupOffsets, isReady, minReplicasOf, missing, type PlatformView } from './platform.ts';
 
 const METRICS = `# TYPE kafka_consumergroup_lag gauge
 kafka_consumergroup_lag{consumergroup="interest-batch",topic="t",partition="0"} 5
@@ -56,4 +58,27 @@ test('the least replicas are those of the autoscaling, and one where it goes to 
   assert.equal(minReplicasOf(withLeast(0), 'interest'), 1);
   assert.equal(minReplicasOf(withLeast(), 'interest'), 1);
   assert.equal(minReplicasOf(undefined, 'interest'), 1);
+});
+
+test('the gateway client reads the token again when a rotation has replaced it, and no more than once', async (t) => {
+  let valid = 'former';
+  const server = createServer((request, response) => {
+    response.writeHead(request.headers.authorization === `Bearer ${valid}` ? 200 : 401).end('{"accepted":1}');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  let [current, reads] = ['former', 0];
+  const gateway = new Gateway(`http://127.0.0.1:${address.port}`, async () => {
+    reads += 1;
+    return current;
+  });
+  assert.deepEqual([await gateway.seed(1), await gateway.seed(1), reads], [1, 1, 1]);
+  valid = current = 'new';
+  assert.deepEqual([await gateway.seed(1), reads], [1, 2]);
+  valid = 'another';
+  await assert.rejects(gateway.seed(1), /answered 401/);
+  assert.equal(reads, 3);
 });

@@ -177,35 +177,31 @@ export function missing(platform: PlatformView | undefined): string[] {
 /** The gateway's HTTP interface, as far as the demo and the end-to-end tests use it. */
 export class Gateway {
   readonly url: string;
-  readonly debugToken: string;
+  readonly #readToken: () => Promise<string>;
+  #token: string | undefined;
 
-  constructor(url: string, debugToken: string) {
+  /** @param readToken reads the debug token; it is read again when a rotation has replaced it */
+  constructor(url: string, readToken: () => Promise<string>) {
     this.url = url;
-    this.debugToken = debugToken;
-  }
-
-  get #authorization(): { authorization: string } {
-    return { authorization: `Bearer ${this.debugToken}` };
+    this.#readToken = readToken;
   }
 
   /** Publishes `count` random interest transactions; resolves to the number that Kafka acknowledged. */
   async seed(count: number): Promise<number> {
-    const body = await this.#request<{ accepted: number }>('/debug/seed', {
-      method: 'POST',
-      headers: { ...this.#authorization, 'content-type': 'application/json' },
-      body: JSON.stringify({ count }),
-    });
-    return body.accepted;
+    const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ count }) };
+    return (await this.#request<{ accepted: number }>('/debug/seed', init)).accepted;
   }
 
   async ledgerCheck(): Promise<LedgerCheck> {
-    return this.#request<LedgerCheck>('/api/v1/ledger/check', { headers: this.#authorization });
+    return this.#request<LedgerCheck>('/api/v1/ledger/check');
   }
 
-  async #request<T>(path: string, init: RequestInit = {}): Promise<T> {
+  async #request<T>(path: string, init: RequestInit & { headers?: Record<string, string> } = {}): Promise<T> {
     const deadline = Date.now() + OVERLOADED_LIMIT_MS;
-    for (;;) {
-      const response = await fetch(this.url + path, init);
+    for (let known = this.#token; ; known = undefined) {
+      this.#token = known ?? (await this.#readToken());
+      const response = await fetch(this.url + path, { ...init, headers: { ...init.headers, authorization: `Bearer ${this.#token}` } });
+      if (response.status === 401 && known !== undefined) continue;
       if (!(await isOverloaded(response)) || Date.now() > deadline) return readBody<T>(response);
       await pause(1000 * Number(response.headers.get('retry-after') ?? 1));
     }
