@@ -196,11 +196,12 @@ export class Gateway {
     return this.#request<LedgerCheck>('/api/v1/ledger/check');
   }
 
-  async #request<T>(path: string, init: RequestInit & { headers?: Record<string, string> } = {}): Promise<T> {
+  async #request<T>(path: string, init: Omit<RequestInit, 'headers'> & { headers?: Record<string, string> } = {}): Promise<T> {
     const deadline = Date.now() + OVERLOADED_LIMIT_MS;
     for (let known = this.#token; ; known = undefined) {
-      this.#token = known ?? (await this.#readToken());
-      const response = await fetch(this.url + path, { ...init, headers: { ...init.headers, authorization: `Bearer ${this.#token}` } });
+      const token = known ?? (await this.#readToken());
+      this.#token = token;
+      const response = await fetch(this.url + path, { ...init, headers: { ...init.headers, authorization: `Bearer ${token}` } });
       if (response.status === 401 && known !== undefined) continue;
       if (!(await isOverloaded(response)) || Date.now() > deadline) return readBody<T>(response);
       await pause(1000 * Number(response.headers.get('retry-after') ?? 1));
