@@ -283,6 +283,11 @@ function seconds(since: number): string {
   return `${Math.round((Date.now() - since) / 1000)} s`;
 }
 
+// kafkajs computes a delay below zero, which Node takes as 1 ms and warns about.
+process.removeAllListeners('warning').on('warning', (warning) => {
+  if (warning.name !== 'TimeoutNegativeWarning') console.error(warning);
+});
+
 try {
   await main();
 } catch (error) {
