@@ -18,6 +18,7 @@ const PASSWORDS = {
   ledger: `ledger-s3cret'\\%24`,
   second: 'second-s3cret',
   interest: 'interest-s3cret',
+  exporter: `exporter-s3cret'\\%24`,
 };
 const log = createLogger({ service: 'migrate', platform: 'test', namespace: 'test', pod: 'test' }, 'silent');
 
@@ -54,7 +55,17 @@ function run({ admin = PASSWORDS.admin, formerAdmin, ledger = [{ name: 'ledger',
   const { host, port } = services.postgres;
   const interest = [{ name: 'interest', password: PASSWORDS.interest }];
   const adminUrl = `postgresql://${ADMIN}@${host}:${port}/postgres`;
-  return migrate({ adminUrl, adminPassword: admin, formerAdminPassword: formerAdmin, logins: { ledger, interest }, seedAccounts: 10 }, log);
+  return migrate(
+    {
+      adminUrl,
+      adminPassword: admin,
+      formerAdminPassword: formerAdmin,
+      logins: { ledger, interest },
+      exporterPassword: PASSWORDS.exporter,
+      seedAccounts: 10,
+    },
+    log,
+  );
 }
 
 const userOf = (user: string, password: string): Promise<{ acts: string }[]> => as(user, password, 'SELECT current_user AS acts', 'ledger');
@@ -79,6 +90,35 @@ test('an administrator with CREATEROLE and CREATEDB creates the database and its
     `SELECT rolname AS name FROM pg_roles WHERE rolname ~ '^(ledger|interest)' AND (rolsuper OR rolcreatedb OR rolcreaterole)`,
   );
   assert.deepEqual(rows, []);
+});
+
+interface Sight {
+  statements: number;
+  hidden: number;
+}
+
+/** What the exporter sees of the sessions of other roles. */
+async function sight(): Promise<Sight | undefined> {
+  const text = `SELECT count(*)::int AS statements, count(*) FILTER (WHERE query = '<insufficient privilege>')::int AS hidden
+    FROM pg_stat_activity WHERE usename = 'postgres' AND datname = 'ledger'`;
+  return (await as<Sight>('exporter', PASSWORDS.exporter, text, 'ledger'))[0];
+}
+
+test('the exporter connects and reads no table; it sees the statistics of others once a superuser grants pg_monitor', LIMIT, async () => {
+  const { host, port, password } = services.postgres;
+  const other = new Client({ host, port, user: 'postgres', password, database: 'ledger' });
+  await other.connect();
+  try {
+    await assert.rejects(as('exporter', PASSWORDS.exporter, 'SELECT * FROM account', 'ledger'), /permission denied/);
+    assert.deepEqual(await sight(), { statements: 1, hidden: 1 });
+    const login = (name: 'ledger' | 'interest') => [{ name, password: PASSWORDS[name] }];
+    const logins = { ledger: login('ledger'), interest: login('interest') };
+    const adminUrl = `postgresql://postgres@${host}:${port}/postgres`;
+    await migrate({ adminUrl, adminPassword: password, logins, exporterPassword: PASSWORDS.exporter, seedAccounts: 10 }, log);
+    assert.deepEqual(await sight(), { statements: 1, hidden: 0 });
+  } finally {
+    await other.end();
+  }
 });
 
 test('it rotates the logins and ends the sessions of a locked one', LIMIT, async () => {

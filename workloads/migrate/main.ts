@@ -17,6 +17,7 @@ const variableOf = (login: string): string => `${login.toUpperCase().replaceAll(
 const env = {
   ...adminDatabaseEnv,
   PGPASSWORD_FORMER: password.optional(),
+  EXPORTER_PASSWORD: password.optional(),
   POOLERS: z.string().regex(/^[^\s:]+:\d+$/, 'write host:port of all PgBouncers, such as pgbouncer-headless:6432'),
   SEED_ACCOUNTS: count(0, 1_000_000, 0),
 };
@@ -36,6 +37,7 @@ await runJob('migrate', env, async ({ config, log }) => {
     adminPassword: config.PGPASSWORD,
     formerAdminPassword: config.PGPASSWORD_FORMER,
     logins: Object.fromEntries(ROLES.map((role) => [role, logins(role)])),
+    exporterPassword: config.EXPORTER_PASSWORD,
     poolers: { host, port: Number(port) },
     seedAccounts: config.SEED_ACCOUNTS,
   };

@@ -4,12 +4,14 @@ import { DATABASES, migrationsOf, ROLES, type Database } from '../shared/databas
 import type { Logger } from '../shared/kernel/log.ts';
 import { withPassword } from '../shared/kernel/postgres.ts';
 import { waitForPoolers, type Pooler } from './poolers.ts';
-import { ensureDatabase, ensureRole, type Login } from './roles.ts';
+import { ensureDatabase, ensureMonitor, ensureRole, type Login } from './roles.ts';
 import { scramVerifier } from './scram.ts';
 import { seedAccounts } from './seed-accounts.ts';
 
 /** The database with the demo accounts. */
 const SEEDED = 'ledger';
+/** Role of the metrics exporter. */
+const EXPORTER = 'exporter';
 
 export interface MigrateOptions {
   /** Direct address of the server with an administrator's user name: migrations need a session of their own, so no PgBouncer. */
@@ -19,6 +21,8 @@ export interface MigrateOptions {
   formerAdminPassword?: string | undefined;
   /** Valid logins by role; all other logins are locked. An owner of tables needs at least one. */
   logins: Record<string, Login[]>;
+  /** Of the role `exporter`, which may read statistics and no table; without it, the role stays as it is. */
+  exporterPassword?: string | undefined;
   /** They must accept every login before the migration is done. */
   poolers?: Pooler;
   seedAccounts: number;
@@ -35,6 +39,13 @@ export async function migrate(options: MigrateOptions, log: Logger): Promise<voi
     await admin.query('SELECT pg_advisory_lock(727367)');
     for (const role of ROLES) await ensureRole(admin, role, options.logins[role] ?? [], log);
     for (const { name, owner, users } of DATABASES) await ensureDatabase(admin, name, owner, users);
+    if (options.exporterPassword !== undefined)
+      await ensureMonitor(
+        admin,
+        { name: EXPORTER, password: options.exporterPassword },
+        DATABASES.map(({ name }) => name),
+        log,
+      );
   });
   for (const database of DATABASES) await migrateDatabase(database, options, log);
   if (options.poolers)

@@ -89,3 +89,17 @@ export async function ensureDatabase(client: Client, name: string, owner: string
   await client.query(`REVOKE ALL ON DATABASE ${database} FROM PUBLIC`);
   for (const user of users) await client.query(`GRANT CONNECT ON DATABASE ${database} TO ${client.escapeIdentifier(user)}`);
 }
+
+/** Creates the role of a metrics exporter if it is missing: it may connect, and read the server's statistics and settings, but no table. */
+export async function ensureMonitor(client: Client, login: Login, databases: readonly string[], log: Logger): Promise<void> {
+  await open(client, login.name, login);
+  const name = client.escapeIdentifier(login.name);
+  for (const database of databases) await client.query(`GRANT CONNECT ON DATABASE ${client.escapeIdentifier(database)} TO ${name}`);
+  try {
+    await client.query(`GRANT pg_monitor TO ${name}`);
+  } catch (error) {
+    if (!(error instanceof DatabaseError) || error.code !== '42501') throw error;
+    const what = `the administrator may not grant pg_monitor: statistics of other roles are missing until a superuser runs GRANT pg_monitor TO ${login.name}`;
+    log.warn({ login: login.name }, what);
+  }
+}

@@ -2,7 +2,7 @@
  * One server process for tests. It ends with the process that started it, however that ends. It is ready when its log says so and its port answers.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createServer, connect } from 'node:net';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -116,7 +116,12 @@ export class ServerProcess implements Service {
   }
 
   freeze(): void {
-    for (const pid of this.#processes()) signalProcess(pid, 'SIGSTOP');
+    const pids = this.#processes();
+    for (const pid of pids) signalProcess(pid, 'SIGSTOP');
+    const deadline = Date.now() + STOP_LIMIT_MS;
+    while (!pids.every(isStopped)) {
+      if (Date.now() > deadline) throw new Failure(`${this.#options.name} did not stop within ${STOP_LIMIT_MS / 1000} s`);
+    }
   }
 
   thaw(): void {
@@ -205,5 +210,19 @@ function signalProcess(pid: number, signal: NodeJS.Signals): void {
     process.kill(pid, signal);
   } catch {
     // It ended meanwhile.
+  }
+}
+
+/** Each thread stops when it is scheduled next: until then it may still answer. */
+function isStopped(pid: number): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).every((thread) => {
+      const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8');
+      // The name, in parentheses, may hold anything; the state follows it.
+      return /^[TtZX]/.test(stat.slice(stat.lastIndexOf(')') + 2));
+    });
+  } catch {
+    // A thread ended meanwhile, or the process is gone: looked at again, or nothing is left to stop.
+    return !existsSync(`/proc/${pid}`);
   }
 }

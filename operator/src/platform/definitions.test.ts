@@ -203,6 +203,25 @@ for (const [name, input] of Object.entries(PLATFORMS)) {
   });
 }
 
+await test('only PostgreSQL itself and the migration read the password of the administrator', () => {
+  for (const input of Object.values(PLATFORMS)) {
+    const { external } = input.spec.postgres;
+    const name = external ? external.adminSecret.name : `${input.name}-credentials`;
+    const key = external ? external.adminSecret.passwordKey : 'postgres-password';
+    const readers = built(input).filter(
+      ({ pods }) =>
+        containersOf(pods).some(({ env = [] }) =>
+          env.some((one) => one.valueFrom?.secretKeyRef?.name === name && one.valueFrom.secretKeyRef.key === key),
+        ) ||
+        pods.some(({ volumes = [] }) =>
+          volumes.some(({ secret }) => secret?.secretName === name && secret.items?.some((item) => item.key === key)),
+        ),
+    );
+    const names = readers.map(({ definition }) => definition.name);
+    assert.deepEqual(names, external ? ['migrate'] : ['postgres', 'migrate']);
+  }
+});
+
 await test('the table of kinds has every kind that is built, and no other', () => {
   const kinds = Object.values(PLATFORMS).flatMap((input) =>
     buildPlatform(input).flatMap(({ manifests }) => manifests.map(({ kind }) => kind)),

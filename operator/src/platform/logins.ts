@@ -24,6 +24,10 @@ export const FORMER_ADMIN_KEY = 'postgres-password-former';
 /** User of PgBouncer's metrics exporter: it may read statistics over the pod's own socket, and has access to no database. */
 export const STATS_USER = 'stats';
 
+/** Role of the PostgreSQL exporter: it may read statistics (pg_monitor) and no table. It connects to the server itself, past PgBouncer. */
+export const EXPORTER_ROLE = 'exporter';
+export const EXPORTER_KEY = 'exporter-password';
+
 /** Name under which a role logs in: its own, or `<role>_b`. */
 export function loginOf(role: string, slot: Slot): string {
   return slot === 'a' ? role : `${role}_${slot}`;

@@ -1,12 +1,13 @@
 /** Exporters of the stores, in one pod: they are small, and work for external stores as for managed ones. */
 import type { V1Container, V1Volume } from '@kubernetes/client-node';
 import type { ComponentDefinition } from '../definition.ts';
-import { ADMIN_KEY } from '../logins.ts';
+import { EXPORTER_KEY, EXPORTER_ROLE } from '../logins.ts';
+import { credentialsName } from '../names.ts';
 import { deployment } from '../parts.ts';
 import { container, fromSecret, goRuntime, podTemplate, probes, value } from '../pods.ts';
 import { usesDatabase } from '../store.ts';
 import type { PlatformInput, SecretUse } from '../types.ts';
-import { postgresAccess, postgresAdmin } from './postgres.ts';
+import { postgresAccess } from './postgres.ts';
 import { redisAccess } from './redis.ts';
 
 const POSTGRES_IMAGE = {
@@ -43,12 +44,13 @@ interface Exporter {
 function postgresExporter(input: PlatformInput): Exporter | undefined {
   if (!usesDatabase(input.spec)) return undefined;
   const server = postgresAccess(input);
-  const { env, secrets } = postgresAdmin(input, 'DATA_SOURCE_USER', 'DATA_SOURCE_PASS');
+  const secret = credentialsName(input);
+  const env = [value('DATA_SOURCE_USER', EXPORTER_ROLE), fromSecret('DATA_SOURCE_PASS', secret, EXPORTER_KEY)];
   const port = POSTGRES_PORT;
   const { authority } = server;
   const root = authority ? `&sslrootcert=${authority.path}` : '';
   return {
-    secrets: [...secrets, ...(authority?.secrets ?? [])],
+    secrets: [{ name: secret, keys: [EXPORTER_KEY] }, ...(authority?.secrets ?? [])],
     volumes: authority?.volumes ?? [],
     container: container(input, {
       name: 'postgres-exporter',
@@ -101,7 +103,8 @@ export const definition: ComponentDefinition = {
   }),
   jobs: (spec) => [...(usesDatabase(spec) ? ['postgres-exporter'] : []), ...(spec.redis.enabled ? ['redis-exporter'] : [])],
   connections: () => ['postgres', 'redis'],
-  reads: [ADMIN_KEY, 'redis-password'],
+  credentials: [{ key: EXPORTER_KEY, type: 'password' }],
+  reads: [EXPORTER_KEY, 'redis-password'],
   manifests: (input) => {
     const exporters = [postgresExporter(input), redisExporter(input)].filter((exporter) => exporter !== undefined);
     const template = podTemplate(input, {

@@ -5,7 +5,7 @@
 import type { V1EnvVar } from '@kubernetes/client-node';
 import type { BuildInput, ComponentDefinition } from '../definition.ts';
 import { hash } from '../hash.ts';
-import { ADMIN_KEY, FORMER_ADMIN_KEY, passwordKey } from '../logins.ts';
+import { ADMIN_KEY, EXPORTER_KEY, FORMER_ADMIN_KEY, passwordKey } from '../logins.ts';
 import { addressOf, credentialsName, nameOf } from '../names.ts';
 import { container, fromSecret, podTemplate, value } from '../pods.ts';
 import { usesDatabase } from '../store.ts';
@@ -25,14 +25,14 @@ function rolesOf({ definitions }: BuildInput): string[] {
 const BACKOFF_LIMIT = 2 ** 31 - 1;
 const RESOURCES = { requests: { cpu: '50m', memory: '96Mi' }, limits: { cpu: '1', memory: '384Mi' } };
 
-/** Passwords by variable: of all valid logins (the others are locked), and the administrator's former one. */
+/** Passwords by variable: of all valid logins (the others are locked), the administrator's former one, and the exporter's. */
 function passwords(input: BuildInput): { env: V1EnvVar[]; secrets: SecretUse[] } {
   const { live, formerAdmin } = input.slots;
   const logins = rolesOf(input)
     .flatMap((role) => live.map((slot) => passwordKey(role, slot)))
     .map((key) => [variable(key), key] as const);
   const former = formerAdmin && input.spec.postgres.managed ? [['PGPASSWORD_FORMER', FORMER_ADMIN_KEY] as const] : [];
-  const all = [...logins, ...former];
+  const all = [...logins, ...former, [variable(EXPORTER_KEY), EXPORTER_KEY] as const];
   const name = credentialsName(input);
   return { env: all.map(([text, key]) => fromSecret(text, name, key)), secrets: [{ name, keys: all.map(([, key]) => key) }] };
 }
@@ -84,7 +84,7 @@ export const definition: ComponentDefinition = {
   stage: 'setup',
   present: usesDatabase,
   connections: (all) => workloadConnections(all, 'pgbouncer', 'postgres'),
-  reads: [ADMIN_KEY, 'every role'],
+  reads: [ADMIN_KEY, EXPORTER_KEY, 'every role'],
   manifests: (input) => {
     const template = pod(input);
     return [

@@ -116,7 +116,7 @@ const externalPostgres = rule(
         passwordKey: dataKey('Key of the password.', 'password'),
       })
       .describe(
-        'A role with CREATEDB and CREATEROLE; it need not be a superuser. Used by the migration Job and the metrics exporter only; the workloads get roles of their own.',
+        'A role with CREATEDB and CREATEROLE; it need not be a superuser. Used by the migration Job only; the workloads and the metrics exporter get roles of their own.',
       ),
   }),
   {
