@@ -107,15 +107,15 @@ async function runEndToEnd(): Promise<Counts> {
   const lanes = endToEndFiles().map((files, index) => ({ files, cluster: `e2e-${process.pid}-${index + 1}` }));
   onInterrupt = () => Promise.all(lanes.map(({ cluster }) => clusterDown(cluster)));
   try {
-    return addCounts(await Promise.all(lanes.map(({ files, cluster }) => runOnCluster(files, cluster))));
+    return addCounts(await Promise.all(lanes.map(({ files, cluster }, index) => runOnCluster(files, cluster, `${index + 1}| `))));
   } finally {
     onInterrupt = undefined;
   }
 }
 
-async function runOnCluster(files: string[], cluster: string): Promise<Counts> {
+async function runOnCluster(files: string[], cluster: string, label: string): Promise<Counts> {
   try {
-    return await runSuite(ROOT, files, END_TO_END, { ...process.env, E2E_CLUSTER: cluster });
+    return await runSuite(ROOT, files, { ...END_TO_END, label }, { ...process.env, E2E_CLUSTER: cluster });
   } finally {
     await clusterDown(cluster);
   }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { runFile, type FileResult } from './run-file.ts';
+import { labelled, runFile, type FileResult } from './run-file.ts';
 
 const MINUTE = 60_000;
 let folder: string;
@@ -90,3 +90,10 @@ function isAlive(pid: number): boolean {
     return false;
   }
 }
+
+test('labels whole lines, however the output is cut', () => {
+  const written: string[] = [];
+  const print = labelled('1| ', (text) => written.push(text));
+  for (const chunk of ['a', 'b\nc', '\n\nd\n', 'left']) print(chunk);
+  assert.equal(written.join(''), '1| ab\n1| c\n1| \n1| d\n');
+});

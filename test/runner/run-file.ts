@@ -30,6 +30,8 @@ export interface FileOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Prints the output as it comes. */
   readonly live?: boolean;
+  /** Stands before each line that is printed as it comes: for files that print at the same time. */
+  readonly label?: string;
 }
 
 /** Processes of test files that run now: each leads a process group. */
@@ -44,14 +46,17 @@ export function killAll(): void {
  * Runs a file to its end or its limit; the file's children end with it.
  * @returns its counts; a file that reports no test, ends with another code than 0 or exceeds its limit has a failure
  */
-export async function runFile(file: string, { limitMs, cwd, env = process.env, live = false }: FileOptions): Promise<FileResult> {
+export async function runFile(
+  file: string,
+  { limitMs, cwd, env = process.env, live = false, label = '' }: FileOptions,
+): Promise<FileResult> {
   const folder = await mkdtemp(join(tmpdir(), 'bss-test-report-'));
   const report = join(folder, 'report');
   const started = performance.now();
   try {
     const reporters = [`--test-reporter=spec`, '--test-reporter-destination=stdout', `--test-reporter=${REPORTER}`];
     const args = [...reporters, `--test-reporter-destination=${report}`, join(cwd, file)];
-    const { code, signal, timedOut, output } = await runToEnd(args, { limitMs, cwd, env: withoutRunner(env), live });
+    const { code, signal, timedOut, output } = await runToEnd(args, { limitMs, cwd, env: withoutRunner(env), live, label });
     const counts = countReport(parseReport(await readFile(report, 'utf8').catch(() => '')));
     const failures = [...counts.failures];
     if (timedOut) failures.push(describeTimeout(limitMs, counts.unfinished, output));
@@ -75,13 +80,14 @@ interface Ended {
   readonly output: string;
 }
 
-function runToEnd(args: readonly string[], { limitMs, cwd, env, live }: Required<FileOptions>): Promise<Ended> {
+function runToEnd(args: readonly string[], { limitMs, cwd, env, live, label }: Required<FileOptions>): Promise<Ended> {
   const child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   running.add(child);
   const chunks: Buffer[] = [];
+  const print = label === '' ? (text: string) => process.stdout.write(text) : labelled(label, (text) => process.stdout.write(text));
   const collect = (chunk: Buffer): void => {
     chunks.push(chunk);
-    if (live) process.stdout.write(chunk);
+    if (live) print(chunk.toString());
   };
   child.stdout.on('data', collect);
   child.stderr.on('data', collect);
@@ -103,6 +109,16 @@ function runToEnd(args: readonly string[], { limitMs, cwd, env, live }: Required
       child.once('close', () => resolve({ code, signal, timedOut, output: Buffer.concat(chunks).toString() }));
     });
   });
+}
+
+/** Writes whole lines, each with the label before it; what comes after the last line break waits for the rest of its line. */
+export function labelled(label: string, write: (text: string) => void): (text: string) => void {
+  let rest = '';
+  return (text) => {
+    const lines = `${rest}${text}`.split('\n');
+    rest = lines.pop() ?? '';
+    if (lines.length > 0) write(lines.map((line) => `${label}${line}\n`).join(''));
+  };
 }
 
 function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {

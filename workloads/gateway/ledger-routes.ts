@@ -12,8 +12,8 @@ import {
 } from '../shared/contracts/ledger.ts';
 import { answers } from '../shared/kernel/http.ts';
 import type { HttpApp } from '../shared/kernel/http.ts';
-import type { LedgerClient } from './ledger-client.ts';
 import { PROBLEMS as COMMON } from '../shared/kernel/problems.ts';
+import type { LedgerClient } from './ledger-client.ts';
 import { PROBLEMS } from './problems.ts';
 
 /** A list of 10,000 accounts takes longer than other reads. */

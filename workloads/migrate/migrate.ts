@@ -1,6 +1,6 @@
 import { Client, DatabaseError } from 'pg';
 import { runner } from 'node-pg-migrate';
-import { DATABASES, migrationsOf, ROLES, type Database } from '../shared/databases/index.ts';
+import { DATABASES, EXPORTER_ROLE, migrationsOf, ROLES, type Database } from '../shared/databases/index.ts';
 import type { Logger } from '../shared/kernel/log.ts';
 import { withPassword } from '../shared/kernel/postgres.ts';
 import { waitForPoolers, type Pooler } from './poolers.ts';
@@ -10,8 +10,6 @@ import { seedAccounts } from './seed-accounts.ts';
 
 /** The database with the demo accounts. */
 const SEEDED = 'ledger';
-/** Role of the metrics exporter. */
-const EXPORTER = 'exporter';
 
 export interface MigrateOptions {
   /** Direct address of the server with an administrator's user name: migrations need a session of their own, so no PgBouncer. */
@@ -21,7 +19,7 @@ export interface MigrateOptions {
   formerAdminPassword?: string | undefined;
   /** Valid logins by role; all other logins are locked. An owner of tables needs at least one. */
   logins: Record<string, Login[]>;
-  /** Of the role `exporter`, which may read statistics and no table; without it, the role stays as it is. */
+  /** Of EXPORTER_ROLE; without it, the role stays as it is. */
   exporterPassword?: string | undefined;
   /** They must accept every login before the migration is done. */
   poolers?: Pooler;
@@ -42,7 +40,7 @@ export async function migrate(options: MigrateOptions, log: Logger): Promise<voi
     if (options.exporterPassword !== undefined)
       await ensureMonitor(
         admin,
-        { name: EXPORTER, password: options.exporterPassword },
+        { name: EXPORTER_ROLE, password: options.exporterPassword },
         DATABASES.map(({ name }) => name),
         log,
       );

@@ -43,7 +43,7 @@ const LEDGER = `SELECT json_build_object(
 export async function audit(platform: PlatformResource, kafkaUrl: string): Promise<Audit> {
   const { accounts, rates } = ledger.parse(JSON.parse(await platform.sql(LEDGER)));
   const oracle = new Oracle(
-    accounts.map(({ id, product, currency, opening }) => ({ id, product, currency, balance: BigInt(opening) })),
+    accounts.map(({ id, product, currency, opening }) => ({ id, product, currency, balance: opening })),
     rates,
   );
   const onValue = (value: Buffer): void => {
@@ -51,8 +51,7 @@ export async function audit(platform: PlatformResource, kafkaUrl: string): Promi
     if (found !== undefined) oracle.apply(found);
   };
   await readTopic(kafkaAt(kafkaUrl), TOPIC, { onValue, limitMs: READ_LIMIT_MS });
-  const wrong = oracle.wrong(accounts.map(({ id, balance }) => ({ id, balance: BigInt(balance) })));
-  return { events: oracle.applied, accounts: accounts.length, wrong };
+  return { events: oracle.applied, accounts: accounts.length, wrong: oracle.wrong(accounts) };
 }
 
 /** Undefined for what is no event: the consumer sends it to the dead-letter topic. */

@@ -1,15 +1,16 @@
 /**
  * What the balances must be: every event of the topic in the order of its partition, one at a time, each id once. The calculation shares
- * nothing with the consumer, which works on batches in the database's own order. Pure.
+ * nothing with the consumer: it is in decimals, where the consumer has whole numbers. Pure.
  */
+import { Decimal } from 'decimal.js';
 
 /** A customer account before its first event. */
 export interface Opening {
   readonly id: string;
   readonly product: string;
   readonly currency: string;
-  /** Minor units. */
-  readonly balance: bigint;
+  /** Minor units, a whole number. */
+  readonly balance: string;
 }
 
 /** The annual rate of a product from a date, inclusive, to another, exclusive; null: without end. */
@@ -30,16 +31,17 @@ export interface InterestEvent {
   readonly valueDate: string;
 }
 
-const DAYS_A_YEAR = 365n;
+const Exact = Decimal.clone({ precision: 60, rounding: Decimal.ROUND_HALF_EVEN });
+const DAYS_A_YEAR = 365;
 
 export class Oracle {
-  readonly #balances: Map<string, bigint>;
+  readonly #balances: Map<string, Decimal>;
   readonly #accounts: Map<string, Opening>;
   readonly #rates: readonly ProductRate[];
   readonly #seen = new Set<string>();
 
   constructor(openings: readonly Opening[], rates: readonly ProductRate[]) {
-    this.#balances = new Map(openings.map(({ id, balance }) => [id, balance]));
+    this.#balances = new Map(openings.map(({ id, balance }) => [id, new Exact(balance)]));
     this.#accounts = new Map(openings.map((opening) => [opening.id, opening]));
     this.#rates = rates;
   }
@@ -58,26 +60,14 @@ export class Oracle {
     );
     if (inForce === undefined) return;
     this.#seen.add(id);
-    this.#balances.set(accountId, balance + interest(balance, inForce.rate, days));
+    this.#balances.set(accountId, balance.plus(balance.mul(inForce.rate).mul(days).div(DAYS_A_YEAR).toDecimalPlaces(0)));
   }
 
   /** One line for each account whose balance is another: id, expected and actual. */
-  wrong(actual: readonly { readonly id: string; readonly balance: bigint }[]): string[] {
+  wrong(actual: readonly { readonly id: string; readonly balance: string }[]): string[] {
     return actual.flatMap(({ id, balance }) => {
-      const expected = this.#balances.get(id);
+      const expected = this.#balances.get(id)?.toFixed(0);
       return expected === balance ? [] : [`${id}: expected ${expected}, is ${balance}`];
     });
   }
-}
-
-/** balance x rate x days / 365, rounded half to even. */
-function interest(balance: bigint, rate: string, days: number): bigint {
-  const [whole = '', fraction = ''] = rate.split('.');
-  const numerator = balance * BigInt(whole + fraction) * BigInt(days);
-  const denominator = DAYS_A_YEAR * 10n ** BigInt(fraction.length);
-  const [size, negative] = numerator < 0n ? [-numerator, true] : [numerator, false];
-  const [quotient, twice] = [size / denominator, (size % denominator) * 2n];
-  const up = twice > denominator || (twice === denominator && quotient % 2n === 1n);
-  const rounded = up ? quotient + 1n : quotient;
-  return negative ? -rounded : rounded;
 }

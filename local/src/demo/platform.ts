@@ -53,7 +53,6 @@ export interface LedgerCheck {
   readonly sumMinor: string;
   readonly balanceMismatches: number;
   readonly unbalancedTransactions: number;
-  readonly duplicateEvents: number;
 }
 
 export interface Replicas {

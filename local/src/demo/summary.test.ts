@@ -11,7 +11,6 @@ const BEFORE: LedgerCheck = {
   sumMinor: '0',
   balanceMismatches: 0,
   unbalancedTransactions: 0,
-  duplicateEvents: 0,
 };
 
 const GOOD: DemoFacts = {

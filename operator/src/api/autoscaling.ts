@@ -1,5 +1,6 @@
 /** How a consumer group is scaled. The meaning of each field is that of `operator/src/autoscale/policy.ts`. */
 import { z } from 'zod';
+import type { Raw } from './piece.ts';
 import { defaultText, duration, rule } from './rules.ts';
 
 /** Below the time between two samples (5 s) nothing can be decided. */
@@ -22,12 +23,17 @@ const shape = z.strictObject({
     z.int().min(0).max(1000).default(1).describe('Minimum number of replicas; 0 needs scaleToZero.'),
     '1, or 0 with scaleToZero',
   ),
-  maxReplicas: z
-    .int()
-    .min(1)
-    .max(1000)
-    .default(DEFAULT_MAXIMUM)
-    .describe('Maximum number of replicas. Replicas beyond the number of partitions are idle.'),
+  maxReplicas: defaultText(
+    z
+      .int()
+      .min(1)
+      .max(1000)
+      .default(DEFAULT_MAXIMUM)
+      .describe(
+        'Maximum number of replicas. Replicas beyond the number of partitions are idle. Unset, it is at least minReplicas and safeReplicas.',
+      ),
+    String(DEFAULT_MAXIMUM),
+  ),
   maxDelay: duration(
     'Goal, not a guarantee: no event waits longer than this before it is applied. The start-up time of a replica and maxReplicas bound it. At least 5s, the sampling interval of the group.',
   ).default('30s'),
@@ -71,14 +77,13 @@ const shape = z.strictObject({
 
 type Shape = z.output<typeof shape>;
 
-/** CEL: the bounds with their defaults. A profile may have a larger default maximum; a rule cannot see it. */
+/** CEL: the minimum, with its default. */
 const MINIMUM = '(has(self.minReplicas) ? self.minReplicas : self.scaleToZero ? 0 : 1)';
-const MAXIMUM = `(has(self.maxReplicas) ? self.maxReplicas : ${DEFAULT_MAXIMUM})`;
 
 const bounds = rule(
   rule(
     rule(shape, {
-      cel: `!has(self.minReplicas) || ${MAXIMUM} >= self.minReplicas`,
+      cel: '!has(self.minReplicas) || !has(self.maxReplicas) || self.maxReplicas >= self.minReplicas',
       message: 'maxReplicas is below minReplicas: raise maxReplicas or lower minReplicas',
       fieldPath: '.maxReplicas',
       check: (value: Shape) => value.maxReplicas >= value.minReplicas,
@@ -91,7 +96,7 @@ const bounds = rule(
     },
   ),
   {
-    cel: `!has(self.safeReplicas) || (self.safeReplicas <= ${MAXIMUM} && self.safeReplicas >= ${MINIMUM})`,
+    cel: `!has(self.safeReplicas) || ((!has(self.maxReplicas) || self.safeReplicas <= self.maxReplicas) && self.safeReplicas >= ${MINIMUM})`,
     message: 'safeReplicas must lie between minReplicas and maxReplicas',
     fieldPath: '.safeReplicas',
     check: ({ safeReplicas, minReplicas, maxReplicas }: Shape) =>
@@ -115,3 +120,20 @@ export const autoscaling = rule(
 )
   .prefault({})
   .describe('Scaling of the consumer group on its lag.');
+
+/**
+ * Settles the bounds that the user left out: a group that may be scaled to zero has a minimum of zero, and the maximum is at least what the other
+ * bounds ask for.
+ * @param merged the user's values over the defaults of the profile, not validated yet
+ * @param given the user's values
+ */
+export function settleBounds(merged: Raw, given: Raw): Raw {
+  const settled = { ...merged };
+  if (isUnset(given['minReplicas']) && given['scaleToZero'] === true) settled['minReplicas'] = 0;
+  if (!isUnset(given['maxReplicas'])) return settled;
+  const least = Math.max(...[settled['minReplicas'], settled['safeReplicas']].filter((bound) => typeof bound === 'number'), 0);
+  const usual = typeof settled['maxReplicas'] === 'number' ? settled['maxReplicas'] : DEFAULT_MAXIMUM;
+  return least > usual ? { ...settled, maxReplicas: least } : settled;
+}
+
+const isUnset = (value: unknown): boolean => value === undefined || value === null;

@@ -1,6 +1,6 @@
 /** Consumer groups of other programs on the same Kafka, scaled by the same mechanism as the platform's own. */
 import { z } from 'zod';
-import { autoscaling } from './autoscaling.ts';
+import { autoscaling, settleBounds } from './autoscaling.ts';
 import { objectName } from './common.ts';
 import { piece } from './piece.ts';
 import { isObject } from './profiles.ts';
@@ -58,10 +58,7 @@ export function consumerGroupsPiece(own: readonly OwnGroup[]) {
   return piece('consumerGroups', schema, { settle: (groups) => (Array.isArray(groups) ? groups.map(settleGroup) : groups) });
 }
 
-/** A group that may be scaled to zero has a minimum of zero. */
 function settleGroup(group: unknown): unknown {
   if (!isObject(group) || !isObject(group['autoscaling'])) return group;
-  const { minReplicas, scaleToZero } = group['autoscaling'];
-  const none = scaleToZero === true && (minReplicas === undefined || minReplicas === null);
-  return none ? { ...group, autoscaling: { ...group['autoscaling'], minReplicas: 0 } } : group;
+  return { ...group, autoscaling: settleBounds(group['autoscaling'], group['autoscaling']) };
 }

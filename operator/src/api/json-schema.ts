@@ -48,14 +48,13 @@ function tidy(node: Schema): Schema {
 function describeDefaults(node: Schema, profiles: Profiles, path: string[]): Schema {
   const { [DEFAULT_TEXT]: text, ...rest } = node;
   const result: Schema = rest;
-  if (typeof text === 'string') {
-    delete result.default;
-    result.description = withDefault(result, text);
-  }
   const [small, production] = [at(profiles.small, path), at(profiles.production, path)];
   if (!node.properties && (small !== undefined || production !== undefined)) {
     result.description = withDefault(result, `${show(small ?? node.default)} (small), ${show(production ?? node.default)} (production)`);
     delete result.default;
+  } else if (typeof text === 'string') {
+    delete result.default;
+    result.description = withDefault(result, text);
   } else if (typeof result.default !== 'object' && result.default !== undefined) {
     // kubectl explain shows descriptions alone.
     result.description = withDefault(result, show(result.default));

@@ -220,12 +220,6 @@ export const MISTAKES: Mistake[] = [
     message: 'safeReplicas must lie between minReplicas and maxReplicas',
   },
   {
-    what: 'A minimum above the default maximum',
-    spec: scaling({ minReplicas: 9 }),
-    path: 'spec.workloads.interest.autoscaling.maxReplicas',
-    message: 'maxReplicas is below minReplicas: raise maxReplicas or lower minReplicas',
-  },
-  {
     what: 'A fixed number of replicas and autoscaling',
     spec: interest({ replicas: 3, autoscaling: { mode: 'builtin' } }),
     path: 'spec.workloads.interest.replicas',

@@ -175,14 +175,14 @@ void test('doctor finds problems and names remedies', async () => {
   await platform.ready();
   const { code, output } = await bss('doctor', 'a', '-n', 'cli');
   assert.equal(code, 1);
-  assert.match(output, /✗ Secret mine is missing\n\s+create it with the keys password/);
+  assert.match(output, /✗ Secret mine does not exist\n\s+create it with key password/);
   assert.match(output, /✗ volume claims are not bound: .*\n\s+the cluster has no default StorageClass/);
   assert.match(output, /✓ the operator bss-operator-local_\w+ holds the lease/);
   assert.match((await bss('doctor', 'nobody', '-n', 'cli')).output, /✗ BssPlatform cli\/nobody not found/);
   for (const scope of [['-n', 'cli'], ['-A']]) {
     const every = await bss('doctor', ...scope);
     assert.equal(every.code, 1, 'without a name it checks every platform of the scope');
-    assert.match(every.output, /BssPlatform cli\/a\n(.*\n)*✗ Secret mine is missing/);
+    assert.match(every.output, /BssPlatform cli\/a\n(.*\n)*✗ Secret mine does not exist/);
   }
   const empty = await bss('doctor', '-n', 'default');
   assert.deepEqual([empty.code, /✓ no BssPlatform in namespace default/.test(empty.output)], [0, true], empty.output);

@@ -3,6 +3,7 @@ import { API_VERSION, KIND } from '../api/index.ts';
 import { type BssPlatformSpec, credentialsName, parseSpec, referencedSecrets, slotsOf, specSchema } from '../platform/index.ts';
 import { conditionOf } from '../reconcile/status/conditions.ts';
 import { decode, type SecretObject } from '../reconcile/credentials/credentials.ts';
+import { SecretValues } from '../reconcile/credentials/secrets.ts';
 import type { PlatformObject } from '../reconcile/ownership/ownership.ts';
 import { readStatus } from '../reconcile/status/status.ts';
 import type { KubeClient, KubernetesObject } from '../runtime/index.ts';
@@ -171,25 +172,16 @@ async function secrets(client: KubeClient, platform: PlatformObject, spec: BssPl
   const values = decode((await client.find<SecretObject>(credentials))?.data ?? {});
   const input = { name, namespace, spec, operatorNamespace: '', slots: slotsOf(values) };
   const uses = referencedSecrets(input);
-  const findings = await Promise.all(
-    uses.map(async (use): Promise<Finding[]> => {
-      const secret = await client.find({ apiVersion: 'v1', kind: 'Secret', name: use.name, namespace });
-      const generated = use.name === credentialsName(input);
-      if (secret === undefined)
-        return [
-          bad(
-            `Secret ${use.name} is missing`,
-            generated ? 'the operator creates it: read the log of the operator' : `create it with the keys ${use.keys.join(', ')}`,
-          ),
-        ];
-      const missing = use.keys.filter((key) => !Object.keys(secret['data'] ?? {}).includes(key));
-      return missing.length > 0
-        ? [bad(`Secret ${use.name} has no key ${missing.join(', ')}`, 'add the key, or set another key in the spec')]
-        : [];
-    }),
-  );
-  const wrong = new Map(findings.flat().map((finding) => [finding.what, finding]));
-  return wrong.size > 0 ? [...wrong.values()] : [good('every Secret that the platform uses exists')];
+  const read = async (use: string): Promise<[string, Record<string, string>][]> => {
+    const secret = await client.find<SecretObject>({ ...credentials, name: use });
+    return secret === undefined ? [] : [[use, decode(secret.data ?? {})]];
+  };
+  const found = new SecretValues(new Map((await Promise.all(uses.map((use) => read(use.name)))).flat()));
+  const missing = uses.flatMap((use) => {
+    const generated = use.name === credentials.name ? { remedy: 'the operator creates it: read the log of the operator' } : {};
+    return found.missing([use]).map((gap) => ({ ...gap, ...generated }));
+  });
+  return missing.length > 0 ? missing.map(({ what, remedy }) => bad(what, remedy)) : [good('every Secret that the platform uses exists')];
 }
 
 async function volumes(client: KubeClient, { metadata: { name, namespace } }: PlatformObject): Promise<Finding[]> {

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { V1NetworkPolicyPeer, V1PodSpec } from '@kubernetes/client-node';
-import { ROLES } from '../../../workloads/shared/databases/index.ts';
+import { EXPORTER_ROLE as MIGRATED_EXPORTER, ROLES } from '../../../workloads/shared/databases/index.ts';
 import { DEFINITIONS, SPEC_PIECES } from './components/index.ts';
 import { isMetricsPort, presentIn, type ComponentDefinition } from './definition.ts';
 import { goldenInput, inputOf, podTemplateOf } from './golden.ts';
 import { buildPlatform } from './index.ts';
 import { KINDS, type IngressRule } from './kinds.ts';
-import { passwordKey, slotKey, SLOTS } from './logins.ts';
+import { EXPORTER_ROLE, passwordKey, slotKey, SLOTS } from './logins.ts';
 import type { KubernetesObject, PlatformInput } from './types.ts';
 
 /** Platforms of which all are enough to have every component, each of its connections, and every kind. */
@@ -137,6 +137,7 @@ await test('every name is used once', () => {
 await test('the migration creates exactly the roles that the definitions have', () => {
   const roles = DEFINITIONS.flatMap(({ database }) => (database ? [database.role] : []));
   assert.deepEqual(roles.toSorted(), [...ROLES].toSorted());
+  assert.equal(EXPORTER_ROLE, MIGRATED_EXPORTER);
 });
 
 await test('groups read topics, and components connect to components, that a definition has', () => {

@@ -19,6 +19,8 @@ interface Row {
   expected: [path: string, value: unknown][];
 }
 
+const GROUP = { name: 'reports', topics: ['orders'], deployment: 'reports' };
+
 const defaults: Record<string, Row> = {
   'nothing at all': {
     reason: 'an empty spec is a small platform with stores of its own',
@@ -51,6 +53,33 @@ const defaults: Record<string, Row> = {
       ['workloads.interest.resources.limits.memory', '2Gi'],
       ['workloads.interest.resources.requests.memory', '384Mi'],
       ['workloads.ledger.replicas', 2],
+    ],
+  },
+  'a minimum above the default maximum': {
+    reason: 'the maximum follows, in each profile from its own default',
+    raw: { workloads: { interest: { autoscaling: { minReplicas: 9 } } }, consumerGroups: [{ ...GROUP, autoscaling: { safeReplicas: 6 } }] },
+    expected: [
+      ['workloads.interest.autoscaling.maxReplicas', 9],
+      ['consumerGroups.0.autoscaling.maxReplicas', 6],
+    ],
+  },
+  'a minimum below the default maximum': {
+    reason: 'the maximum stays',
+    raw: { profile: 'production', workloads: { interest: { autoscaling: { minReplicas: 9 } } }, consumerGroups: [GROUP] },
+    expected: [
+      ['workloads.interest.autoscaling.maxReplicas', 12],
+      ['consumerGroups.0.autoscaling.maxReplicas', 4],
+    ],
+  },
+  'a group that may be scaled to zero': {
+    reason: 'its minimum is zero',
+    raw: {
+      workloads: { interest: { autoscaling: { scaleToZero: true } } },
+      consumerGroups: [{ ...GROUP, autoscaling: { scaleToZero: true } }],
+    },
+    expected: [
+      ['workloads.interest.autoscaling.minReplicas', 0],
+      ['consumerGroups.0.autoscaling.minReplicas', 0],
     ],
   },
   'a limit below the default request': {

@@ -191,17 +191,6 @@ describe('settled', () => {
     });
   });
 
-  void test('a platform whose workloads use no database has none and becomes Ready', async () => {
-    const off = { enabled: false };
-    const workloads = { gateway: off, ledger: off, interest: off };
-    const platform = await cluster.platform('bare', { workloads, redis: off, prometheus: off });
-    const status = await platform.ready();
-    assert.deepEqual(status.components?.map(({ name }) => name).toSorted(), ['kafka-exporter', 'topics']);
-    await platform.patch({ spec: { workloads: { ledger: { enabled: true } } } });
-    await platform.have('StatefulSet', 'postgres');
-    await platform.ready();
-  });
-
   void test('resumes after the operator is killed, and writes only what is missing', async (t) => {
     const platform = await cluster.platform('restart');
     await platform.ready();

@@ -321,7 +321,8 @@ async function build(pass: Pass, input: PlatformInput): Promise<Served | Problem
 
 /** Of the Secrets that users own; the operator creates the credentials Secret itself. */
 function missingSecrets(input: Omit<PlatformInput, 'secretHashes'>, secrets: SecretValues): string[] {
-  return secrets.missing(referencedSecrets(input).filter(({ name }) => name !== credentialsName(input)));
+  const users = referencedSecrets(input).filter(({ name }) => name !== credentialsName(input));
+  return secrets.missing(users).map(({ what, remedy }) => `${what}: ${remedy}`);
 }
 
 function facts(

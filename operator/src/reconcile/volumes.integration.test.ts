@@ -86,3 +86,20 @@ void test('a volume whose class cannot expand keeps its size, is reported, and b
   await settledWithWarning(platform, /^PersistentVolumeClaim a-postgres-data: it cannot grow from 5Gi to 6Gi: .*allowVolumeExpansion/);
   assert.equal(await sizeOf(platform), '5Gi');
 });
+
+const OFF = { enabled: false };
+const WITHOUT_DATABASE = { gateway: OFF, ledger: OFF, interest: OFF };
+
+void test('a platform whose workloads use no database has none; its volume outlives it', { timeout: 300_000 }, async () => {
+  const platform = await cluster.platform('unused', { workloads: WITHOUT_DATABASE, redis: OFF, prometheus: OFF });
+  const bare = await platform.ready();
+  assert.deepEqual(bare.components?.map(({ name }) => name).toSorted(), ['kafka-exporter', 'topics']);
+  await platform.patch({ spec: { workloads: { ledger: { enabled: true } } } });
+  const claim = await platform.have('PersistentVolumeClaim', 'postgres-data');
+  await platform.ready();
+  await platform.patch({ spec: { workloads: WITHOUT_DATABASE } });
+  await platform.gone('StatefulSet', 'postgres');
+  await platform.ready();
+  const { metadata } = await platform.have('PersistentVolumeClaim', 'postgres-data');
+  assert.deepEqual([metadata.uid, metadata.deletionTimestamp], [claim.metadata.uid, undefined]);
+});

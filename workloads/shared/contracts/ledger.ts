@@ -51,5 +51,4 @@ export const ledgerCheck = z.object({
   sumMinor: z.string(),
   balanceMismatches: z.number(),
   unbalancedTransactions: z.number(),
-  duplicateEvents: z.number(),
 });

@@ -13,6 +13,9 @@ export const DATABASES: readonly Database[] = [{ name: 'ledger', owner: 'ledger'
 /** Every role of the databases, once. */
 export const ROLES: readonly string[] = [...new Set(DATABASES.flatMap(({ owner, users }) => [owner, ...users]))];
 
+/** Role of the metrics exporter: it may read the server's statistics and no table. */
+export const EXPORTER_ROLE = 'exporter';
+
 /** Folder of a database's migrations. */
 export function migrationsOf(database: string): string {
   return new URL(database, import.meta.url).pathname;

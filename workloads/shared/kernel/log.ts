@@ -31,7 +31,7 @@ export function createLogger(identity: LogIdentity, level: string, destination?:
     timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
     mixin: traceFields,
-    redact: ['headers.authorization', 'PGPASSWORD', 'PGPASSWORD_FORMER', 'DEBUG_TOKEN', 'DEBUG_TOKEN_OTHER'],
+    redact: ['headers.authorization', 'PGPASSWORD', 'PGPASSWORD_FORMER', 'EXPORTER_PASSWORD', 'DEBUG_TOKEN', 'DEBUG_TOKEN_OTHER'],
   };
   return destination ? pino(options, destination) : pino(options);
 }

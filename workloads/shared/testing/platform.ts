@@ -191,11 +191,10 @@ export class TestPlatform {
   }
 
   /** Creates a topic, once Kafka has finished the deletion of an earlier one. */
-  async createTopic(topic: string, partitions: number, config: Record<string, string> = {}): Promise<void> {
-    const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
+  async createTopic(topic: string, partitions: number): Promise<void> {
     await waitFor(`topic ${topic} to be created`, () =>
       this.#withAdmin(async (admin) => {
-        await admin.createTopics({ topics: [{ topic, numPartitions: partitions, configEntries }], waitForLeaders: false });
+        await admin.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: false });
         return (await admin.fetchTopicOffsets(topic)).length === partitions;
       }),
     );

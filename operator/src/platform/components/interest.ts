@@ -1,6 +1,6 @@
 /** The batch consumer that applies interest transactions. The operator scales it on the lag of its group. */
 import { z } from 'zod';
-import { autoscaling } from '../../api/autoscaling.ts';
+import { autoscaling, settleBounds } from '../../api/autoscaling.ts';
 import { piece } from '../../api/piece.ts';
 import { amounts, isObject } from '../../api/profiles.ts';
 import { defaultText, rule } from '../../api/rules.ts';
@@ -54,13 +54,13 @@ const schema = rule(
   .prefault({})
   .describe('Batch consumer that applies interest transactions to the ledger.');
 
-/** A replica count without a mode is a fixed number; a group that may be scaled to zero has a minimum of zero. */
-function settleScaling(interest: unknown): unknown {
+/** A replica count without a mode is a fixed number. */
+function settleScaling(interest: unknown, given: unknown): unknown {
   if (!isObject(interest)) return interest;
   if (interest['autoscaling'] !== undefined && !isObject(interest['autoscaling'])) return interest;
-  const scaling = { ...interest['autoscaling'] };
+  const own = isObject(given) && isObject(given['autoscaling']) ? given['autoscaling'] : {};
+  const scaling = settleBounds({ ...interest['autoscaling'] }, own);
   if (scaling['mode'] === undefined && typeof interest['replicas'] === 'number') scaling['mode'] = 'fixed';
-  if (scaling['minReplicas'] === undefined && scaling['scaleToZero'] === true) scaling['minReplicas'] = 0;
   return { ...interest, autoscaling: scaling };
 }
 

@@ -21,13 +21,15 @@ export class SecretValues {
     return Object.fromEntries(uses.map(({ name, keys }) => [name, this.#hashesOf(name, keys)]));
   }
 
-  /** What is missing of the used Secrets and keys, one sentence for each Secret. */
-  missing(uses: SecretUse[]): string[] {
+  /** What is missing of the used Secrets and keys: one entry for each Secret, with its remedy. */
+  missing(uses: SecretUse[]): { what: string; remedy: string }[] {
     return uses.flatMap(({ name, keys }) => {
       const values = this.#values.get(name);
-      if (values === undefined) return [`Secret ${name} does not exist: create it with ${named(keys)}`];
+      if (values === undefined) return [{ what: `Secret ${name} does not exist`, remedy: `create it with ${named(keys)}` }];
       const absent = keys.filter((key) => values[key] === undefined);
-      return absent.length > 0 ? [`Secret ${name} has no ${named(absent)}: add it, or name another key in the spec`] : [];
+      return absent.length > 0
+        ? [{ what: `Secret ${name} has no ${named(absent)}`, remedy: 'add it, or name another key in the spec' }]
+        : [];
     });
   }
 

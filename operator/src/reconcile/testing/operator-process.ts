@@ -31,7 +31,9 @@ export class OperatorProcess {
   /** Resolves when it is ready to lead: its caches are filled. @param main the program of another build */
   static async launch(kubeconfigPath: string, environment: Record<string, string> = {}, main = MAIN): Promise<OperatorProcess> {
     const env = { ...process.env, KUBECONFIG: kubeconfigPath, METRICS_PORT: '0', POD_NAMESPACE: 'bss-system', ...environment };
-    const operator = new OperatorProcess(spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', 'pipe'] }));
+    // It ends with the test, however that ends.
+    const command = ['--pdeathsig', 'KILL', process.execPath, main];
+    const operator = new OperatorProcess(spawn('setpriv', command, { env, stdio: ['ignore', 'pipe', 'pipe'] }));
     await operator.#logs(SERVING);
     operator.url = `http://127.0.0.1:${SERVING.exec(operator.log)?.[1]}`;
     await until('the operator to be ready', START_LIMIT_MS, () => operator.#isReady());
