@@ -2,6 +2,7 @@ import {
   accountList,
   accountParams,
   accountView,
+  balanceQuery,
   balanceView,
   ledgerCheck,
   listQuery,
@@ -38,6 +39,7 @@ export function ledgerRoutes(app: HttpApp, store: LedgerStore, metrics: Metrics)
     '/api/v1/accounts',
     {
       handlerTimeout: LIST_DEADLINE_MS,
+      config: { scopes: ['ledger:read'] },
       schema: { summary: 'Customer accounts in order of id', querystring: listQuery, response: answers(200, accountList, unavailable) },
     },
     async ({ query: { after, limit } }) => {
@@ -48,6 +50,7 @@ export function ledgerRoutes(app: HttpApp, store: LedgerStore, metrics: Metrics)
   app.get(
     '/api/v1/accounts/:id',
     {
+      config: { scopes: ['ledger:read'], ids: { id: 'account_id' } },
       schema: {
         summary: 'One account',
         params: accountParams,
@@ -59,23 +62,26 @@ export function ledgerRoutes(app: HttpApp, store: LedgerStore, metrics: Metrics)
   app.get(
     '/api/v1/accounts/:id/balance',
     {
+      config: { scopes: ['ledger:read'], ids: { id: 'account_id' } },
       schema: {
-        summary: 'Balance of an account in minor units',
+        summary: 'Balance of an account in minor units, now or at a time',
         params: accountParams,
+        querystring: balanceQuery,
         response: answers(200, balanceView, LEDGER.account_not_found, unavailable),
       },
     },
-    async ({ params }) => {
+    async ({ params, query: { at } }) => {
       const { id, currency, balanceMinor } = await find(params.id);
       balanceQueries.inc();
-      return { accountId: id, currency, balanceMinor };
+      return { accountId: id, currency, balanceMinor: at === undefined ? balanceMinor : await store.balanceAt(id, at) };
     },
   );
   app.get(
     '/api/v1/accounts/:id/statement',
     {
+      config: { scopes: ['ledger:read'], ids: { id: 'account_id' } },
       schema: {
-        summary: 'Newest postings of an account',
+        summary: 'Postings of an account, newest first, by period and page',
         params: accountParams,
         querystring: statementQuery,
         response: answers(200, statementView, LEDGER.account_not_found, unavailable),
@@ -84,13 +90,15 @@ export function ledgerRoutes(app: HttpApp, store: LedgerStore, metrics: Metrics)
     async ({ params, query }) => {
       const { id } = await find(params.id);
       statementQueries.inc();
-      return { accountId: id, lines: await store.statement(id, query.limit) };
+      const lines = await store.statement(id, query);
+      return { accountId: id, lines, next: lines.length === query.limit ? (lines.at(-1)?.sequence ?? null) : null };
     },
   );
   app.get(
     '/api/v1/ledger/check',
     {
       handlerTimeout: CHECK_DEADLINE_MS,
+      config: { scopes: ['ledger:admin'] },
       schema: { summary: 'Adds up the whole ledger', response: answers(200, ledgerCheck, unavailable) },
     },
     () => check(),

@@ -11,6 +11,7 @@ import { startServices, type PostgresService } from '../../local/src/services/in
 import { migrate } from '../migrate/migrate.ts';
 import { createLogger } from '../shared/kernel/log.ts';
 import { waitFor } from '../shared/testing/wait.ts';
+import { everyLogin } from '../shared/testing/logins.ts';
 
 const LIMIT = { timeout: 120_000 };
 const ACCOUNTS = 2_000;
@@ -20,8 +21,7 @@ let ids: string[];
 
 before(async () => {
   services = await startServices({ postgres: true });
-  const login = (name: string) => [{ name, password: 'test-password' }];
-  const logins = { ledger: login('ledger'), interest: login('interest') };
+  const logins = everyLogin('test-password');
   const { postgres } = services;
   await migrate({ adminUrl: postgres.url(), adminPassword: postgres.password, logins, seedAccounts: ACCOUNTS }, log);
   ids = await connected(async (client) => {
