@@ -11,7 +11,7 @@ async function registered<T>(name: string, patterns: string[]): Promise<[string,
   return modules.flatMap((module) => Object.entries(module[name] ?? {}));
 }
 
-const PROBLEM_MODULES = ['shared/kernel/problems.ts', 'shared/contracts/!(*.test).ts', '*/problems.ts'];
+const PROBLEM_MODULES = ['shared/kernel/problems.ts', 'shared/contracts/**/!(*.test).ts', '*/problems.ts'];
 const REJECTION_MODULES = ['shared/kernel/consumer/rejections.ts', '*/rejections.ts'];
 
 /** One meaning for each code. */

@@ -1,4 +1,4 @@
-/** Rows of the interest consumer's benchmarks as a table. Pure. */
+/** Rows of benchmarks as a table, and figures over rounds. Pure. */
 
 export interface Row {
   readonly name: string;
@@ -15,4 +15,41 @@ export function table(rows: readonly Row[]): string {
     return `| ${row.name} | ${row.events.toLocaleString('en')} | ${row.seconds.toFixed(1)} | ${Math.round(rate(row)).toLocaleString('en')} | ${ratio < 0.1 ? ratio.toFixed(3) : ratio.toFixed(2)} |`;
   });
   return ['| path | events | seconds | events/s | of COPY |', '|---|--:|--:|--:|--:|', ...lines].join('\n');
+}
+
+/** How fast one way was: transfers per second, and processor time of the server for one. */
+export interface Measured {
+  readonly rate: number;
+  readonly processorMicroseconds: number;
+}
+
+/** One round: one by one, and in batches. */
+export interface Pair {
+  readonly single: Measured;
+  readonly batched: Measured;
+}
+
+/** How many times better batches were, by round, in a measure of which more is better. */
+export const ratios = (pairs: readonly Pair[], measure: (measured: Measured) => number): number[] =>
+  pairs.map(({ single, batched }) => measure(batched) / measure(single));
+
+/** The middle of an odd number of values. */
+export function median(values: readonly number[]): number {
+  return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
+/** Lowest and highest value. */
+export function spread(values: readonly number[]): [number, number] {
+  return [Math.min(...values), Math.max(...values)];
+}
+
+/** Rounded to a whole number. */
+export const whole = (value: number): string => Math.round(value).toLocaleString('en');
+/** With two decimals. */
+export const precise = (value: number): string => value.toFixed(2);
+
+/** The median of the rounds, in parentheses the lowest and the highest value. */
+export function cell(values: readonly number[], text: (value: number) => string = whole): string {
+  const [low, high] = spread(values);
+  return `${text(median(values))} (${text(low)} to ${text(high)})`;
 }

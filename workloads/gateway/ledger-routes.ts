@@ -1,20 +1,8 @@
-import type { onRequestHookHandler } from 'fastify';
-import {
-  accountList,
-  accountParams,
-  accountView,
-  balanceView,
-  ledgerCheck,
-  listQuery,
-  PROBLEMS as LEDGER,
-  statementQuery,
-  statementView,
-} from '../shared/contracts/ledger.ts';
+import { accountList, accountParams, accountView, ledgerCheck, listQuery, PROBLEMS as LEDGER } from '../shared/contracts/ledger.ts';
+import { PROBLEMS as UNAVAILABLE } from '../shared/contracts/unavailable.ts';
 import { answers } from '../shared/kernel/http.ts';
 import type { HttpApp } from '../shared/kernel/http.ts';
-import { PROBLEMS as COMMON } from '../shared/kernel/problems.ts';
-import type { LedgerClient } from './ledger-client.ts';
-import { PROBLEMS } from './problems.ts';
+import type { ServiceClient } from '../shared/kernel/service-client.ts';
 
 /** A list of 10,000 accounts takes longer than other reads. */
 const LIST_DEADLINE_MS = 10_000;
@@ -25,65 +13,40 @@ const CHECK_ATTEMPT_MS = 20_000;
 
 const at = (id: string) => `/api/v1/accounts/${encodeURIComponent(id)}`;
 
-/**
- * Adds the reads that the gateway forwards to the ledger.
- * @param isAuthorized guards the routes that are not for every client
- */
-export function ledgerRoutes(app: HttpApp, ledger: LedgerClient, isAuthorized: onRequestHookHandler): void {
-  const unavailable = PROBLEMS.ledger_unavailable;
+/** Adds the reads that the gateway forwards to the ledger. */
+export function ledgerRoutes(app: HttpApp, ledger: ServiceClient): void {
+  const unavailable = UNAVAILABLE.ledger_unavailable;
   app.get(
     '/api/v1/accounts',
     {
       handlerTimeout: LIST_DEADLINE_MS,
+      config: { scopes: ['ledger:read'] },
       schema: { summary: 'Customer accounts in order of id', querystring: listQuery, response: answers(200, accountList, unavailable) },
     },
     ({ query }) =>
-      ledger.get(`/api/v1/accounts?after=${encodeURIComponent(query.after)}&limit=${query.limit}`, accountList, LIST_ATTEMPT_MS),
+      ledger.get({ path: `/api/v1/accounts?after=${encodeURIComponent(query.after)}&limit=${query.limit}` }, accountList, {
+        attemptMs: LIST_ATTEMPT_MS,
+      }),
   );
   app.get(
     '/api/v1/accounts/:id',
     {
+      config: { scopes: ['ledger:read'], ids: { id: 'account_id' } },
       schema: {
         summary: 'One account',
         params: accountParams,
         response: answers(200, accountView, LEDGER.account_not_found, unavailable),
       },
     },
-    ({ params }) => ledger.get(at(params.id), accountView),
-  );
-  app.get(
-    '/api/v1/accounts/:id/balance',
-    {
-      schema: {
-        summary: 'Balance of an account in minor units',
-        params: accountParams,
-        response: answers(200, balanceView, LEDGER.account_not_found, unavailable),
-      },
-    },
-    ({ params }) => ledger.get(`${at(params.id)}/balance`, balanceView),
-  );
-  app.get(
-    '/api/v1/accounts/:id/statement',
-    {
-      schema: {
-        summary: 'Newest postings of an account',
-        params: accountParams,
-        querystring: statementQuery,
-        response: answers(200, statementView, LEDGER.account_not_found, unavailable),
-      },
-    },
-    ({ params, query }) => ledger.get(`${at(params.id)}/statement?limit=${query.limit}`, statementView),
+    ({ params }) => ledger.get({ path: at(params.id), template: '/api/v1/accounts/{id}' }, accountView),
   );
   app.get(
     '/api/v1/ledger/check',
     {
       handlerTimeout: CHECK_DEADLINE_MS,
-      onRequest: [isAuthorized],
-      schema: {
-        summary: 'Adds up the whole ledger; needs the debug token',
-        response: answers(200, ledgerCheck, COMMON.unauthorized, unavailable),
-      },
+      config: { scopes: ['ledger:admin'] },
+      schema: { summary: 'Adds up the whole ledger', response: answers(200, ledgerCheck, unavailable) },
     },
-    () => ledger.get('/api/v1/ledger/check', ledgerCheck, CHECK_ATTEMPT_MS),
+    () => ledger.get({ path: '/api/v1/ledger/check' }, ledgerCheck, { attemptMs: CHECK_ATTEMPT_MS }),
   );
 }

@@ -4,6 +4,5 @@ import { defineProblems } from '../shared/kernel/problems.ts';
 export const PROBLEMS = defineProblems({
   seed_not_enabled: { status: 404, title: 'Seeding is not enabled on this platform' },
   no_accounts: { status: 409, title: 'There are no customer accounts to seed events for' },
-  ledger_unavailable: { status: 503, title: 'The ledger does not answer' },
   kafka_unavailable: { status: 503, title: 'Kafka does not accept events' },
 });

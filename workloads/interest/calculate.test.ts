@@ -9,7 +9,8 @@ import { calculate, contraAccounts } from './calculate.ts';
 import type { AccountState, RateLookup } from './calculate.ts';
 
 const RATE = 21_500n;
-const rate: RateLookup = (product, date) => (product === 'savings' && date >= '2020-01-01' ? RATE : undefined);
+const rate: RateLookup = (product, date) =>
+  product === 'savings' && date >= '2020-01-01' ? { rate: RATE, dayCount: 'ACT/365F' } : undefined;
 
 let serial = 0;
 function event(accountId: string, change: Partial<InterestTransaction> = {}): InterestTransaction {
@@ -37,10 +38,10 @@ function accounts(): Map<string, AccountState> {
 await test('events of one account compound in order', () => {
   const state = accounts();
   const { entries } = calculate(sliceOf([event('a'), event('a')]), state, new Set(), rate);
-  const first = simpleInterest(1_000_000n, RATE, 30);
+  const first = simpleInterest(1_000_000n, RATE, 30, 365n);
   assert.deepEqual(
     entries.map(({ amountMinor }) => amountMinor),
-    [first, simpleInterest(1_000_000n + first, RATE, 30)],
+    [first, simpleInterest(1_000_000n + first, RATE, 30, 365n)],
   );
   assert.equal(state.get('a')?.balanceMinor, 1_000_000n + entries.reduce((sum, { amountMinor }) => sum + amountMinor, 0n));
 });
@@ -53,7 +54,7 @@ await test('an event applied before, or twice in the slice, counts once and chan
     result.entries.map((entry) => entry.event.id),
     [twice.id],
   );
-  assert.equal(result.entries[0]?.amountMinor, simpleInterest(1_000_000n, RATE, 30));
+  assert.equal(result.entries[0]?.amountMinor, simpleInterest(1_000_000n, RATE, 30, 365n));
 });
 
 const rejected: Record<string, { event: InterestTransaction; code: string }> = {

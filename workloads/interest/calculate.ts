@@ -4,6 +4,8 @@ import type { Rejection } from '../shared/kernel/consumer/rejections.ts';
 import type { Slice } from '../shared/kernel/consumer/slice.ts';
 import { simpleInterest } from '../shared/kernel/money.ts';
 import type { ScaledRate } from '../shared/kernel/money.ts';
+import { countedDays, DAYS_PER_YEAR } from './day-count.ts';
+import type { DayCount } from './day-count.ts';
 import type { InterestRejection } from './rejections.ts';
 
 /** Contra accounts per currency, see migration 002. */
@@ -31,8 +33,14 @@ export interface Calculation {
   rejected: number;
 }
 
+/** An annual rate, and how days become a part of the year. */
+export interface Rate {
+  readonly rate: ScaledRate;
+  readonly dayCount: DayCount;
+}
+
 /** The rate in force for a product on a date, or undefined. */
-export type RateLookup = (productCode: string, date: string) => ScaledRate | undefined;
+export type RateLookup = (productCode: string, date: string) => Rate | undefined;
 
 /**
  * The account, by currency, that interest from a partition's events is booked against. Each currency has sixteen, so that consumers of
@@ -97,10 +105,11 @@ function interestOn(
   if (account.currency !== event.currency) {
     return { code: 'wrong_currency', detail: `event in ${event.currency}, account ${event.accountId} in ${account.currency}` };
   }
-  const annualRate = rate(account.productCode, event.valueDate);
-  if (annualRate === undefined) return { code: 'no_active_rate', detail: `${account.productCode} on ${event.valueDate}` };
+  const inForce = rate(account.productCode, event.valueDate);
+  if (inForce === undefined) return { code: 'no_active_rate', detail: `${account.productCode} on ${event.valueDate}` };
   const startedAt = performance.now();
-  const interest = simpleInterest(account.balanceMinor, annualRate, event.days);
+  const days = countedDays(inForce.dayCount, event.days, event.valueDate);
+  const interest = simpleInterest(account.balanceMinor, inForce.rate, days, DAYS_PER_YEAR[inForce.dayCount]);
   account.balanceMinor += interest;
   observe((performance.now() - startedAt) / 1000);
   return interest;

@@ -1,4 +1,4 @@
-import { interestTransaction } from '../shared/contracts/interest-transaction.ts';
+import { interestTransaction, readInterestTransaction } from '../shared/contracts/interest-transaction.ts';
 import { databaseEnv, kafkaEnv } from '../shared/kernel/config.ts';
 import { jsonDecoder } from '../shared/kernel/consumer/decode.ts';
 import { Positions } from '../shared/kernel/consumer/positions.ts';
@@ -15,6 +15,12 @@ import { InterestStore } from './store.ts';
 /** Throughput counts, not latency: large transactions, and fetches that wait for them to fill. */
 const BATCHING = { maxRecords: 5_000, minBytes: 1024 * 1024, maxWaitMs: 500 };
 
+/**
+ * Transactions at a time. The events of an account are in one partition, and two partitions below sixteen never share a contra account: two lanes
+ * do not wait for each other.
+ */
+const LANES = 2;
+
 const env = { ...kafkaEnv, ...databaseEnv, ...consumerEnv('INTEREST', BATCHING) };
 
 await runService('interest', env, async (service) => {
@@ -30,9 +36,11 @@ await runService('interest', env, async (service) => {
     settings,
     database,
     positions: new Positions(database, settings.group, settings.topic),
-    decode: jsonDecoder(interestTransaction, ({ accountId }) => accountId),
+    decode: jsonDecoder(interestTransaction, ({ accountId }) => accountId, readInterestTransaction),
+    lanes: Math.min(LANES, config.DB_POOL_MAX),
     apply: applyInterest(store, new ProductConfigs(database), own),
     rejections: REJECTIONS,
+    idsOf: ({ id, accountId }) => ({ transaction_id: id, account_id: accountId }),
     onRejected: () => own.calculations.inc({ status: 'failure' }),
   });
 });

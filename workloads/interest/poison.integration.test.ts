@@ -119,9 +119,9 @@ await test('the database rejects every statement that would break an invariant o
     [
       'an account of another currency',
       journal + posting(line(1, euro, 'EUR', 5), line(2, 'opening-equity.USD', 'EUR', -5)),
-      /do not exist/,
+      /does not exist/,
     ],
-    ['a missing account', journal + posting(line(1, euro, 'EUR', 5), line(2, 'nobody', 'EUR', -5)), /do not exist/],
+    ['a missing account', journal + posting(line(1, euro, 'EUR', 5), line(2, 'nobody', 'EUR', -5)), /does not exist/],
     ['a change of a posting', 'UPDATE posting SET amount_minor = 1', /append-only/],
     ['a deletion', 'DELETE FROM posting', /append-only/],
     ['a truncation', 'TRUNCATE journal_transaction', /append-only/],

@@ -1,7 +1,7 @@
 import { scaleRate } from '../shared/kernel/money.ts';
-import type { ScaledRate } from '../shared/kernel/money.ts';
 import type { Queryable } from '../shared/kernel/postgres.ts';
-import type { RateLookup } from './calculate.ts';
+import type { Rate, RateLookup } from './calculate.ts';
+import { dayCountOf } from './day-count.ts';
 
 /** Entries of the cache `product-configs` expire after this time. */
 const TTL_MS = 10 * 60_000;
@@ -13,15 +13,14 @@ export interface Rates {
 }
 
 /** A rate and the dates (ISO, end exclusive) between which it is in force. */
-interface ProductConfig {
-  rate: ScaledRate;
+interface ProductConfig extends Rate {
   validFrom: string;
   validTo: string | null;
 }
 
 type ConfigRow = { version: string } & (
-  | { code: null; annual_rate: null; valid_from: null; valid_to: null }
-  | { code: string; annual_rate: string; valid_from: string; valid_to: string | null }
+  | { code: null; annual_rate: null; day_count: null; valid_from: null; valid_to: null }
+  | { code: string; annual_rate: string; day_count: string; valid_from: string; valid_to: string | null }
 );
 
 /**
@@ -45,7 +44,7 @@ export class ProductConfigs {
     if (this.#now() >= this.#expiresAt) await this.#load();
     const [configs, version] = [this.#configs, this.#version];
     const lookup: RateLookup = (productCode, date) =>
-      configs.get(productCode)?.find(({ validFrom, validTo }) => validFrom <= date && (validTo === null || date < validTo))?.rate;
+      configs.get(productCode)?.find(({ validFrom, validTo }) => validFrom <= date && (validTo === null || date < validTo));
     return { version, lookup };
   }
 
@@ -58,7 +57,7 @@ export class ProductConfigs {
   async #load(): Promise<void> {
     const rows = await this.#database.query<ConfigRow>(
       'load product configs',
-      `SELECT v.version::text, c.code, c.annual_rate::text, c.valid_from::text, c.valid_to::text
+      `SELECT v.version::text, c.code, c.annual_rate::text, c.day_count, c.valid_from::text, c.valid_to::text
          FROM product_config_version v LEFT JOIN product_config c ON true ORDER BY c.code, c.valid_from DESC`,
     );
     const configs = new Map<string, ProductConfig[]>();
@@ -66,7 +65,8 @@ export class ProductConfigs {
       // Without any product, the version comes in a row of its own.
       if (row.code === null) continue;
       const periods = configs.get(row.code) ?? [];
-      periods.push({ rate: scaleRate(row.annual_rate), validFrom: row.valid_from, validTo: row.valid_to });
+      const terms = { rate: scaleRate(row.annual_rate), dayCount: dayCountOf(row.day_count) };
+      periods.push({ ...terms, validFrom: row.valid_from, validTo: row.valid_to });
       configs.set(row.code, periods);
     }
     this.#configs = configs;

@@ -20,26 +20,20 @@ before(async () => {
 }, LIMIT);
 after(() => platform?.stop(), LIMIT);
 
-async function produce(count: number): Promise<InterestTransaction[]> {
-  const events = Array.from({ length: count }, (_value, index) => platform.event(index));
-  await platform.produce(events.map((event) => recordOf(event)));
-  return events;
-}
-
 async function missing(events: InterestTransaction[]): Promise<number> {
   const ids = await platform.appliedIds();
   return events.filter(({ id }) => !ids.has(id)).length;
 }
 
 test('applies the events after an aborted transaction that is larger than a fetch, and reaches its end', LIMIT, async () => {
-  const earlier = await produce(200);
+  const earlier = await platform.produceEvents(200);
   await platform.produceAborted(
     3,
     Array.from({ length: 30 }, () => 'x'.repeat(FETCH_BYTES / 10)),
   );
   // Without any record after it, too, the lag must reach zero.
   await platform.drained(60_000);
-  const events = await produce(200);
+  const events = await platform.produceEvents(200);
   await platform.drained(60_000);
   const letters = await readTopic(platform.services.kafka.brokers, DLQ_TOPIC);
   assert.deepEqual(
@@ -80,7 +74,7 @@ test('books with a changed rate from the next batch on, whatever the cache holds
 test('consumes partitions that are added while it runs', LIMIT, async () => {
   await platform.addPartitions(16);
   const events = await waitFor('the producer to use the new partitions', async () => {
-    const produced = await produce(500);
+    const produced = await platform.produceEvents(500);
     const ends = await platform.admin.extents(TOPIC);
     return ends.slice(12).every(({ high }) => high > 0n) && produced;
   });
@@ -91,7 +85,7 @@ test('consumes partitions that are added while it runs', LIMIT, async () => {
 test('waits for a dead-letter topic that is missing, and loses no rejected record', LIMIT, async () => {
   await platform.deleteTopic(DLQ_TOPIC);
   await platform.produce([{ key: 'k', value: 'no event', headers: {} }]);
-  const events = await produce(200);
+  const events = await platform.produceEvents(200);
   await consumer.logged(/failed to write dead letters; retrying/);
   assert.equal(consumer.exitCode, null);
   await platform.createTopic(DLQ_TOPIC, 1);

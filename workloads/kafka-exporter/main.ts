@@ -9,7 +9,8 @@ const INTERVAL_MS = 5_000;
 const STALE_MS = 30_000;
 
 await runService('kafka-exporter', kafkaEnv, async ({ config, log, metrics, health, onStop }) => {
-  const admin = new KafkaAdmin(config, config.POD_NAME, log);
+  const open = (): KafkaAdmin => new KafkaAdmin(config, config.POD_NAME, log);
+  let admin = open();
   onStop('admin', () => admin.close());
   const gauges = new ClusterGauges(metrics);
   const failures = metrics.counter('kafka_exporter_failures_total', 'Readings of the cluster that failed', [], [{}]);
@@ -26,6 +27,9 @@ await runService('kafka-exporter', kafkaEnv, async ({ config, log, metrics, heal
     } catch (error) {
       failures.inc();
       log.warn({ error }, 'the cluster could not be read');
+      // kafkajs asks for every topic that it has read before: after one is deleted, each of its requests for metadata would fail.
+      await admin.close().catch((failure: unknown) => log.debug({ error: failure }, 'the client could not be closed'));
+      admin = open();
     }
     if (!stopped) timer = setTimeout(() => void read(), INTERVAL_MS);
   };

@@ -1,10 +1,13 @@
 /** An external Kafka that requires TLS with its own certificate authority and SASL: the operator's client, and a workload as the operator sets it up. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { setDefaultCACertificates } from 'node:tls';
 import type { V1PodSpec } from '@kubernetes/client-node';
 import { startSecureKafka, type SecureKafka } from '../../local/src/services/secure-kafka.ts';
 import { buildPlatform, FIRST_SLOT, kafkaAccess, parseSpec, type PlatformInput } from '../../operator/src/platform/index.ts';
 import { kafkaClient, kafkaConnection } from '../../operator/src/reconcile/topics/kafka.ts';
+import { KafkaAdmin } from '../shared/kernel/kafka/admin.ts';
+import { createLogger } from '../shared/kernel/log.ts';
 import { waitFor } from '../shared/testing/wait.ts';
 import { Workload } from '../shared/testing/workload.ts';
 
@@ -79,5 +82,23 @@ test('a workload reads the cluster, and fails with a wrong password', LIMIT, asy
     assert.equal(await wrong.metric('kafka_topic_partitions'), 0);
   } finally {
     await Promise.all([right.end('SIGKILL'), wrong.end('SIGKILL')]);
+  }
+});
+
+test('reads the id of a topic over TLS and SASL', LIMIT, async () => {
+  setDefaultCACertificates([kafka.authority]);
+  const connection = {
+    KAFKA_BROKERS: kafka.brokers,
+    KAFKA_SSL: true,
+    KAFKA_SASL_MECHANISM: 'scram-sha-512' as const,
+    KAFKA_SASL_USERNAME: kafka.username,
+    KAFKA_SASL_PASSWORD: kafka.password,
+  };
+  const log = createLogger({ service: 'test', platform: 'test', namespace: 'test', pod: 'test' }, 'silent');
+  const admin = new KafkaAdmin(connection, 'test', log);
+  try {
+    assert.match((await admin.topicId('made-by-the-operator')) ?? '', /^[A-Za-z0-9_-]{22}$/);
+  } finally {
+    await admin.close();
   }
 });

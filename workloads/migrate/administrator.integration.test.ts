@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test';
 import { Client, DatabaseError, escapeLiteral } from 'pg';
 import { startServices, type PostgresService } from '../../local/src/services/index.ts';
 import { createLogger } from '../shared/kernel/log.ts';
+import { everyLogin } from '../shared/testing/logins.ts';
 import { waitFor } from '../shared/testing/wait.ts';
 import { migrate } from './migrate.ts';
 import type { Login } from './roles.ts';
@@ -19,6 +20,7 @@ const PASSWORDS = {
   second: 'second-s3cret',
   interest: 'interest-s3cret',
   exporter: `exporter-s3cret'\\%24`,
+  others: 'others-s3cret',
 };
 const log = createLogger({ service: 'migrate', platform: 'test', namespace: 'test', pod: 'test' }, 'silent');
 
@@ -60,7 +62,7 @@ function run({ admin = PASSWORDS.admin, formerAdmin, ledger = [{ name: 'ledger',
       adminUrl,
       adminPassword: admin,
       formerAdminPassword: formerAdmin,
-      logins: { ledger, interest },
+      logins: { ...everyLogin(PASSWORDS.others), ledger, interest },
       exporterPassword: PASSWORDS.exporter,
       seedAccounts: 10,
     },
@@ -112,10 +114,11 @@ test('the exporter connects and reads no table; it sees the statistics of others
     await assert.rejects(as('exporter', PASSWORDS.exporter, 'SELECT * FROM account', 'ledger'), /permission denied/);
     assert.deepEqual(await sight(), { statements: 1, hidden: 1 });
     const login = (name: 'ledger' | 'interest') => [{ name, password: PASSWORDS[name] }];
-    const logins = { ledger: login('ledger'), interest: login('interest') };
+    const logins = { ...everyLogin(PASSWORDS.others), ledger: login('ledger'), interest: login('interest') };
     const adminUrl = `postgresql://postgres@${host}:${port}/postgres`;
     await migrate({ adminUrl, adminPassword: password, logins, exporterPassword: PASSWORDS.exporter, seedAccounts: 10 }, log);
     assert.deepEqual(await sight(), { statements: 1, hidden: 0 });
+    await assert.rejects(as('exporter', PASSWORDS.exporter, 'SELECT * FROM account', 'ledger'), /permission denied/);
   } finally {
     await other.end();
   }
@@ -147,7 +150,8 @@ test(
     await assert.rejects(run(), /permission denied to grant role "interest"/);
     const { host, port } = services.postgres;
     const login = (name: string, secret: string) => [{ name, password: secret }];
-    const logins = { ledger: login('ledger', PASSWORDS.ledger), interest: login('interest', PASSWORDS.interest) };
+    const known = { ledger: login('ledger', PASSWORDS.ledger), interest: login('interest', PASSWORDS.interest) };
+    const logins = { ...everyLogin(PASSWORDS.others), ...known };
     await migrate({ adminUrl: `postgresql://postgres@${host}:${port}/postgres`, adminPassword: password, logins, seedAccounts: 0 }, log);
     assert.deepEqual(await as('postgres', password, `SELECT rolsuper FROM pg_roles WHERE rolname = 'interest'`), [{ rolsuper: false }]);
     await run();

@@ -8,6 +8,7 @@ import { startServices, type PostgresService } from '../../local/src/services/in
 import { DATABASE_ROLES, type Credentials } from '../../operator/src/platform/credentials.ts';
 import { beginRotation, completeCredentials, endRotation, slotsOf } from '../../operator/src/platform/index.ts';
 import { loginOf, passwordKey } from '../../operator/src/platform/logins.ts';
+import { DATABASES } from '../shared/databases/index.ts';
 import { createLogger } from '../shared/kernel/log.ts';
 import { PlatformPooler } from '../shared/testing/pooler.ts';
 import { waitFor } from '../shared/testing/wait.ts';
@@ -66,15 +67,20 @@ async function step(next: Credentials): Promise<void> {
 interface Where {
   user: string;
   password: string;
+  database: string;
 }
 
 /** Login of a pod that is created now. */
 function activeLogin(role: string): Where {
   const { active } = slotsOf(values);
-  return { user: loginOf(role, active), password: values[passwordKey(role, active)] ?? '' };
+  const { name: database = 'ledger' } = DATABASES.find(({ owner, users }) => owner === role || users.includes(role)) ?? {};
+  return { user: loginOf(role, active), password: values[passwordKey(role, active)] ?? '', database };
 }
 
-const through = (where: Where) => ({ ...where, host: pooler.host, port: pooler.port, database: 'ledger', connectionTimeoutMillis: 10_000 });
+/** Every role may read it in every database. */
+const REQUEST = 'SELECT count(*) FROM pg_class';
+
+const through = (where: Where) => ({ ...where, host: pooler.host, port: pooler.port, connectionTimeoutMillis: 10_000 });
 
 /** All of them, so that none continues when a test has failed. */
 const running: Pod[] = [];
@@ -92,7 +98,7 @@ class Pod {
     this.#where = where;
     this.#pool = new Pool({ ...through(where), max: 3 });
     this.#pool.on('error', (error) => this.failures.push(error.message));
-    this.#loops = [0, 1, 2].map(() => this.#loop(() => this.#pool.query('SELECT count(*) FROM account')));
+    this.#loops = [0, 1, 2].map(() => this.#loop(() => this.#pool.query(REQUEST)));
     this.#loops.push(this.#loop(() => this.#anew()));
     running.push(this);
   }
@@ -100,7 +106,7 @@ class Pod {
   async #anew(): Promise<void> {
     const client = new Client(through(this.#where));
     await client.connect();
-    await client.query('SELECT count(*) FROM account');
+    await client.query(REQUEST);
     await client.end();
   }
 
@@ -142,7 +148,10 @@ describe('rotation', () => {
     let served = 0;
     let pods = DATABASE_ROLES.map((role) => new Pod(activeLogin(role)));
     for (const request of ['one', 'two']) {
-      const former = { logins: DATABASE_ROLES.map(activeLogin), admin: { user: 'postgres', password: values['postgres-password'] ?? '' } };
+      const former = {
+        logins: DATABASE_ROLES.map(activeLogin),
+        admin: { user: 'postgres', password: values['postgres-password'] ?? '', database: 'ledger' },
+      };
       await step(beginRotation(values, request, randomBytes));
       // The Job or the operator may be killed after the work is done: the Job then runs again.
       await step(values);
@@ -173,7 +182,7 @@ describe('rotation', () => {
     );
     served += pods.reduce((sum, pod) => sum + pod.served, 0);
     console.log(`${served} requests, none failed`);
-    const admin = { user: 'postgres', password: values['postgres-password'] ?? '' };
+    const admin = { user: 'postgres', password: values['postgres-password'] ?? '', database: 'ledger' };
     assert.equal(await enter(admin, services.postgres.port), 'postgres as postgres');
     // Two changes that follow one another within a poll are one reload.
     const reloads = (await pooler.log()).match(/got SIGHUP/g)?.length ?? 0;
@@ -190,10 +199,10 @@ describe('rotation', () => {
   void test('whichever login is used, it acts as its role, under the same limits', async () => {
     await step(beginRotation(values, 'acts', randomBytes));
     await step(endRotation(values, randomBytes));
-    const { user, password } = activeLogin('ledger');
-    assert.equal(user, 'ledger_b');
-    assert.equal(await enter({ user, password }, pooler.port), 'ledger_b as ledger');
-    const client = new Client(through({ user, password }));
+    const login = activeLogin('ledger');
+    assert.equal(login.user, 'ledger_b');
+    assert.equal(await enter(login, pooler.port), 'ledger_b as ledger');
+    const client = new Client(through(login));
     await client.connect();
     try {
       await client.query('CREATE TABLE made_by_login (id int)');
@@ -221,7 +230,7 @@ describe('PgBouncer', () => {
     assert.ok((await client.query('SHOW POOLS')).rows.length > 0);
     await assert.rejects(client.query('RELOAD'), /admin access needed/);
     await client.end();
-    assert.match(await enter({ user: 'stats', password: '' }, pooler.port), /login rejected|password/);
+    assert.match(await enter({ user: 'stats', password: '', database: 'ledger' }, pooler.port), /login rejected|password/);
   });
 
   void test('drains on SIGTERM: finishes the current transaction and does not wait for kept connections', async () => {

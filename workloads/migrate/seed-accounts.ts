@@ -1,8 +1,11 @@
 import type { Client } from 'pg';
 
+/** Accounts of one statement: the relay publishes the entries of a statement together. */
+const CHUNK = 5_000;
+
 /**
  * Creates the missing demo accounts of `acc-0000001` to `acc-<count>`, each with an opening transaction, in one transaction. Currency, product
- * and opening balance follow from the number. A second run adds nothing, and accounts of customers are not touched.
+ * and opening balance follow from the number, and the accounts have no overdraft. A second run adds nothing, and accounts of customers are not touched.
  * @returns the number of created accounts
  */
 export async function seedAccounts(client: Client, count: number): Promise<number> {
@@ -10,14 +13,15 @@ export async function seedAccounts(client: Client, count: number): Promise<numbe
   await client.query('BEGIN');
   try {
     const created = await client.query<{ id: string }>(
-      `INSERT INTO account (id, kind, currency, product_code)
+      `INSERT INTO account (id, kind, currency, product_code, min_balance_minor)
        SELECT 'acc-' || lpad(n::text, 7, '0'), 'customer',
               (ARRAY['EUR', 'EUR', 'EUR', 'USD', 'GBP'])[1 + n % 5],
-              (ARRAY['current', 'savings', 'savings-plus', 'fixed-term'])[1 + n % 4]
+              (ARRAY['current', 'savings', 'savings-plus', 'fixed-term'])[1 + n % 4], 0
          FROM generate_series(1, $1::int) AS n ON CONFLICT (id) DO NOTHING RETURNING id`,
       [count],
     );
-    await client.query(OPENING_BALANCES, [created.rows.map(({ id }) => id)]);
+    const ids = created.rows.map(({ id }) => id);
+    for (let first = 0; first < ids.length; first += CHUNK) await client.query(OPENING_BALANCES, [ids.slice(first, first + CHUNK)]);
     await client.query('COMMIT');
     return created.rowCount ?? 0;
   } catch (error) {

@@ -8,7 +8,13 @@ export interface Database {
 }
 
 /** The databases of the platform, one for each service that stores data. */
-export const DATABASES: readonly Database[] = [{ name: 'ledger', owner: 'ledger', users: ['interest'] }];
+export const DATABASES: readonly Database[] = [
+  { name: 'accounts', owner: 'accounts', users: [] },
+  { name: 'crm', owner: 'crm', users: [] },
+  { name: 'ledger', owner: 'ledger', users: ['interest', 'relay'] },
+  { name: 'orchestrator', owner: 'orchestrator', users: [] },
+  { name: 'readmodel', owner: 'readmodel', users: [] },
+];
 
 /** Every role of the databases, once. */
 export const ROLES: readonly string[] = [...new Set(DATABASES.flatMap(({ owner, users }) => [owner, ...users]))];

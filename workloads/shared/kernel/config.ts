@@ -1,3 +1,4 @@
+import { isIPv4, isIPv6 } from 'node:net';
 import { z } from 'zod';
 
 /** Exit code for an invalid configuration (sysexits.h EX_CONFIG): only a changed value helps, not a restart. */
@@ -50,6 +51,26 @@ export const baseEnv = {
 /** The port of the workload's own HTTP API, and the most requests that it handles at a time. */
 export const httpEnv = { PORT: port.default(8080), MAX_REQUESTS_IN_FLIGHT: count(1, 10_000, 200) };
 
+/** Who the clients of an HTTP API are, and how much each may send. */
+export const clientEnv = {
+  /** Requests of one client: an API key, the subject of a token, or an address. */
+  REQUESTS_PER_SECOND: count(1, 1_000_000, 2_000),
+  /** Failed authentications of one address. */
+  AUTH_FAILURES_PER_MINUTE: count(1, 1_000_000, 60),
+  /** Proxies whose X-Forwarded-For names the client. */
+  TRUSTED_PROXIES: z
+    .string()
+    .default('')
+    .transform((list) => list.split(',').filter((network) => network !== ''))
+    .refine((list) => list.every(isNetwork), 'write a comma list of networks in CIDR notation, such as 10.0.0.0/8'),
+};
+
+function isNetwork(text: string): boolean {
+  const [address = '', bits = '', ...rest] = text.split('/');
+  const most = isIPv4(address) ? 32 : isIPv6(address) ? 128 : -1;
+  return rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= most;
+}
+
 /** How to reach Kafka. */
 export const kafkaEnv = {
   KAFKA_BROKERS: z
@@ -95,6 +116,6 @@ export function loadConfig<T extends z.ZodRawShape>(shape: T, env: NodeJS.Proces
 function describe(variable: string, advice: string, env: NodeJS.ProcessEnv): string {
   const value = env[variable];
   if (value === undefined) return `  ${variable} is missing: ${advice}`;
-  const shown = /PASSWORD|TOKEN|SECRET/.test(variable) ? '(hidden)' : JSON.stringify(value);
+  const shown = /PASSWORD|TOKEN|SECRET|API_KEY(_|$)/.test(variable) ? '(hidden)' : JSON.stringify(value);
   return `  ${variable} is ${shown}: ${advice}`;
 }

@@ -46,7 +46,7 @@ export async function startOpsServer(port: number, health: Health, metrics: Metr
     const path = request.url?.split('?')[0];
     if (path === '/livez') return answer(response, health.live());
     if (path === '/readyz') return answer(response, health.ready());
-    if (path === '/metrics') return void expose(response, metrics);
+    if (path === '/metrics') return void expose(response, metrics, request.headers.accept);
     response.writeHead(404).end();
   });
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, resolve));
@@ -59,9 +59,9 @@ function answer(response: ServerResponse, reasons: Record<string, string>): void
   response.end(JSON.stringify(ok ? { status: 'ok' } : { status: 'failing', reasons }));
 }
 
-async function expose(response: ServerResponse, metrics: Metrics): Promise<void> {
+async function expose(response: ServerResponse, metrics: Metrics, accept: string | undefined): Promise<void> {
   try {
-    const { contentType, body } = await metrics.expose();
+    const { contentType, body } = await metrics.expose(accept);
     response.writeHead(200, { 'content-type': contentType }).end(body);
   } catch (error) {
     response.writeHead(500, { 'content-type': 'text/plain' }).end(String(error));

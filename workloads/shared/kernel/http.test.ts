@@ -13,6 +13,9 @@ const log = createLogger({ service: 'test', platform: 'test', namespace: 'test',
 const create = (options: Partial<HttpOptions> = {}) =>
   HttpServer.create('test', { log, metrics: new Metrics({}) }, { maxInFlight: 100, ...options });
 
+/** These tests are about everything but authentication. */
+const PUBLIC = { public: 'a test' };
+
 function ask(url: string, agent: Agent): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     get(url, { agent }, (response) => response.resume().once('end', () => resolve(response))).once('error', reject);
@@ -21,7 +24,7 @@ function ask(url: string, agent: Agent): Promise<IncomingMessage> {
 
 await test('while draining, clients with kept connections get an answer that closes them, and none is refused', async () => {
   const http = await create();
-  http.app.get('/', { schema: { response: answers(200, z.object({})) } }, async () => {
+  http.app.get('/', { config: PUBLIC, schema: { response: answers(200, z.object({})) } }, async () => {
     await delay(20);
     return {};
   });
@@ -51,30 +54,43 @@ const OWN = defineProblems({
   product_not_found: { status: 404, title: 'No product' },
 });
 
+/** The parts of an OpenAPI document that these tests read. */
+interface Described {
+  responses: Record<string, { description: string; content: Record<string, { schema: { properties: { code: { enum: string[] } } } }> }>;
+}
+interface OpenApi {
+  paths: Record<string, { get?: Described; post?: Described }>;
+}
+
 await test('OpenAPI lists every problem of a route, also those that share a status', async () => {
   const { app } = await create();
-  app.get('/x', { schema: { response: answers(200, z.object({}), OWN.account_not_found, OWN.product_not_found) } }, async () => ({}));
-  const { paths } = (await app.inject('/openapi.json')).json<{
-    paths: Record<
-      string,
-      {
-        get: {
-          responses: Record<
-            string,
-            { description: string; content: Record<string, { schema: { properties: { code: { enum: string[] } } } }> }
-          >;
-        };
-      }
-    >;
-  }>();
+  app.get(
+    '/x',
+    { config: PUBLIC, schema: { response: answers(200, z.object({}), OWN.account_not_found, OWN.product_not_found) } },
+    async () => ({}),
+  );
+  const { paths } = (await app.inject('/openapi.json')).json<OpenApi>();
   const { responses } = paths['/x']?.get ?? { responses: {} };
   const codes = (status: string) => responses[status]?.content['application/problem+json']?.schema.properties.code.enum;
   assert.deepEqual(codes('404'), ['account_not_found', 'product_not_found']);
-  assert.deepEqual(codes('503'), ['deadline_exceeded', 'overloaded']);
+  assert.deepEqual(codes('503'), ['issuer_unavailable', 'deadline_exceeded', 'overloaded']);
   assert.match(responses['404']?.description ?? '', /No account.*No product/);
   const page = await app.inject('/docs/');
   assert.equal(page.statusCode, 200);
   assert.match(page.body, /<html/i, 'and a page shows it');
+  await app.close();
+});
+
+await test('OpenAPI says that a body may be too large or of another type, where there is one', async () => {
+  const { app } = await create();
+  const response = answers(200, z.object({}));
+  app.post('/x', { config: PUBLIC, schema: { body: z.object({}), response } }, async () => ({}));
+  app.get('/x', { config: PUBLIC, schema: { response } }, async () => ({}));
+  const { paths } = (await app.inject('/openapi.json')).json<OpenApi>();
+  const codes = (method: 'get' | 'post', status: string) =>
+    paths['/x']?.[method]?.responses[status]?.content['application/problem+json']?.schema.properties.code.enum;
+  assert.deepEqual([codes('post', '413'), codes('post', '415')], [['payload_too_large'], ['unsupported_media_type']]);
+  assert.deepEqual([codes('get', '413'), codes('get', '415')], [undefined, undefined]);
   await app.close();
 });
 
@@ -87,7 +103,13 @@ await test('every method validates path, query and body, and names each invalid 
     response: answers(200, z.object({ id: z.string(), limit: z.number(), name: z.string() })),
   };
   for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'] as const) {
-    app.route({ method, url: '/things/:id', schema, handler: async ({ params, query, body }) => ({ ...params, ...query, ...body }) });
+    app.route({
+      method,
+      url: '/things/:id',
+      config: PUBLIC,
+      schema,
+      handler: async ({ params, query, body }) => ({ ...params, ...query, ...body }),
+    });
   }
   for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'] as const) {
     const good = await app.inject({ method, url: '/things/7?limit=2', body: { name: 'n' } });
@@ -108,7 +130,7 @@ await test('every method validates path, query and body, and names each invalid 
 
 await test('bad input is a problem of the client, never of the service', async () => {
   const { app } = await create();
-  app.post('/x', { schema: { body: z.object({}), response: answers(200, z.object({})) } }, async () => ({}));
+  app.post('/x', { config: PUBLIC, schema: { body: z.object({}), response: answers(200, z.object({})) } }, async () => ({}));
   const json = { 'content-type': 'application/json' };
   const rows: [string, { method?: 'GET' | 'POST'; url: string; headers?: Record<string, string>; body?: string }, number, string][] = [
     ['a NUL character', { method: 'POST', url: '/x?after=%00', headers: json, body: '{}' }, 400, 'validation_failed'],
@@ -140,7 +162,7 @@ await test('an answer that does not match its schema is a failure of the service
   const { app } = await create();
   app.get(
     '/x',
-    { schema: { response: answers(200, z.object({ name: z.string() })) } },
+    { config: PUBLIC, schema: { response: answers(200, z.object({ name: z.string() })) } },
     async () => JSON.parse('{"name":1}') as { name: string },
   );
   const answer = await app.inject('/x');
@@ -157,7 +179,7 @@ await test('a request that exceeds its deadline is answered with 503, by the ear
     await delay(1_500);
     return {};
   };
-  app.get('/slow', { handlerTimeout: 300, schema: { response: answers(200, z.object({})) } }, handler);
+  app.get('/slow', { handlerTimeout: 300, config: PUBLIC, schema: { response: answers(200, z.object({})) } }, handler);
   for (const [header, limit] of [
     [undefined, 300],
     ['100', 100],
@@ -179,7 +201,7 @@ await test('a body that arrives in pieces does not lose the deadline', async () 
   const http = await create();
   http.app.post(
     '/x',
-    { schema: { body: z.object({ a: z.string() }), response: answers(200, z.object({ left: z.number() })) } },
+    { config: PUBLIC, schema: { body: z.object({ a: z.string() }), response: answers(200, z.object({ left: z.number() })) } },
     async () => ({
       left: remainingMs() === Infinity ? -1 : remainingMs(),
     }),
@@ -202,7 +224,7 @@ await test('a body that arrives in pieces does not lose the deadline', async () 
 await test('requests beyond the cap are answered with 503 and Retry-After, and the cap is released', async () => {
   const http = await create({ maxInFlight: 2 });
   const release = Promise.withResolvers<void>();
-  http.app.get('/x', { schema: { response: answers(200, z.object({})) } }, async () => {
+  http.app.get('/x', { config: PUBLIC, schema: { response: answers(200, z.object({})) } }, async () => {
     await release.promise;
     return {};
   });
@@ -227,7 +249,7 @@ await test('requests beyond the cap are answered with 503 and Retry-After, and t
 
 await test('a client above its rate is answered with 429 and Retry-After', async () => {
   const { app } = await create({ requestsPerSecond: 3 });
-  app.get('/x', { schema: { response: answers(200, z.object({})) } }, async () => ({}));
+  app.get('/x', { config: PUBLIC, schema: { response: answers(200, z.object({})) } }, async () => ({}));
   const all = [];
   for (let number = 0; number < 5; number++) all.push(await app.inject('/x'));
   assert.deepEqual(

@@ -1,28 +1,25 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import bearerAuth from '@fastify/bearer-auth';
-import rateLimit from '@fastify/rate-limit';
+import rateLimit, { normalizeIP } from '@fastify/rate-limit';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import underPressure from '@fastify/under-pressure';
-import { SpanKind, trace } from '@opentelemetry/api';
-import type { Span } from '@opentelemetry/api';
 import { fastify, LogController } from 'fastify';
-import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler, RawServerDefault } from 'fastify';
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest, RawServerDefault, RouteOptions } from 'fastify';
 import { hasZodFastifySchemaValidationErrors, jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
+import { Authentication } from './auth/authentication.ts';
+import { authenticateRequests, clientOf, declaredAccess, SECURITY_SCHEMES, securityOf, type DeclaredRoute } from './auth/routes.ts';
 import { withDeadline } from './deadline.ts';
+import { RequestTelemetry, single } from './http-telemetry.ts';
 import type { Logger } from './log.ts';
+import { refuseUnknown } from './methods.ts';
 import type { Metrics } from './metrics.ts';
 import { isTransient } from './postgres.ts';
 import { Problem, PROBLEMS, problemSchema } from './problems.ts';
 import type { ProblemDefinition } from './problems.ts';
-import { contextFrom, failSpan, startSpan, withSpan } from './telemetry.ts';
-
-/** Seconds; fine around the targets of 200 ms (p95) and 1 s (p99). */
-const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 1, 2.5, 5, 10];
 
 /** During the drain, clients with kept connections have this long to receive an answer that closes the connection. */
 const CLOSE_NOTICE_MS = 1_000;
@@ -32,6 +29,8 @@ const BODY_LIMIT_BYTES = 65_536;
 /** Beyond it no request can be answered within its deadline. */
 const MAX_EVENT_LOOP_DELAY_MS = DEADLINE_MS;
 const RETRY_AFTER_SECONDS = 1;
+const MINUTE_MS = 60_000;
+const DOCS = '/docs';
 
 /** Milliseconds that the caller still waits for the answer. It can shorten a request's deadline, not extend it. */
 export const TIMEOUT_HEADER = 'x-request-timeout-ms';
@@ -42,20 +41,27 @@ export type HttpApp = FastifyInstance<RawServerDefault, IncomingMessage, ServerR
 export interface HttpOptions {
   /** Most requests in progress; further ones are answered with 503. */
   maxInFlight: number;
-  /** Most requests of one client address in a second; unlimited by default. */
+  /** Most requests of one client in a second; unlimited by default. A client without a credential is its address. */
   requestsPerSecond?: number;
+  /** Accepted credentials; none by default. Routes declare the scopes that they require, or why they are public. */
+  authentication?: Authentication;
+  /** Most failed authentications of one address in a minute. */
+  authFailuresPerMinute?: number;
+  /** Networks in CIDR notation whose `X-Forwarded-For` names the client; none by default. */
+  trustedProxies?: readonly string[];
 }
 
-const spans = new WeakMap<FastifyRequest, Span>();
 const contexts = new WeakMap<FastifyRequest, (work: () => void) => void>();
 
 /**
- * The HTTP server of a service: fastify with zod schemas, OpenAPI at `/openapi.json` and as a page at `/docs`, tracing, metrics,
- * problem+json errors, deadlines, and limits on requests in progress and on clients.
+ * The HTTP server of a service: fastify with zod schemas, OpenAPI at `/openapi.json` and as a page at `/docs`, authentication, tracing,
+ * metrics, problem+json errors, deadlines, and limits on requests in progress and on clients.
  */
 export class HttpServer {
   /** Routes are registered here. */
   readonly app: HttpApp;
+  /** Every route, with what it requires of clients. */
+  readonly routes: DeclaredRoute[] = [];
   #closing = false;
 
   private constructor(app: HttpApp) {
@@ -64,6 +70,11 @@ export class HttpServer {
 
   static async create(title: string, service: { log: Logger; metrics: Metrics }, options: HttpOptions): Promise<HttpServer> {
     const loggerInstance: FastifyBaseLogger = service.log;
+    const telemetry = new RequestTelemetry(service.metrics);
+    const send = (problem: Problem, cause: unknown, request: FastifyRequest, reply: FastifyReply): void => {
+      telemetry.failed(request, problem.code, cause ?? problem);
+      sendProblem(problem, reply);
+    };
     const app: HttpApp = fastify({
       loggerInstance,
       logController: new LogController({ disableRequestLogging: true }),
@@ -72,7 +83,8 @@ export class HttpServer {
       // A request that has arrived is served.
       return503OnClosing: false,
       routerOptions: { ignoreTrailingSlash: true },
-      frameworkErrors: (error, request, reply) => sendProblem(toProblem(error, request), error, request, reply),
+      trustProxy: options.trustedProxies && options.trustedProxies.length > 0 ? [...options.trustedProxies] : false,
+      frameworkErrors: (error, request, reply) => send(toProblem(error, request), error, request, reply),
     }).withTypeProvider<ZodTypeProvider>();
     const server = new HttpServer(app);
     app.setValidatorCompiler(validatorCompiler);
@@ -81,11 +93,15 @@ export class HttpServer {
       if (server.#closing) void reply.header('connection', 'close');
       done();
     });
-    traceRequests(app);
-    measureRequests(app, service.metrics);
-    app.setErrorHandler((error, request, reply) => sendProblem(toProblem(error, request), error, request, reply));
-    app.setNotFoundHandler((request, reply) => sendProblem(new Problem(PROBLEMS.not_found), undefined, request, reply));
+    app.addHook('onRequest', telemetry.onRequest);
+    app.addHook('onResponse', telemetry.onResponse);
+    app.setErrorHandler((error, request, reply) => send(toProblem(error, request), error, request, reply));
+    app.setNotFoundHandler((request, reply) => send(new Problem(PROBLEMS.not_found), undefined, request, reply));
     await limitRequests(app, options);
+    app.addHook('onRoute', (route) => void server.routes.push(declareRoute(route)));
+    const authentication = options.authentication ?? new Authentication({});
+    app.addHook('onRequest', authenticateRequests(authentication, service.metrics, failureLimit(app, options)));
+    app.addHook('onRequest', refuseUnknown(server.routes));
     app.addHook('onRequest', startDeadline);
     app.addHook('onRequest', refuseNul);
     app.addHook('preValidation', restoreContext);
@@ -106,65 +122,66 @@ export class HttpServer {
   }
 }
 
+/** Problems that every route may answer with. */
+const COMMON_PROBLEMS = [
+  PROBLEMS.validation_failed,
+  PROBLEMS.unauthorized,
+  PROBLEMS.forbidden,
+  PROBLEMS.rate_limited,
+  PROBLEMS.internal,
+  PROBLEMS.issuer_unavailable,
+  PROBLEMS.deadline_exceeded,
+  PROBLEMS.overloaded,
+];
+
+/** Problems that every route with a body may answer with as well. */
+const BODY_PROBLEMS = [PROBLEMS.payload_too_large, PROBLEMS.unsupported_media_type];
+
 /**
  * The answers of a route: one success, and the problems by status. The problems that every route may answer with are included.
  * Several problems of one status become one response whose `code` lists them.
  */
 export function answers<S extends number, T extends z.ZodType>(status: S, schema: T, ...problems: ProblemDefinition[]) {
-  const common = [PROBLEMS.validation_failed, PROBLEMS.rate_limited, PROBLEMS.internal, PROBLEMS.deadline_exceeded, PROBLEMS.overloaded];
-  const byStatus = Object.entries(Object.groupBy([...common, ...problems], (problem) => problem.status));
-  const errors = byStatus.map(([code, group = []]) => [
-    code,
-    {
-      description: group.map((problem) => `\`${problem.code}\`: ${problem.title}`).join('; '),
-      content: { 'application/problem+json': { schema: problemSchema(group) } },
-    },
-  ]);
-  return { ...(Object.fromEntries(errors) as object), [status]: schema } as { [K in S]: T };
+  return { ...problemAnswers([...COMMON_PROBLEMS, ...problems]), [status]: schema } as { [K in S]: T };
 }
 
-/** A hook that lets only requests with one of the tokens through, as `Authorization: Bearer <token>`. */
-export async function bearerToken(app: HttpApp, tokens: readonly string[], detail: string): Promise<onRequestHookHandler> {
-  await app.register(bearerAuth, { addHook: false, keys: [...tokens], verifyErrorLogLevel: 'debug' });
-  const verify = app.verifyBearerAuth;
-  if (!verify) throw new Error('@fastify/bearer-auth has no verifyBearerAuth');
-  return (request, reply, done) =>
-    verify(request, reply, (error) => done(error && new Problem(PROBLEMS.unauthorized, detail, { cause: error })));
+/** The problems of each answer of a route. */
+const documented = new WeakMap<object, readonly ProblemDefinition[]>();
+
+/** The problems that the answers of a route have. @param response made by {@link answers} */
+export function problemsOf(response: object): ProblemDefinition[] {
+  return Object.values(response).flatMap((answer: object) => documented.get(answer) ?? []);
 }
 
-function traceRequests(app: HttpApp): void {
-  app.addHook('onRequest', (request, _reply, done) => {
-    const parent = contextFrom({
-      traceparent: single(request.headers['traceparent']),
-      tracestate: single(request.headers['tracestate']),
-    });
-    const attributes = {
-      'http.request.method': request.method,
-      'url.path': request.url.split('?')[0] ?? '',
-      'http.route': routeOf(request),
-    };
-    const span = startSpan(`${request.method} ${routeOf(request)}`, { kind: SpanKind.SERVER, attributes, parent });
-    spans.set(request, span);
-    withSpan(parent, span, done);
-  });
-  app.addHook('onResponse', (request, reply, done) => {
-    const span = spans.get(request);
-    span?.setAttribute('http.response.status_code', reply.statusCode);
-    span?.end();
-    done();
-  });
+/** The answers of a route, and further problems. @param response made by {@link answers} */
+export function withProblems<T extends object>(response: T, ...problems: ProblemDefinition[]): T {
+  return { ...response, ...problemAnswers([...problemsOf(response), ...problems]) };
 }
 
-function measureRequests(app: HttpApp, metrics: Metrics): void {
-  const labels = ['method', 'route', 'status'] as const;
-  const total = metrics.counter('http_requests_total', 'HTTP requests answered', labels);
-  const duration = metrics.histogram('http_request_duration_seconds', 'Time to answer an HTTP request', DURATION_BUCKETS, labels);
-  app.addHook('onResponse', (request, reply, done) => {
-    const series = { method: request.method, route: routeOf(request), status: String(reply.statusCode) };
-    total.inc(series);
-    duration.observe(series, reply.elapsedTime / 1000);
-    done();
-  });
+function problemAnswers(problems: readonly ProblemDefinition[]): object {
+  const byStatus = Object.entries(Object.groupBy(problems, (problem) => problem.status));
+  return Object.fromEntries(byStatus.map(([status, group = []]) => [status, problemAnswer(group)]));
+}
+
+function problemAnswer(problems: readonly ProblemDefinition[]): object {
+  const each = [...new Map(problems.map((problem) => [problem.code, problem])).values()];
+  const answer = {
+    description: each.map(({ code, title }) => `\`${code}\`: ${title}`).join('; '),
+    content: { 'application/problem+json': { schema: problemSchema(each) } },
+  };
+  documented.set(answer, each);
+  return answer;
+}
+
+/** The documentation's own routes are public; every other route says what it requires, and OpenAPI shows it. */
+function declareRoute(route: RouteOptions): DeclaredRoute {
+  if (route.url === DOCS || route.url.startsWith(`${DOCS}/`))
+    route.config = { ...route.config, public: 'the page of the OpenAPI document' };
+  const declared = declaredAccess(route);
+  if (typeof declared.access !== 'string') route.schema = { ...route.schema, security: securityOf(declared.access) };
+  if (route.schema?.body !== undefined)
+    route.schema = { ...route.schema, response: { ...problemAnswers(BODY_PROBLEMS), ...(route.schema.response as object | undefined) } };
+  return declared;
 }
 
 /** Load shedding: requests in progress, delay of the event loop, and requests of one client. */
@@ -179,16 +196,33 @@ async function limitRequests(app: HttpApp, { maxInFlight, requestsPerSecond }: H
   });
   await app.register(underPressure, {
     maxEventLoopDelay: MAX_EVENT_LOOP_DELAY_MS,
+    // An interval in which the event loop did not turn counts as an infinite delay: a shorter one would refuse requests before the limit.
+    sampleInterval: MAX_EVENT_LOOP_DELAY_MS,
     pressureHandler: () => {
       throw overloaded('The event loop is delayed; retry in a moment.');
     },
   });
-  if (requestsPerSecond === undefined) return;
   await app.register(rateLimit, {
-    max: requestsPerSecond,
+    global: requestsPerSecond !== undefined,
+    max: requestsPerSecond ?? 0,
     timeWindow: 1_000,
+    // Without a credential the client is the address, and in IPv6 its network.
+    keyGenerator: (request) => clientOf(request)?.id ?? normalizeIP(request.ip),
     errorResponseBuilder: () => new Problem(PROBLEMS.rate_limited, `A client may send ${requestsPerSecond} requests a second.`),
   });
+}
+
+/** Counts failed authentications by address; resolves to true above the limit. */
+function failureLimit(app: HttpApp, { authFailuresPerMinute = 60 }: HttpOptions): (request: FastifyRequest) => Promise<boolean> {
+  const count = app.createRateLimit({
+    max: authFailuresPerMinute,
+    timeWindow: MINUTE_MS,
+    keyGenerator: (request: FastifyRequest) => normalizeIP(request.ip),
+  });
+  return async (request) => {
+    const result = await count(request);
+    return !result.isAllowed && result.isExceeded;
+  };
 }
 
 /** Runs the request under the earlier of the route's deadline and the caller's; a request that exceeds it is answered with 503. */
@@ -229,17 +263,10 @@ function refuseNul(request: FastifyRequest, _reply: FastifyReply, done: (error?:
 }
 
 async function documentRoutes(app: HttpApp, title: string): Promise<void> {
-  await app.register(swagger, { openapi: { openapi: '3.1.0', info: { title, version: '0.1.0' } }, transform: jsonSchemaTransform });
-  await app.register(swaggerUi, { routePrefix: '/docs' });
-  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
-}
-
-function routeOf(request: FastifyRequest): string {
-  return request.routeOptions.url?.replaceAll(/:(\w+)/g, '{$1}') ?? 'unknown';
-}
-
-function single(header: string | string[] | undefined): string | undefined {
-  return Array.isArray(header) ? header[0] : header;
+  const openapi = { openapi: '3.1.0', info: { title, version: '0.1.0' }, components: { securitySchemes: SECURITY_SCHEMES } };
+  await app.register(swagger, { openapi, transform: jsonSchemaTransform });
+  await app.register(swaggerUi, { routePrefix: DOCS });
+  app.get('/openapi.json', { config: { public: 'the OpenAPI document' }, schema: { hide: true } }, () => app.swagger());
 }
 
 const PLACES: Record<string, string> = { params: 'path', querystring: 'query', body: 'body', headers: 'header' };
@@ -249,7 +276,8 @@ function toProblem(error: unknown, request: FastifyRequest): Problem {
   if (hasZodFastifySchemaValidationErrors(error)) return invalid(error);
   const { statusCode, code, message } = httpError(error);
   if (code === 'FST_ERR_HANDLER_TIMEOUT') return deadlineExceeded(request.routeOptions.handlerTimeout ?? DEADLINE_MS);
-  if (statusCode === 413) return new Problem(PROBLEMS.payload_too_large, `A request body has at most ${BODY_LIMIT_BYTES} bytes.`);
+  const bodyLimit = request.routeOptions.bodyLimit ?? BODY_LIMIT_BYTES;
+  if (statusCode === 413) return new Problem(PROBLEMS.payload_too_large, `A request body has at most ${bodyLimit} bytes.`);
   if (statusCode === 415) return new Problem(PROBLEMS.unsupported_media_type, 'Send application/json.');
   if (statusCode !== undefined && statusCode < 500) return new Problem(PROBLEMS.validation_failed, message);
   return isTransient(error) ? new Problem(PROBLEMS.database_unavailable, 'Retry in a moment.') : new Problem(PROBLEMS.internal);
@@ -273,12 +301,9 @@ function httpError(error: unknown): { statusCode: number | undefined; code: stri
   };
 }
 
-function sendProblem(problem: Problem, cause: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  if (problem.status >= 500) {
-    const span = spans.get(request) ?? trace.getActiveSpan();
-    if (span) failSpan(span, cause ?? problem);
-    request.log.error({ error: cause, code: problem.code, route: routeOf(request) }, problem.message);
-  }
+function sendProblem(problem: Problem, reply: FastifyReply): void {
   if (problem.retryAfterSeconds !== undefined) void reply.header('retry-after', problem.retryAfterSeconds);
+  void reply.headers(problem.headers);
+  if (problem.challenge !== undefined) void reply.header('www-authenticate', problem.challenge);
   void reply.status(problem.status).type('application/problem+json').serializer(JSON.stringify).send(problem.body());
 }

@@ -1,6 +1,7 @@
 import { isSpanContextValid, trace } from '@opentelemetry/api';
-import { pino, stdTimeFunctions } from 'pino';
+import { pino, stdSerializers, stdTimeFunctions } from 'pino';
 import type { DestinationStream, Logger } from 'pino';
+import { redactRecord, secretsOf } from './redact.ts';
 
 export type { Logger } from 'pino';
 
@@ -21,17 +22,20 @@ function traceFields(): Record<string, string> {
 /**
  * A logger of JSON lines on standard output (or on `destination`).
  * Levels: info for normal operation, warn for what is retried or refused, error for what an operation cannot recover from.
+ * Every line is redacted as a whole: a message, an error of a library or a nested field can contain a credential.
  */
 export function createLogger(identity: LogIdentity, level: string, destination?: DestinationStream): Logger {
+  const secrets = secretsOf(process.env);
   const options = {
     level,
     base: { ...identity },
     messageKey: 'message',
     errorKey: 'error',
     timestamp: stdTimeFunctions.isoTime,
+    serializers: { error: stdSerializers.err },
     formatters: { level: (label: string) => ({ level: label }) },
     mixin: traceFields,
-    redact: ['headers.authorization', 'PGPASSWORD', 'PGPASSWORD_FORMER', 'EXPORTER_PASSWORD', 'DEBUG_TOKEN', 'DEBUG_TOKEN_OTHER'],
+    hooks: { streamWrite: (line: string) => redactRecord(line, secrets) },
   };
   return destination ? pino(options, destination) : pino(options);
 }

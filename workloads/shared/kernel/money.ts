@@ -1,8 +1,5 @@
 import { Decimal } from 'decimal.js';
 
-/** Day count named where interest is computed: actual days over a year of 365 days. */
-export const ACT_365F = { name: 'ACT/365F', daysPerYear: 365n } as const;
-
 /** Scale of an annual rate: numeric(9,6) in the database, so a rate is a whole number of millionths. */
 export const RATE_SCALE = 1_000_000n;
 
@@ -44,11 +41,12 @@ export function divideHalfEven(numerator: bigint, denominator: bigint): bigint {
 }
 
 /**
- * Simple interest: balance x annual rate x days / 365, in minor units, rounded once, half to even.
+ * Simple interest: balance x annual rate x days / days per year, in minor units, rounded once, half to even.
  * @param balanceMinor balance in minor units; a negative balance gives negative interest
  * @param rate annual rate in millionths
- * @param days actual days (ACT/365F)
+ * @param days days as the day-count convention counts them
+ * @param daysPerYear days of a year by the same convention
  */
-export function simpleInterest(balanceMinor: bigint, rate: ScaledRate, days: number): bigint {
-  return divideHalfEven(balanceMinor * rate * BigInt(days), ACT_365F.daysPerYear * RATE_SCALE);
+export function simpleInterest(balanceMinor: bigint, rate: ScaledRate, days: number, daysPerYear: bigint): bigint {
+  return divideHalfEven(balanceMinor * rate * BigInt(days), daysPerYear * RATE_SCALE);
 }

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { startServices, type PostgresService } from '../../../local/src/services/index.ts';
+import { bigintArray, dateArray, textArray, uuidArray } from './binary-array.ts';
 import { withDeadline } from './deadline.ts';
 import { createLogger } from './log.ts';
 import { Metrics } from './metrics.ts';
-import { isTransient, Postgres, type Queryable } from './postgres.ts';
+import { countStatements, isDataError, isTransient, Postgres, type Queryable } from './postgres.ts';
 
 const LIMIT = { timeout: 120_000 };
 let services: { postgres: PostgresService; stop(): Promise<void> };
@@ -92,4 +93,30 @@ test('a ROLLBACK that gets no answer closes the connection', LIMIT, async () => 
     services.postgres.thaw();
   }
   assert.notEqual(await backend(), pid, 'the pool must not hand out a connection inside a failed transaction');
+});
+
+test('arrays in binary format have the values that their texts have', LIMIT, async () => {
+  const texts = ['acc-1', 'null', 'NULL', '', 'a b', '{"x"}'];
+  const uuids = ['01890a5d-ac96-774b-bcce-b302099a8057', 'ffffffff-ffff-ffff-ffff-ffffffffffff', '00000000-0000-0000-0000-000000000000'];
+  const numbers = [0n, 1n, -1n, 9_223_372_036_854_775_807n, -9_223_372_036_854_775_808n];
+  const dates = ['2000-01-01', '1999-12-31', '2024-02-29', '2026-01-31', '0001-01-01', '9999-12-31', '2026-01-31'];
+  const read = `SELECT $1::text[]::text AS texts, $2::uuid[]::text AS uuids, $3::bigint[]::text AS numbers, $4::date[]::text AS dates`;
+  const binary = [textArray(texts), uuidArray(uuids), bigintArray(numbers), dateArray(dates)];
+  const [row] = await database.query('read arrays', read, binary);
+  assert.deepEqual([row], await database.query('read arrays', read, [texts, uuids, numbers, dates]));
+  const empty = [textArray([]), uuidArray([]), bigintArray([]), dateArray([])];
+  assert.deepEqual(await database.query('read arrays', read, empty), [{ texts: '{}', uuids: '{}', numbers: '{}', dates: '{}' }]);
+  assert.throws(() => uuidArray(['no UUID']), /"no UUID" is not a UUID/);
+  const beyond = database.query('read arrays', 'SELECT $1::bigint[]', [bigintArray([1n, 9_223_372_036_854_775_808n])]);
+  await assert.rejects(beyond, isDataError, 'the database refuses it, and the consumer finds the record');
+});
+
+test('statements are counted for the work that sends them', LIMIT, async () => {
+  const two = countStatements(async () => {
+    await database.query('first', 'SELECT 1');
+    await database.transaction((tx) => tx.query('second', 'SELECT 2'));
+  });
+  const one = countStatements(() => database.query('other', 'SELECT 3'));
+  await database.query('nobody', 'SELECT 4');
+  assert.deepEqual([(await two).statements, (await one).statements], [2, 1]);
 });

@@ -1,16 +1,41 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { SpanKind } from '@opentelemetry/api';
+import type { Attributes } from '@opentelemetry/api';
+import {
+  ATTR_DB_NAMESPACE,
+  ATTR_DB_QUERY_SUMMARY,
+  ATTR_DB_QUERY_TEXT,
+  ATTR_DB_RESPONSE_STATUS_CODE,
+  ATTR_DB_SYSTEM_NAME,
+  ATTR_ERROR_TYPE,
+  ATTR_SERVER_ADDRESS,
+  ATTR_SERVER_PORT,
+  DB_SYSTEM_NAME_VALUE_POSTGRESQL,
+} from '@opentelemetry/semantic-conventions';
 import { DatabaseError, Pool } from 'pg';
 import type { PoolClient, QueryResultRow } from 'pg';
 import { remainingMs } from './deadline.ts';
 import { asError } from './errors.ts';
 import type { Logger } from './log.ts';
-import type { Counter, Metrics } from './metrics.ts';
+import { LATENCY_BUCKETS } from './metrics.ts';
+import type { Counter, Histogram, Metrics } from './metrics.ts';
 import { inSpan } from './telemetry.ts';
 
 /** Longest wait for a statement, after which its connection is closed: a peer that vanished must not block a consumer. */
 const QUERY_LIMIT_MS = 30_000;
 const ROLLBACK_LIMIT_MS = 5_000;
 const CONNECT_LIMIT_MS = 5_000;
+const DEFAULT_PORT = 5432;
+
+/** Statements sent by the work that {@link countStatements} runs. */
+const counting = new AsyncLocalStorage<{ statements: number }>();
+
+/** Runs `work`. @returns its result, and the statements that it sent, apart from BEGIN, COMMIT and ROLLBACK; those of other work do not count */
+export async function countStatements<T>(work: () => Promise<T>): Promise<{ result: T; statements: number }> {
+  const counter = { statements: 0 };
+  const result = await counting.run(counter, work);
+  return { result, statements: counter.statements };
+}
 
 /** Runs one parameterised statement; `name` is the span's and the metric's, a verb and a noun. */
 export interface Queryable {
@@ -33,6 +58,8 @@ export interface PostgresOptions {
 export class Postgres implements Queryable {
   readonly #pool: Pool;
   readonly #calls: Counter<'operation'>;
+  readonly #seconds: Histogram<'operation'>;
+  readonly #attributes: Attributes;
   #made = 0;
 
   constructor(options: PostgresOptions, log: Logger, metrics: Metrics) {
@@ -44,9 +71,13 @@ export class Postgres implements Queryable {
       idleTimeoutMillis: 60_000,
       keepAlive: true,
     });
+    this.#attributes = attributesOf(options.url);
     // Without a listener, a connection that breaks while idle would end the process.
     this.#pool.on('error', (error) => log.warn({ error }, 'an idle database connection was lost'));
     this.#calls = metrics.counter('db_calls_total', 'Statements sent to the database, apart from BEGIN and COMMIT', ['operation']);
+    this.#seconds = metrics.histogram('db_call_duration_seconds', 'Time until the database has answered a statement', LATENCY_BUCKETS, [
+      'operation',
+    ]);
     const pool = this.#pool;
     metrics.gauge('db_pool_connections', 'Connections of the pool by state', ['pool', 'state'], (gauge) => {
       gauge.set({ pool: options.applicationName, state: 'active' }, pool.totalCount - pool.idleCount);
@@ -62,7 +93,7 @@ export class Postgres implements Queryable {
 
   /** One statement in a transaction of its own. */
   async query<R extends QueryResultRow>(name: string, text: string, values: unknown[] = []): Promise<R[]> {
-    return this.#traced(name, async () => (await this.#pool.query<R>(limited(text, values))).rows);
+    return this.#traced(name, text, async () => (await this.#pool.query<R>(limited(text, values))).rows);
   }
 
   /**
@@ -88,7 +119,7 @@ export class Postgres implements Queryable {
   async #inTransaction<T>(client: PoolClient, work: (tx: Queryable) => Promise<T>, lost: (error: Error) => void): Promise<T> {
     const tx: Queryable = {
       query: <R extends QueryResultRow>(name: string, text: string, values: unknown[] = []) =>
-        this.#traced(name, async () => (await client.query<R>(limited(text, values))).rows),
+        this.#traced(name, text, async () => (await client.query<R>(limited(text, values))).rows),
     };
     try {
       await client.query(limited('BEGIN'));
@@ -104,17 +135,47 @@ export class Postgres implements Queryable {
     }
   }
 
-  #traced<T>(name: string, run: () => Promise<T>): Promise<T> {
+  #traced<T>(name: string, text: string, run: () => Promise<T>): Promise<T> {
     this.#made += 1;
+    const counter = counting.getStore();
+    if (counter) counter.statements += 1;
     this.#calls.inc({ operation: name });
-    const attributes = { 'db.system.name': 'postgresql', 'db.operation.name': name };
-    return inSpan(name, { kind: SpanKind.CLIENT, attributes }, run);
+    // The text has parameters in place of values.
+    const attributes = { ...this.#attributes, [ATTR_DB_QUERY_SUMMARY]: name, [ATTR_DB_QUERY_TEXT]: text.trim() };
+    return inSpan(name, { kind: SpanKind.CLIENT, attributes }, async (span) => {
+      const startedAt = performance.now();
+      try {
+        return await run();
+      } catch (error) {
+        span.setAttributes(failureOf(error));
+        throw error;
+      } finally {
+        this.#seconds.observe({ operation: name }, (performance.now() - startedAt) / 1000);
+      }
+    });
   }
 
   /** Closes every connection. */
   async close(): Promise<void> {
     await this.#pool.end();
   }
+}
+
+function attributesOf(url: string): Attributes {
+  const { hostname, port, pathname } = new URL(url);
+  return {
+    [ATTR_DB_SYSTEM_NAME]: DB_SYSTEM_NAME_VALUE_POSTGRESQL,
+    [ATTR_DB_NAMESPACE]: decodeURIComponent(pathname.slice(1)),
+    [ATTR_SERVER_ADDRESS]: hostname,
+    [ATTR_SERVER_PORT]: Number(port) || DEFAULT_PORT,
+  };
+}
+
+/** SQLSTATE of an error of the server, else the code or name of the client's error. */
+function failureOf(error: unknown): Attributes {
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  if (error instanceof DatabaseError && code !== undefined) return { [ATTR_DB_RESPONSE_STATUS_CODE]: code, [ATTR_ERROR_TYPE]: code };
+  return { [ATTR_ERROR_TYPE]: code ?? asError(error).name };
 }
 
 /** A connection URL with a password put in: the driver prefers the URL's, even an empty one, to a password given beside it. */

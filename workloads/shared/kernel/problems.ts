@@ -21,13 +21,16 @@ export function defineProblems<T extends Record<string, Omit<ProblemDefinition, 
 /** Problems that any HTTP API may answer with. */
 export const PROBLEMS = defineProblems({
   validation_failed: { status: 400, title: 'The request is not valid' },
-  unauthorized: { status: 401, title: 'A valid bearer token is required' },
+  unauthorized: { status: 401, title: 'A valid API key or token is required' },
+  forbidden: { status: 403, title: 'The credential does not permit this request' },
   not_found: { status: 404, title: 'There is nothing at this address' },
+  method_not_allowed: { status: 405, title: 'This address does not have this method' },
   payload_too_large: { status: 413, title: 'The request body is too large' },
   unsupported_media_type: { status: 415, title: 'The content type is not application/json' },
   rate_limited: { status: 429, title: 'The client sends too many requests' },
   internal: { status: 500, title: 'The service failed' },
   database_unavailable: { status: 503, title: 'The database does not answer' },
+  issuer_unavailable: { status: 503, title: 'The keys of the token issuer cannot be fetched' },
   deadline_exceeded: { status: 503, title: 'The request exceeded its deadline' },
   overloaded: { status: 503, title: 'The service has too many requests in progress' },
 });
@@ -43,13 +46,20 @@ export const problemBody = z.object({
   code: z.string(),
   detail: z.string().optional(),
   errors: fieldErrors.optional(),
+  allowed: z.array(z.string()).optional().describe('What would be permitted, such as the states that may follow'),
 });
 export type ProblemBody = z.output<typeof problemBody>;
 
 interface ProblemOptions extends ErrorOptions {
   errors?: FieldErrors | undefined;
+  /** What would be permitted; a member of the body. */
+  allowed?: readonly string[] | undefined;
   /** Sent as Retry-After. */
-  retryAfterSeconds?: number;
+  retryAfterSeconds?: number | undefined;
+  /** Sent as WWW-Authenticate. */
+  challenge?: string;
+  /** Further headers of the answer. */
+  headers?: Readonly<Record<string, string>>;
 }
 
 /** An error that the HTTP layer answers as it is. */
@@ -57,14 +67,21 @@ export class Problem extends Error {
   override readonly name = 'Problem';
   readonly definition: ProblemDefinition;
   readonly errors: FieldErrors | undefined;
+  readonly allowed: readonly string[] | undefined;
   readonly retryAfterSeconds: number | undefined;
+  readonly challenge: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
 
   /** @param detail what the caller can do about it */
-  constructor(definition: ProblemDefinition, detail?: string, { errors, retryAfterSeconds, ...options }: ProblemOptions = {}) {
+  constructor(definition: ProblemDefinition, detail?: string, given: ProblemOptions = {}) {
+    const { errors, allowed, retryAfterSeconds, challenge, headers = {}, ...options } = given;
     super(detail ?? definition.title, options);
     this.definition = definition;
     this.errors = errors;
+    this.allowed = allowed;
     this.retryAfterSeconds = retryAfterSeconds;
+    this.challenge = challenge;
+    this.headers = headers;
   }
 
   get code(): string {
@@ -76,8 +93,11 @@ export class Problem extends Error {
   }
 
   /** The problem that another service answered with. */
-  static fromBody({ code, status, title, detail, errors }: ProblemBody): Problem {
-    return new Problem({ code, status, title }, detail, { errors });
+  static fromBody(
+    { code, status, title, detail, errors, allowed }: ProblemBody,
+    options: Pick<ProblemOptions, 'retryAfterSeconds' | 'headers'> = {},
+  ): Problem {
+    return new Problem({ code, status, title }, detail, { errors, allowed, ...options });
   }
 
   body(): ProblemBody {
@@ -89,6 +109,7 @@ export class Problem extends Error {
       code,
       ...(this.message === title ? {} : { detail: this.message }),
       ...(this.errors ? { errors: this.errors } : {}),
+      ...(this.allowed ? { allowed: [...this.allowed] } : {}),
     };
   }
 }

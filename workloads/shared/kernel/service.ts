@@ -72,7 +72,7 @@ async function runProcess<T extends z.ZodRawShape>(
   const health = new Health();
   const lifecycle = new Lifecycle(log);
   health.addReadiness('lifecycle', () => lifecycle.notReady());
-  lifecycle.onStop('traces', startTelemetry(telemetryOf(service, config), metrics));
+  lifecycle.onStop('traces', startTelemetry(telemetryOf(service, config), metrics, log));
   lifecycle.watchProcess();
   try {
     const ops = await startOpsServer(config.METRICS_PORT, health, metrics);
@@ -80,6 +80,8 @@ async function runProcess<T extends z.ZodRawShape>(
     const onStop: ServiceParts['onStop'] = (step, stop) => lifecycle.onStop(step, stop);
     await run({ config, log, metrics, health, onStop, fail: (message, error) => lifecycle.fail(message, error) }, lifecycle);
   } catch (error) {
+    // What a variable names may be invalid too, such as a file.
+    if (error instanceof ConfigError) exitForConfig(error);
     lifecycle.fail(lifecycle.started ? 'failed' : 'start failed', error);
   }
 }
@@ -98,10 +100,14 @@ function configOrExit<T extends z.ZodRawShape>(shape: T): z.output<z.ZodObject<T
   try {
     return loadConfig(shape);
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    process.stderr.write(`${error.message}\n`);
-    return process.exit(EXIT_CONFIG);
+    return exitForConfig(error);
   }
+}
+
+function exitForConfig(error: unknown): never {
+  if (!(error instanceof ConfigError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  return process.exit(EXIT_CONFIG);
 }
 
 /** Start, drain and failure of the process. */
@@ -129,12 +135,9 @@ class Lifecycle {
   watchProcess(): void {
     process.on('SIGTERM', () => void this.stop('SIGTERM'));
     process.on('SIGINT', () => void this.stop('SIGINT'));
-    // Node prints warnings as plain text; here they are log records. The Kafka client causes the one that is left out: it computes a negative
-    // delay, which Node takes as 1 ms.
+    // Node prints warnings as plain text; here they are log records.
     process.removeAllListeners('warning');
-    process.on('warning', (warning) => {
-      if (warning.name !== 'TimeoutNegativeWarning') this.#log.warn({ error: warning }, 'runtime warning');
-    });
+    process.on('warning', (warning) => this.#log.warn({ error: warning }, 'runtime warning'));
     process.on('uncaughtException', (error) => this.fail('uncaught exception', error));
     process.on('unhandledRejection', (error) => this.fail('unhandled rejection', error));
   }

@@ -1,4 +1,4 @@
-/** A TCP proxy in front of a real server that fails at a request which the test chooses, as a crash or a network does. */
+/** A TCP proxy in front of a real server that fails at a request which the test chooses, or for a time, as a crash or a network does. */
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { Socket } from 'node:net';
@@ -27,6 +27,7 @@ export class FaultProxy {
   readonly #sockets = new Set<Socket>();
   readonly #server = createServer((client) => this.#forward(client));
   #fault: Fault | undefined;
+  #state: 'open' | 'cut' | 'silent' = 'open';
 
   /** Listens on a free port of 127.0.0.1. */
   static async start(target?: { host: string; port: number }): Promise<FaultProxy> {
@@ -58,8 +59,30 @@ export class FaultProxy {
     return this.#inject(match, 'held', 1);
   }
 
-  async stop(): Promise<void> {
+  /** Ends every connection, and new ones at once, until {@link restore}. */
+  cut(): void {
+    this.#state = 'cut';
+    this.disconnect();
+  }
+
+  /** Forwards nothing until {@link restore}, and closes nothing. Then what was sent meanwhile arrives, also from a client that has ended. */
+  silence(): void {
+    this.#state = 'silent';
+    for (const socket of this.#sockets) socket.pause();
+  }
+
+  restore(): void {
+    this.#state = 'open';
+    for (const socket of this.#sockets) socket.resume();
+  }
+
+  /** Cuts every connection. */
+  disconnect(): void {
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  async stop(): Promise<void> {
+    this.disconnect();
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
@@ -81,7 +104,7 @@ export class FaultProxy {
 
   #forward(client: Socket): void {
     this.#keep(client);
-    if (!this.target) return void client.destroy();
+    if (!this.target || this.#state === 'cut') return void client.destroy();
     const server = this.#keep(connect(this.target));
     const cut = (fault?: Fault): void => {
       client.destroy();
@@ -99,6 +122,7 @@ export class FaultProxy {
     server.on('data', (chunk: Buffer) => (begun ? cut(begun) : client.write(chunk)));
     client.once('close', () => cut());
     server.once('close', () => cut());
+    if (this.#state === 'silent') for (const socket of [client, server]) socket.pause();
   }
 
   #keep(socket: Socket): Socket {

@@ -8,18 +8,22 @@ import { readTopic } from './read-topic.ts';
 /**
  * Accounts whose balance is not what the events of the topic lead to: id, expected and actual balance. The calculation is the demo's, which
  * shares nothing with the consumer. Records that are not events do not count.
+ * @param earlier events of a deleted topic of that name, in order
  */
-export async function wrongBalances(platform: TestPlatform): Promise<string[]> {
+export async function wrongBalances(platform: TestPlatform, earlier: InterestTransaction[] = []): Promise<string[]> {
   const [openings, rates, records] = await Promise.all([
     platform.sql<Opening>(
       `SELECT a.id, a.product_code AS product, a.currency, coalesce(sum(p.amount_minor), 0)::text AS balance FROM account a
          LEFT JOIN (posting p JOIN journal_transaction t ON t.id = p.transaction_id AND t.kind = 'opening') ON p.account_id = a.id
         WHERE a.kind = 'customer' GROUP BY a.id`,
     ),
-    platform.sql<ProductRate>('SELECT code, annual_rate::text AS rate, valid_from::text AS from, valid_to::text AS to FROM product_config'),
+    platform.sql<ProductRate>(
+      'SELECT code, annual_rate::text AS rate, valid_from::text AS from, valid_to::text AS to, day_count AS "dayCount" FROM product_config',
+    ),
     readTopic(platform.services.kafka.brokers, TOPIC),
   ]);
   const oracle = new Oracle(openings, rates);
+  for (const event of earlier) oracle.apply(event);
   for (const { value } of records) {
     const event = eventOf(value);
     if (event) oracle.apply(event);

@@ -13,6 +13,8 @@ import type { OutgoingRecord } from '../kernel/kafka/producer.ts';
 import { createLogger } from '../kernel/log.ts';
 import { Metrics } from '../kernel/metrics.ts';
 import type { FaultProxy } from './fault-proxy.ts';
+import { everyLogin } from './logins.ts';
+import { createTopics } from './topics.ts';
 import { waitFor } from './wait.ts';
 import { Workload } from './workload.ts';
 
@@ -76,13 +78,11 @@ export class TestPlatform {
 
   async #prepare(accounts: number): Promise<void> {
     const { postgres } = this.services;
-    const login = (name: string) => [{ name, password: PASSWORD }];
-    const logins = { ledger: login('ledger'), interest: login('interest') };
-    const options = { adminUrl: postgres.url(), adminPassword: postgres.password, logins };
+    const options = { adminUrl: postgres.url(), adminPassword: postgres.password, logins: everyLogin(PASSWORD) };
     const log = createLogger({ service: 'migrate', platform: 'test', namespace: 'test', pod: 'test' }, 'silent');
     await Promise.all([
       migrate({ ...options, seedAccounts: accounts }, log),
-      this.admin.createTopics([
+      createTopics(this.services.kafka.brokers, [
         { topic: TOPIC, partitions: PARTITIONS },
         { topic: DLQ_TOPIC, partitions: 1 },
       ]),
@@ -133,12 +133,13 @@ export class TestPlatform {
   }
 
   /** Environment of a workload: every variable that the operator would set. */
-  env(database: 'ledger' | 'interest'): Record<string, string> {
+  env(role: 'ledger' | 'interest' | 'relay' | 'orchestrator' | 'accounts' | 'crm'): Record<string, string> {
+    const database = role === 'orchestrator' || role === 'accounts' || role === 'crm' ? role : 'ledger';
     const { host, port } = this.services.pgbouncer;
     return {
       PLATFORM: 'test',
       KAFKA_BROKERS: this.services.kafka.brokers.join(','),
-      DATABASE_URL: `postgresql://${database}@${host}:${port}/ledger`,
+      DATABASE_URL: `postgresql://${role}@${host}:${port}/${database}`,
       PGPASSWORD: PASSWORD,
       INTEREST_TOPIC: TOPIC,
       INTEREST_DLQ_TOPIC: DLQ_TOPIC,
@@ -192,12 +193,7 @@ export class TestPlatform {
 
   /** Creates a topic, once Kafka has finished the deletion of an earlier one. */
   async createTopic(topic: string, partitions: number): Promise<void> {
-    await waitFor(`topic ${topic} to be created`, () =>
-      this.#withAdmin(async (admin) => {
-        await admin.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: false });
-        return (await admin.fetchTopicOffsets(topic)).length === partitions;
-      }),
-    );
+    await createTopics(this.services.kafka.brokers, [{ topic, partitions }]);
   }
 
   async deleteTopic(topic: string): Promise<void> {
@@ -277,6 +273,13 @@ export class TestPlatform {
   /** Produces records to the interest topic; resolves when Kafka has acknowledged them. */
   async produce(records: OutgoingRecord[]): Promise<void> {
     await this.producer.send(TOPIC, () => records);
+  }
+
+  /** Produces events for the accounts, in turn. @returns the events */
+  async produceEvents(count: number): Promise<InterestTransaction[]> {
+    const events = Array.from({ length: count }, (_value, index) => this.event(index));
+    await this.produce(events.map((event) => recordOf(event)));
+    return events;
   }
 
   async stop(): Promise<void> {

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { freePorts } from '../../../local/src/services/process.ts';
 import { waitFor } from './wait.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -12,26 +13,40 @@ export class Workload {
   readonly name: string;
   readonly metricsUrl: string;
   readonly #child: ChildProcess;
+  readonly #logFile: string | undefined;
   #log = '';
 
-  private constructor(name: string, metricsPort: number, env: Record<string, string>) {
-    this.name = name;
+  private constructor(path: string, metricsPort: number, env: Record<string, string>, logFile?: string) {
+    const [name = path, file = 'main'] = path.split('/');
+    this.name = path;
     this.metricsUrl = `http://127.0.0.1:${metricsPort}`;
-    const command = [process.execPath, `workloads/${name}/main.ts`];
+    const command = [process.execPath, `workloads/${name}/${file}.ts`];
     const variables = { PATH: process.env['PATH'] ?? '', METRICS_PORT: String(metricsPort), POD_NAME: `${name}-${metricsPort}`, ...env };
-    this.#child = spawn('setpriv', ['--pdeathsig', 'KILL', ...command], { cwd: ROOT, env: variables, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#logFile = logFile;
+    const output = logFile === undefined ? 'pipe' : openSync(logFile, 'a');
+    this.#child = spawn('setpriv', ['--pdeathsig', 'KILL', ...command], { cwd: ROOT, env: variables, stdio: ['ignore', output, output] });
+    if (typeof output === 'number') closeSync(output);
     this.#child.stdout?.on('data', (chunk: Buffer) => (this.#log += chunk.toString()));
     this.#child.stderr?.on('data', (chunk: Buffer) => (this.#log += chunk.toString()));
   }
 
-  /** Starts `workloads/<name>/main.ts`. */
-  static async start(name: string, env: Record<string, string>): Promise<Workload> {
-    return new Workload(name, await freePort(), env);
+  /**
+   * Starts `workloads/<name>/main.ts`, or with the name `<name>/<file>` another file of the folder.
+   * @param logFile what the process logs goes there; by default it is kept in memory, which costs this process time for each line
+   */
+  static async start(name: string, env: Record<string, string>, logFile?: string): Promise<Workload> {
+    return new Workload(name, await freePort(), env, logFile);
   }
 
   /** What it has logged so far. */
   get log(): string {
-    return this.#log;
+    return this.#logFile === undefined ? this.#log : readFileSync(this.#logFile, 'utf8');
+  }
+
+  /** Its process id. @throws Error when it was not started */
+  get pid(): number {
+    if (this.#child.pid === undefined) throw new Error(`${this.name} was not started`);
+    return this.#child.pid;
   }
 
   get exitCode(): number | null {
@@ -40,15 +55,16 @@ export class Workload {
 
   /** Waits until `/readyz` answers 200. @throws Error with its log when it ends instead */
   async ready(): Promise<this> {
-    const ready = async (): Promise<boolean> => this.exitCode !== null || (await fetch(`${this.metricsUrl}/readyz`)).ok;
+    const ended = (): number | string | null => this.#child.exitCode ?? this.#child.signalCode;
+    const ready = async (): Promise<boolean> => ended() !== null || (await fetch(`${this.metricsUrl}/readyz`)).ok;
     await waitFor(`${this.name} to be ready`, ready);
-    if (this.exitCode !== null) throw new Error(`${this.name} ended with ${this.exitCode}:\n${this.#log.slice(-4000)}`);
+    if (ended() !== null) throw new Error(`${this.name} ended with ${ended()}:\n${this.log.slice(-4000)}`);
     return this;
   }
 
   /** Waits until its log matches. */
   async logged(pattern: RegExp): Promise<void> {
-    await waitFor(`${this.name} to log ${String(pattern)}`, () => pattern.test(this.#log));
+    await waitFor(`${this.name} to log ${String(pattern)}`, () => pattern.test(this.log));
   }
 
   /** The value of a metric summed over its series whose labels contain `labels`; 0 when there is none. */
@@ -82,13 +98,8 @@ export class Workload {
   }
 }
 
-/** A TCP port of loopback that is free now. */
+/** A TCP port of loopback that is free now, and that the kernel assigns to no outgoing connection. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
+  const [port = 0] = await freePorts(1);
+  return port;
 }

@@ -1,5 +1,7 @@
 import type { Postgres, Queryable } from '../postgres.ts';
 import type { Position } from '../kafka/batch-consumer.ts';
+import { isOtherTopic } from './placements.ts';
+import type { StoredPosition } from './placements.ts';
 import type { Positions } from './positions.ts';
 import { accepted, rejectedCount } from './slice.ts';
 import type { Accepted, Slice } from './slice.ts';
@@ -10,7 +12,22 @@ export type Outcome =
   /** Entries were rejected; nothing was written. */
   | { kind: 'rejected' }
   /** The database's position of some partitions is not where their ranges start; nothing was written. */
-  | { kind: 'moved'; positions: Position[] };
+  | { kind: 'moved'; positions: MovedPosition[] }
+  /** Some partitions cannot continue before a person mends something; nothing was written. The others can be applied without them. */
+  | { kind: 'blocked'; partitions: BlockedPartition[] };
+
+/** A partition that cannot continue. */
+export interface BlockedPartition {
+  partition: number;
+  /** What is wrong, and what to do. */
+  reason: string;
+}
+
+/** A position in the database that differs from the start of a range. */
+export interface MovedPosition extends Position {
+  /** It belongs to another topic of that name than the records: their offsets cannot be compared with it. */
+  otherTopic: boolean;
+}
 
 /** Applies a slice exactly once. Safe to repeat after any failure. */
 export type Apply<E> = (slice: Slice<E>) => Promise<Outcome>;
@@ -40,14 +57,15 @@ export async function transactionOutcome(database: Postgres, work: (tx: Queryabl
   }
 }
 
-/** @throws Rollback when a position is not where its range starts; Error when a partition has no position */
-export function comparePositions(slice: Slice, positions: Map<number, bigint>): void {
+/** @throws Rollback when a position is not where its range starts, or belongs to another topic; Error when a partition has no position */
+export function comparePositions(slice: Slice, positions: Map<number, StoredPosition>): void {
   const missing = slice.find(({ partition }) => !positions.has(partition));
   if (missing)
     throw new Error(`partition ${missing.partition} of ${missing.topic} has no position: its row was removed while the consumer ran`);
-  const moved = slice.flatMap(({ topic, partition, start }) => {
-    const next = positions.get(partition) ?? start;
-    return next === start ? [] : [{ topic, partition, next }];
+  const moved = slice.flatMap(({ topic, partition, start, topicId }) => {
+    const stored = positions.get(partition) ?? { next: start, topicId };
+    const otherTopic = isOtherTopic(topicId, stored.topicId);
+    return stored.next === start && !otherTopic ? [] : [{ topic, partition, next: stored.next, otherTopic }];
   });
   if (moved.length > 0) throw new Rollback({ kind: 'moved', positions: moved });
 }

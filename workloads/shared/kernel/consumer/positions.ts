@@ -1,5 +1,5 @@
 import type { Queryable } from '../postgres.ts';
-import type { Placement } from './placements.ts';
+import type { Placement, StoredPosition } from './placements.ts';
 import type { Slice } from './slice.ts';
 
 /**
@@ -18,12 +18,12 @@ export class Positions {
   }
 
   /** Positions of the partitions that have one. */
-  async read(partitions: number[]): Promise<Map<number, bigint>> {
+  async read(partitions: number[]): Promise<Map<number, StoredPosition>> {
     return this.#select(this.#database, 'read positions', partitions, '');
   }
 
   /** As {@link read}, under lock until the transaction ends: a second owner of a partition waits here. */
-  async lock(tx: Queryable, partitions: number[]): Promise<Map<number, bigint>> {
+  async lock(tx: Queryable, partitions: number[]): Promise<Map<number, StoredPosition>> {
     return this.#select(tx, 'lock positions', partitions, 'ORDER BY partition FOR UPDATE');
   }
 
@@ -39,32 +39,39 @@ export class Positions {
     if (moved.length !== slice.length) throw new Error(`moved ${moved.length} of ${slice.length} positions`);
   }
 
-  /** Sets positions as the placements say, unless a position is no longer `from` (undefined: there was none). */
+  /** Sets positions and their topic ids as the placements say, unless a position is no longer `from` (undefined: there was none). */
   async place(placements: Placement[]): Promise<void> {
     if (placements.length === 0) return;
     await this.#database.query(
       'place positions',
-      `INSERT INTO consumer_offset AS o (consumer_group, topic, partition, next_offset)
-       SELECT $1, $2, partition, target FROM unnest($3::int[], $4::bigint[]) AS p (partition, target) ORDER BY partition
-       ON CONFLICT (consumer_group, topic, partition) DO UPDATE SET next_offset = excluded.next_offset, updated_at = now()
-       WHERE o.next_offset = (SELECT p.previous FROM unnest($3::int[], $5::bigint[]) AS p (partition, previous) WHERE p.partition = o.partition)`,
+      `INSERT INTO consumer_offset AS o (consumer_group, topic, partition, next_offset, topic_id)
+       SELECT $1, $2, partition, target, topic_id FROM unnest($3::int[], $4::bigint[], $5::text[]) AS p (partition, target, topic_id)
+        ORDER BY partition
+       ON CONFLICT (consumer_group, topic, partition) DO UPDATE
+         SET next_offset = excluded.next_offset, topic_id = excluded.topic_id, updated_at = now()
+       WHERE EXISTS (SELECT FROM unnest($3::int[], $6::bigint[], $7::text[]) AS p (partition, previous, topic_id)
+                      WHERE p.partition = o.partition AND p.previous = o.next_offset AND p.topic_id IS NOT DISTINCT FROM o.topic_id)`,
       [
         this.group,
         this.topic,
         placements.map(({ partition }) => partition),
-        placements.map(({ to }) => to),
-        placements.map(({ from }) => from ?? null),
+        placements.map(({ to }) => to.next),
+        placements.map(({ to }) => to.topicId ?? null),
+        placements.map(({ from }) => from?.next ?? null),
+        placements.map(({ from }) => from?.topicId ?? null),
       ],
     );
   }
 
-  async #select(queryable: Queryable, name: string, partitions: number[], lock: string): Promise<Map<number, bigint>> {
-    const rows = await queryable.query<{ partition: number; next_offset: string }>(
+  async #select(queryable: Queryable, name: string, partitions: number[], lock: string): Promise<Map<number, StoredPosition>> {
+    const rows = await queryable.query<{ partition: number; next_offset: string; topic_id: string | null }>(
       name,
-      `SELECT partition, next_offset::text FROM consumer_offset
+      `SELECT partition, next_offset::text, topic_id FROM consumer_offset
         WHERE consumer_group = $1 AND topic = $2 AND partition = ANY ($3::int[]) ${lock}`,
       [this.group, this.topic, partitions],
     );
-    return new Map(rows.map(({ partition, next_offset }) => [partition, BigInt(next_offset)]));
+    return new Map(
+      rows.map(({ partition, next_offset, topic_id }) => [partition, { next: BigInt(next_offset), topicId: topic_id ?? undefined }]),
+    );
   }
 }

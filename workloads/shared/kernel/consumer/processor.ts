@@ -1,35 +1,45 @@
 import { asError } from '../errors.ts';
 import { isFatal } from '../kafka/failures.ts';
-import type { Lease, PartitionBatch, Position } from '../kafka/batch-consumer.ts';
+import type { Lease, PartitionBatch } from '../kafka/batch-consumer.ts';
 import type { Logger } from '../log.ts';
-import { isDataError, isTransient } from '../postgres.ts';
+import { countStatements, isDataError, isTransient } from '../postgres.ts';
 import { whileHeld } from '../retry.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import { decodeSlice } from './decode.ts';
 import type { Decode } from './decode.ts';
-import type { Apply, Outcome } from './effects.ts';
+import type { Apply, BlockedPartition, MovedPosition, Outcome } from './effects.ts';
 import type { ConsumerMetrics } from './metrics.ts';
 import type { Rejection } from './rejections.ts';
-import { cut, halve, sizeOf, trim } from './slice.ts';
-import type { Entry, Slice } from './slice.ts';
-import { inBatchSpan } from './trace.ts';
+import { cut, divide, halve, sizeOf, trim } from './slice.ts';
+import type { Entry, IdentifiedBatch, Slice } from './slice.ts';
+import { inBatchSpan, tracesOf } from './trace.ts';
 
 /** Attempts for a record that the database rejects alone, before it is dead-lettered. */
 const ATTEMPTS_ALONE = 3;
+/** A partition that cannot continue is tried again after this time. */
+const BLOCKED_RETRY_MS = 5_000;
+/** Traces of producers that the record of a batch names: whoever searches the logs for one of them finds the batch. */
+const MAX_LOGGED_TRACES = 16;
 
 export interface ProcessorParts<E> {
   decode: Decode<E>;
   apply: Apply<E>;
-  deadLetters: DeadLetters;
+  /** Undefined: rejected records are skipped. */
+  deadLetters: DeadLetters | undefined;
   /** Where partitions continue, once their positions are compared with what the topic holds. */
   resumeFrom: (partitions: number[]) => Promise<Map<number, bigint>>;
+  /** Id of the topic for which a partition was placed last; undefined: not known. */
+  topicIdOf: (partition: number) => string | undefined;
   metrics: ConsumerMetrics;
   log: Logger;
   group: string;
   /** Most records of one transaction. */
   maxRecords: number;
-  /** Statements sent to the database so far. */
-  statements: () => number;
+  /** Most transactions at a time, each with partitions of its own; default 1. */
+  lanes?: number | undefined;
+  idsOf?: ((event: E) => Record<string, string>) | undefined;
+  /** Each sampled message gets a span and a log record of its own. */
+  followMessages?: boolean | undefined;
   onRejected?: ((rejection: Rejection) => void) | undefined;
 }
 
@@ -43,6 +53,16 @@ export class Processor<E> {
 
   /** Applies batches slice by slice while the lease is held; the next owner of the partitions fetches the rest again. */
   async onBatches(batches: PartitionBatch[], lease: Lease): Promise<void> {
+    const { maxRecords, topicIdOf, lanes = 1 } = this.#parts;
+    // The id of now: these batches were fetched after the last seek, and a topic that is recreated meanwhile must not get their positions.
+    const identified = batches.map((batch) => ({ ...batch, topicId: topicIdOf(batch.partition) }));
+    // A lane that fails does not leave another one writing when this returns.
+    const results = await Promise.allSettled(divide(identified, lanes, maxRecords).map((lane) => this.#inLane(lane, lease)));
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
+  }
+
+  async #inLane(batches: IdentifiedBatch[], lease: Lease): Promise<void> {
     const { decode, maxRecords } = this.#parts;
     const dropped = new Set<number>();
     const slices = cut<E>(batches, maxRecords);
@@ -58,13 +78,15 @@ export class Processor<E> {
   }
 
   async #measured(slice: Slice<E>, lease: Lease, dropped: Set<number>): Promise<void> {
-    const { statements, metrics, group } = this.#parts;
-    const before = statements();
-    const stop = metrics.batchSeconds.startTimer();
-    metrics.batchSize.observe(sizeOf(slice));
-    await inBatchSpan(slice, group, () => this.#process(slice, lease, dropped));
-    stop();
-    metrics.dbCalls.observe(statements() - before);
+    const { metrics, group, followMessages = false, log, idsOf = () => ({}) } = this.#parts;
+    const startedAt = performance.now();
+    const work = async (): Promise<void> => {
+      const { statements } = await countStatements(() => this.#process(slice, lease, dropped));
+      metrics.batchSize.observe({}, sizeOf(slice));
+      metrics.batchSeconds.observe({}, (performance.now() - startedAt) / 1000);
+      metrics.dbCalls.observe({}, statements);
+    };
+    await inBatchSpan(slice, group, work, followMessages ? { log, idsOf } : undefined);
   }
 
   /** Applies a slice, or its halves when the database rejects its data. */
@@ -96,6 +118,7 @@ export class Processor<E> {
       if (outcome === undefined) return;
       if (outcome.kind === 'applied') return this.#applied(open, outcome, lease);
       if (outcome.kind === 'moved') open = await this.#follow(open, outcome.positions, lease, dropped);
+      if (outcome.kind === 'blocked') open = this.#block(open, outcome.partitions, lease, dropped);
     }
   }
 
@@ -107,6 +130,7 @@ export class Processor<E> {
   /** False when the lease ended first. */
   async #deadLetter(slice: Slice<E>, lease: Lease): Promise<boolean> {
     const { deadLetters, log } = this.#parts;
+    if (!deadLetters) return true;
     const retried = { log, what: 'write dead letters', retryable: (error: unknown) => !isFatal(error) };
     const sent = await whileHeld(lease, retried, () => deadLetters.send(slice));
     if (sent) this.#reportRejected(slice, sent);
@@ -115,14 +139,15 @@ export class Processor<E> {
 
   /** One log record for each reason: a burst of rejected records must not become a burst of logs. */
   #reportRejected(slice: Slice<E>, entries: Entry<E>[]): void {
-    const { metrics, log, onRejected } = this.#parts;
+    const { metrics, log, onRejected, idsOf } = this.#parts;
     for (const [reason, group = []] of Object.entries(Object.groupBy(entries, ({ rejection }) => rejection?.code ?? ''))) {
       metrics.deadLetters.inc({ reason }, group.length);
       for (const { rejection } of group) if (rejection) onRejected?.(rejection);
       const [first] = group;
       const partition = slice.find((range) => range.entries.some((entry) => entry === first))?.partition;
       const example = { partition, offset: first?.record.offset.toString(), detail: first?.rejection?.detail };
-      log.warn({ reason, records: group.length, first: example }, 'records sent to the dead-letter topic');
+      const ids = first?.event === undefined ? {} : idsOf?.(first.event);
+      log.warn({ reason, records: group.length, first: example, ...ids }, 'records sent to the dead-letter topic');
     }
   }
 
@@ -130,18 +155,35 @@ export class Processor<E> {
     const { metrics, log } = this.#parts;
     metrics.duplicates.inc(duplicates);
     lease.done(slice);
-    log.debug({ records: sizeOf(slice), applied: events, duplicates, partitions: slice.length }, 'batch applied');
+    const traces = tracesOf(slice, MAX_LOGGED_TRACES);
+    log.info({ records: sizeOf(slice), applied: events, duplicates, partitions: slice.length, producer_traces: traces }, 'batch applied');
+  }
+
+  /** Partitions that cannot continue are tried again later, from where they are; the others continue. @returns the part of the slice that is theirs */
+  #block(slice: Slice<E>, blocked: BlockedPartition[], lease: Lease, dropped: Set<number>): Slice<E> {
+    const { log, metrics } = this.#parts;
+    const reasons = new Map(blocked.map(({ partition, reason }) => [partition, reason]));
+    for (const { topic, partition, start } of slice.filter((range) => reasons.has(range.partition))) {
+      dropped.add(partition);
+      metrics.blocked.inc();
+      const fields = { topic, partition, position: start.toString(), reason: reasons.get(partition), retry_ms: BLOCKED_RETRY_MS };
+      log.error(fields, 'the partition cannot continue; retrying from its position');
+      lease.suspend(topic, partition, start, BLOCKED_RETRY_MS);
+    }
+    return slice.filter(({ partition }) => !reasons.has(partition));
   }
 
   /**
-   * Another owner has moved a partition, or the Kafka client has skipped records: drops what is applied, and seeks back to what is missing.
+   * Another owner has moved a partition, the Kafka client has skipped records, or the topic was recreated: drops what is applied, and seeks
+   * to what is missing.
    * @returns the part of the slice that is still to be applied
    */
-  async #follow(slice: Slice<E>, moved: Position[], lease: Lease, dropped: Set<number>): Promise<Slice<E>> {
+  async #follow(slice: Slice<E>, moved: MovedPosition[], lease: Lease, dropped: Set<number>): Promise<Slice<E>> {
     const { log, resumeFrom } = this.#parts;
     log.warn({ positions: moved.map(({ partition, next }) => `${partition}@${next}`) }, 'positions in the database moved; following them');
     const positions = new Map(moved.map(({ partition, next }) => [partition, next]));
-    const behind = slice.filter(({ partition, start }) => (positions.get(partition) ?? start) < start);
+    const elsewhere = new Set(moved.filter(({ otherTopic }) => otherTopic).map(({ partition }) => partition));
+    const behind = slice.filter(({ partition, start }) => elsewhere.has(partition) || (positions.get(partition) ?? start) < start);
     for (const { partition } of behind) dropped.add(partition);
     const retried = { log, what: 'read where partitions continue', retryable: (error: unknown) => isTransient(error) || !isFatal(error) };
     // Retention may have deleted the records in between: the position is then moved past the gap, which is logged.

@@ -7,6 +7,7 @@ import { Client } from 'pg';
 import { startServices } from '../../../../local/src/services/index.ts';
 import { cloudEventHeaders, interestTransaction, type InterestTransaction } from '../../contracts/interest-transaction.ts';
 import { readTopic } from '../../testing/read-topic.ts';
+import { createTopics } from '../../testing/topics.ts';
 import { waitFor } from '../../testing/wait.ts';
 import { Health } from '../health.ts';
 import { KafkaAdmin } from '../kafka/admin.ts';
@@ -18,6 +19,7 @@ import type { ServiceParts } from '../service.ts';
 import { jsonDecoder } from './decode.ts';
 import { exactlyOnce } from './effects.ts';
 import { Positions } from './positions.ts';
+import type { Slice } from './slice.ts';
 import { startConsumer } from './start.ts';
 
 // -- the consumer -----------------------------------------------------------------------------------------------------------------------
@@ -66,8 +68,15 @@ const producer = new KafkaProducer(connection, 'test', log, new Metrics({}));
 const databaseName = `tally_${suffix}`;
 const client = new Client({ connectionString: services.postgres.url(databaseName) });
 
-/** One process: its parts stop in reverse order, as in the drain. */
-function startProcess(): { metrics: Metrics; stop(): Promise<void> } {
+interface Process {
+  service: ServiceParts;
+  database: Postgres;
+  metrics: Metrics;
+  stop(): Promise<void>;
+}
+
+/** One process without a consumer: its parts stop in reverse order, as in the drain. */
+function openProcess(): Process {
   const steps: (() => Promise<unknown>)[] = [];
   const metrics = new Metrics({});
   const service: ServiceParts = {
@@ -78,13 +87,20 @@ function startProcess(): { metrics: Metrics; stop(): Promise<void> } {
     fail: (message, error) => assert.fail(`${message}: ${String(error)}`),
   };
   const config = { DATABASE_URL: services.pgbouncer.url(databaseName), PGPASSWORD: services.pgbouncer.password, DB_POOL_MAX: 2 };
-  startTally(service, connection, openPostgres(service, config, 'tally'));
   return {
+    service,
+    database: openPostgres(service, config, 'tally'),
     metrics,
     stop: async () => {
       for (const step of steps) await step();
     },
   };
+}
+
+function startProcess(): Process {
+  const started = openProcess();
+  startTally(started.service, connection, started.database);
+  return started;
 }
 
 function recordOf(currency: string): OutgoingRecord {
@@ -117,7 +133,7 @@ before(async () => {
   await client.connect();
   await client.query(await readFile(new URL('tables.sql', import.meta.url), 'utf8'));
   await client.query('CREATE TABLE tally (currency text PRIMARY KEY, events bigint NOT NULL)');
-  await admin.createTopics([
+  await createTopics(services.kafka.brokers, [
     { topic: settings.topic, partitions: 4 },
     { topic: settings.deadLetterTopic, partitions: 1 },
   ]);
@@ -150,4 +166,49 @@ test('counts each event once across a restart and a second delivery, and dead-le
   const letters = await readTopic(services.kafka.brokers, settings.deadLetterTopic);
   assert.deepEqual(new Set(letters.map(({ headers }) => headers['dlq_reason'])), new Set(['not_json', 'unknown_currency']));
   assert.equal(letters.length, 2);
+});
+
+/** Events of partition 0 from an offset on, one for each currency. */
+function sliceOf(start: bigint, ...currencies: string[]): Slice<InterestTransaction> {
+  const entries = currencies.map((currency, index) => {
+    const offset = start + BigInt(index);
+    const event = { id: randomUUID(), accountId: 'a', currency, days: 1, valueDate: '2026-01-31' };
+    return { record: { offset, key: null, value: null, headers: {}, timestamp: '0' }, event };
+  });
+  return [{ topic: settings.topic, partition: 0, start, next: start + BigInt(entries.length), entries }];
+}
+
+const WAITING = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+
+test('effects whose events have no id: applied once and with their position, or not at all', LIMIT, async () => {
+  const own = openProcess();
+  const { database } = own;
+  const group = `${settings.group}-direct`;
+  const positions = new Positions(database, group, settings.topic);
+  await positions.place([{ partition: 0, from: undefined, to: { next: 0n, topicId: undefined }, lost: 0n, reason: 'new' }]);
+  const apply = exactlyOnce(database, positions, count);
+  const slice = sliceOf(0n, 'CHF', 'CHF');
+  assert.deepEqual(await apply(slice), { kind: 'applied', events: 2, duplicates: 0 });
+  assert.deepEqual(await apply(slice), {
+    kind: 'moved',
+    positions: [{ topic: settings.topic, partition: 0, next: 2n, otherTopic: false }],
+  });
+
+  const later = sliceOf(2n, 'CHF');
+  const contested = exactlyOnce<InterestTransaction>(database, positions, async (tx, entries) => {
+    await waitFor('the other owner to wait for the position', async () => (await client.query(WAITING)).rowCount === 1, 30_000);
+    await count(tx, entries);
+  });
+  const outcomes = await Promise.all([contested(later), contested(later)]);
+  assert.deepEqual(outcomes.map(({ kind }) => kind).toSorted(), ['applied', 'moved'], 'two owners of a partition');
+  assert.equal((await tally())['CHF'], 3);
+
+  const withoutPosition = exactlyOnce<InterestTransaction>(database, positions, async (tx, entries) => {
+    await count(tx, entries);
+    await tx.query('delete the position', 'DELETE FROM consumer_offset WHERE consumer_group = $1', [group]);
+  });
+  await assert.rejects(withoutPosition(sliceOf(3n, 'CHF')), /moved 0 of 1 positions/);
+  assert.equal((await tally())['CHF'], 3, 'no effect without its position');
+  assert.deepEqual(await positions.read([0]), new Map([[0, { next: 3n, topicId: undefined }]]));
+  await own.stop();
 });

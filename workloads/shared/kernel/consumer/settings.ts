@@ -8,7 +8,8 @@ export const MAX_FETCH_BYTES = 4 * 1024 * 1024;
 export interface ConsumerSettings {
   topic: string;
   group: string;
-  deadLetterTopic: string;
+  /** Undefined: rejected records are skipped. For a consumer that reads again what another one has rejected. */
+  deadLetterTopic: string | undefined;
   /** Most records of one transaction. */
   maxRecords: number;
   /** A fetch returns once it has so many bytes, or after `maxWaitMs`. */

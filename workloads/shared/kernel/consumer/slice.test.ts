@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { PartitionBatch } from '../kafka/batch-consumer.ts';
-import { cut, halve, sizeOf, trim } from './slice.ts';
+import { cut, divide, halve, sizeOf, trim } from './slice.ts';
 import type { Slice } from './slice.ts';
 
 function batch(partition: number, start: number, offsets: number[], next = (offsets.at(-1) ?? start) + 1): PartitionBatch {
@@ -65,6 +65,41 @@ await test('cut covers every offset once, and no slice is too large, for random 
     }
   }
 });
+
+const divisions: Record<string, { batches: PartitionBatch[]; lanes: number; max: number; want: number[][]; reason: string }> = {
+  'records of one slice': {
+    batches: [batch(0, 0, [0, 1]), batch(1, 0, [0, 1])],
+    lanes: 2,
+    max: 4,
+    want: [[0, 1]],
+    reason: 'one transaction costs less than two',
+  },
+  'more records': {
+    batches: [batch(0, 0, [0, 1]), batch(1, 0, [0, 1, 2]), batch(2, 0, [0])],
+    lanes: 2,
+    max: 4,
+    want: [[1], [0, 2]],
+    reason: 'lanes have about the same number of records',
+  },
+  'one lane': { batches: [batch(0, 0, [0, 1]), batch(1, 0, [0])], lanes: 1, max: 1, want: [[0, 1]], reason: 'nothing to divide' },
+  'one partition': { batches: [batch(3, 0, [0, 1, 2])], lanes: 2, max: 1, want: [[3]], reason: 'a partition keeps its order' },
+  'two batches of a partition': {
+    batches: [batch(3, 0, [0, 1]), batch(3, 2, [2]), batch(4, 0, [0])],
+    lanes: 2,
+    max: 1,
+    want: [[3, 3], [4]],
+    reason: 'they stay in one lane, in order',
+  },
+  'no records': { batches: [batch(0, 0, [], 6)], lanes: 2, max: 1, want: [[0]], reason: 'the position moves nevertheless' },
+};
+for (const [name, { batches, lanes, max, want, reason }] of Object.entries(divisions)) {
+  await test(`divide: ${name}`, () =>
+    assert.deepEqual(
+      divide(batches, lanes, max).map((lane) => lane.map(({ partition }) => partition)),
+      want,
+      reason,
+    ));
+}
 
 const halves: Record<string, { batches: PartitionBatch[]; want: [string[], string[]]; reason: string }> = {
   'one range': { batches: [batch(0, 0, [0, 1, 2, 3])], want: [['0:0-2[0,1]'], ['0:2-4[2,3]']], reason: 'in the middle' },

@@ -19,8 +19,13 @@ export interface Range<E = unknown> {
   partition: number;
   start: bigint;
   next: bigint;
+  /** Kafka's id of the topic that the records were fetched from; undefined: not known. */
+  topicId?: string | undefined;
   entries: Entry<E>[];
 }
+
+/** A batch with Kafka's id of its topic. */
+export type IdentifiedBatch = PartitionBatch & { topicId?: string | undefined };
 
 /** What one database transaction applies: ranges of different partitions. */
 export type Slice<E = unknown> = Range<E>[];
@@ -42,14 +47,37 @@ export function sizeOf(slice: Slice): number {
 }
 
 /**
+ * Divides batches among at most `lanes` lanes of about the same number of records. All batches of a partition are in one lane, in order. Batches
+ * that fit one slice of `max` records stay together: one transaction costs less than two.
+ * @returns lanes with batches, one at least
+ */
+export function divide<B extends PartitionBatch>(batches: B[], lanes: number, max: number): B[][] {
+  const total = batches.reduce((sum, { records }) => sum + records.length, 0);
+  const wanted = Math.min(lanes, Math.ceil(total / max));
+  if (wanted <= 1) return [batches];
+  const filled = Array.from({ length: wanted }, () => ({ records: 0, batches: [] as B[] }));
+  const partitions = [...Map.groupBy(batches, ({ topic, partition }) => `${topic}/${partition}`).values()].map((own) => ({
+    own,
+    records: own.reduce((sum, { records }) => sum + records.length, 0),
+  }));
+  // The largest first, each to the lane with the fewest records.
+  for (const { own, records } of partitions.toSorted((one, other) => other.records - one.records)) {
+    const lane = filled.reduce((least, candidate) => (candidate.records < least.records ? candidate : least));
+    lane.batches.push(...own);
+    lane.records += records;
+  }
+  return filled.map((lane) => lane.batches).filter((own) => own.length > 0);
+}
+
+/**
  * Cuts batches into slices of at most `max` records, in order, filling each slice across partitions. Every offset from the start of a batch
  * to its end belongs to exactly one range, so positions can be compared and moved range by range.
  */
-export function cut<E>(batches: PartitionBatch[], max: number): Slice<E>[] {
+export function cut<E>(batches: IdentifiedBatch[], max: number): Slice<E>[] {
   const slices: Slice<E>[] = [];
   let open: Slice<E> = [];
-  for (const { topic, partition, start, next, records } of batches) {
-    let rest: Range<E> = { topic, partition, start, next, entries: records.map((record) => ({ record })) };
+  for (const { topic, partition, start, next, topicId, records } of batches) {
+    let rest: Range<E> = { topic, partition, start, next, topicId, entries: records.map((record) => ({ record })) };
     while (sizeOf(open) + rest.entries.length > max) {
       const [taken, left] = splitRange(rest, max - sizeOf(open));
       if (taken) open.push(taken);

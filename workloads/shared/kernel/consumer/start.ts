@@ -7,13 +7,14 @@ import { isDataError } from '../postgres.ts';
 import type { Postgres } from '../postgres.ts';
 import { retryPolicy } from '../retry.ts';
 import type { ServiceParts } from '../service.ts';
-import { resumeFrom } from './assignment.ts';
+import { Assignment } from './assignment.ts';
 import { DeadLetters } from './dead-letters.ts';
 import type { Decode } from './decode.ts';
 import type { Apply } from './effects.ts';
 import { consumerMetrics } from './metrics.ts';
 import type { Positions } from './positions.ts';
 import { Processor } from './processor.ts';
+import { watchTopic } from './topic-watch.ts';
 import type { Rejection } from './rejections.ts';
 import { MAX_FETCH_BYTES } from './settings.ts';
 import type { ConsumerSettings } from './settings.ts';
@@ -32,6 +33,15 @@ export interface ConsumerDefinition<E> {
   apply: Apply<E>;
   /** Codes of its own, beyond those of every consumer, with their meaning. */
   rejections?: Record<string, string>;
+  /** Ids of an event for log records, such as `account_id`. */
+  idsOf?: (event: E) => Record<string, string>;
+  /**
+   * For consumers where latency counts: each sampled message gets a span that continues its trace, and a log record in it, both with the ids of
+   * its event. By default there is a span for each producer's span of a batch.
+   */
+  followMessages?: boolean;
+  /** Most database transactions at a time, each with partitions of its own; default 1. */
+  lanes?: number;
   /** Called for each record that was sent to the dead-letter topic. */
   onRejected?: (rejection: Rejection) => void;
 }
@@ -42,26 +52,25 @@ export interface ConsumerDefinition<E> {
  */
 export function startConsumer<E>(service: ServiceParts, definition: ConsumerDefinition<E>): void {
   const { log, metrics, health, onStop, fail } = service;
-  const { connection, clientId, settings, database, positions } = definition;
+  const { connection, clientId, settings, positions } = definition;
   const producer = new KafkaProducer(connection, clientId, log, metrics);
   onStop('producer', () => producer.close());
   const admin = new KafkaAdmin(connection, clientId, log);
   onStop('admin', () => admin.close());
 
   const own = consumerMetrics(metrics, definition.name, Object.keys(definition.rejections ?? {}));
-  const lost = (records: number): void => own.lost.inc(records);
-  const resume = (partitions: number[]) => resumeFrom(partitions, { positions, admin, log, lost });
+  const assignment = new Assignment({ positions, admin, metrics: own, log });
   const processor = new Processor<E>({
     ...definition,
-    resumeFrom: resume,
-    deadLetters: new DeadLetters(producer, settings.deadLetterTopic, settings.group),
+    resumeFrom: (partitions) => assignment.resumeFrom(partitions),
+    topicIdOf: (partition) => assignment.topicIdOf(partition),
+    deadLetters: settings.deadLetterTopic === undefined ? undefined : new DeadLetters(producer, settings.deadLetterTopic, settings.group),
     metrics: own,
     log,
     group: settings.group,
     maxRecords: settings.maxRecords,
-    statements: () => database.calls,
   });
-  const assignment = retryPolicy({ log, what: 'read the positions', retryable: (error) => !isDataError(error) && !isFatal(error) });
+  const retried = retryPolicy({ log, what: 'read the positions', retryable: (error) => !isDataError(error) && !isFatal(error) });
   const consumer = new BatchConsumer(
     {
       connection,
@@ -71,7 +80,7 @@ export function startConsumer<E>(service: ServiceParts, definition: ConsumerDefi
       minBytes: settings.minBytes,
       maxWaitMs: settings.maxWaitMs,
       maxBytes: MAX_FETCH_BYTES,
-      onAssigned: (partitions, signal) => assignment.execute(() => resume(partitions), signal),
+      onAssigned: (partitions, signal) => retried.execute(() => assignment.assign(partitions), signal),
       onBatches: (batches, lease) => processor.onBatches(batches, lease),
       onFatal: (error) => fail('the consumer cannot continue', error),
     },
@@ -81,5 +90,6 @@ export function startConsumer<E>(service: ServiceParts, definition: ConsumerDefi
   health.addReadiness('consumer', () => consumer.notReady());
   health.addLiveness('consumer', () => consumer.notLive());
   onStop('consumer', () => consumer.stop());
+  onStop('topic watch', watchTopic({ log, isOutdated: () => assignment.isOutdated(), onOutdated: () => consumer.reassign() }));
   consumer.start();
 }

@@ -6,6 +6,8 @@ CREATE TABLE consumer_offset (
   partition      integer NOT NULL,
   next_offset    bigint NOT NULL CHECK (next_offset >= 0),
   updated_at     timestamptz NOT NULL DEFAULT now(),
+  -- Kafka's id of the topic that next_offset belongs to; NULL: not known.
+  topic_id       text COLLATE "C" CHECK (topic_id ~ '^[A-Za-z0-9_-]{22}$'),
   PRIMARY KEY (consumer_group, topic, partition)
 ) WITH (fillfactor = 20);
 

@@ -1,7 +1,8 @@
-import type { Admin } from 'kafkajs';
+import type { Admin, Kafka } from 'kafkajs';
 import type { Logger } from '../log.ts';
 import { createKafka } from './client.ts';
 import type { KafkaConnection } from './client.ts';
+import { TopicIds } from './topic-ids.ts';
 
 /** What a partition has for a consumer that reads committed records only. */
 export interface PartitionExtent {
@@ -19,13 +20,16 @@ export interface GroupPosition {
   committed: Map<number, bigint>;
 }
 
-/** The read side of a cluster, connected on first use. */
+/** Topics and groups of a cluster; connected on first use. */
 export class KafkaAdmin {
+  readonly #kafka: Kafka;
   readonly #admin: Admin;
   #connecting: Promise<void> | undefined;
+  #topicIds: TopicIds | undefined;
 
   constructor(connection: KafkaConnection, clientId: string, log: Logger) {
-    this.#admin = createKafka(connection, clientId, log).admin();
+    this.#kafka = createKafka(connection, clientId, log);
+    this.#admin = this.#kafka.admin();
   }
 
   async #connected(): Promise<Admin> {
@@ -58,6 +62,15 @@ export class KafkaAdmin {
       .toSorted((a, b) => a.partition - b.partition);
   }
 
+  /**
+   * Kafka's id of a topic: a topic that is deleted and recreated gets another one. Undefined when the brokers do not report ids.
+   * @throws Error while the brokers that answer report different ids
+   */
+  async topicId(topic: string): Promise<string | undefined> {
+    this.#topicIds ??= new TopicIds(this.#kafka);
+    return this.#topicIds.read(topic);
+  }
+
   /** Names of all consumer groups. */
   async groups(): Promise<string[]> {
     const { groups } = await (await this.#connected()).listGroups();
@@ -85,21 +98,13 @@ export class KafkaAdmin {
     await (await this.#connected()).deleteGroups([group]);
   }
 
-  /** Creates topics that are missing. */
-  async createTopics(topics: { topic: string; partitions: number; config?: Record<string, string> }[]): Promise<void> {
-    const admin = await this.#connected();
-    await admin.createTopics({
-      topics: topics.map(({ topic, partitions, config = {} }) => ({
-        topic,
-        numPartitions: partitions,
-        configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
-      })),
-      waitForLeaders: true,
-    });
+  /** Deletes the records of a partition before an offset, which is at most its end. Read {@link extents} first: it loads the metadata of the topic. */
+  async deleteRecords(topic: string, partition: number, before: bigint): Promise<void> {
+    await (await this.#connected()).deleteTopicRecords({ topic, partitions: [{ partition, offset: before.toString() }] });
   }
 
   /** Disconnects. */
   async close(): Promise<void> {
-    await this.#admin.disconnect();
+    await Promise.all([this.#admin.disconnect(), this.#topicIds?.close()]);
   }
 }

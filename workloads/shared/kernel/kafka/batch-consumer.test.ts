@@ -40,7 +40,10 @@ class HandDriven {
     this.#eachBatch = options.eachBatch;
     return Promise.resolve();
   }
+  /** It has crashed, and has not reported it yet. */
+  ended = false;
   seek({ partition, offset }: { partition: number; offset: string }): void {
+    if (this.ended) throw new Error('Consumer group was not initialized, consumer#run must be called first');
     this.seeks.set(partition, offset);
   }
   commitOffsets(offsets: Offsets): Promise<void> {
@@ -63,7 +66,14 @@ class HandDriven {
   /** A fetch of `count` records from `from` on. */
   async batch(partition: number, from: bigint, count: number): Promise<void> {
     const messages = Array.from({ length: count }, (_value, index) => ({ offset: String(from + BigInt(index)), key: null, value: null }));
-    const batch = { topic: TOPIC, partition, fetchedOffset: from.toString(), messages, lastOffset: () => messages.at(-1)?.offset ?? '' };
+    const batch = {
+      topic: TOPIC,
+      partition,
+      fetchedOffset: from.toString(),
+      highWatermark: '100',
+      messages,
+      lastOffset: () => messages.at(-1)?.offset ?? '',
+    };
     await this.#eachBatch?.({
       batch,
       isStale: () => false,
@@ -178,5 +188,18 @@ test('does not commit again what a later batch has committed, or what belongs to
   client.emit('HEARTBEAT');
   await turns();
   assert.equal(client.committed.get(4), '5', 'another member may own it now');
+  await consumer.stop();
+});
+
+test('a client that crashes during an assignment: the next client continues, and the process does not end', async () => {
+  const assigned = Promise.withResolvers<Map<number, bigint>>();
+  const { client, consumer } = await start({ onAssigned: () => assigned.promise });
+  client.join([3]);
+  client.ended = true;
+  assigned.resolve(new Map([[3, 40n]]));
+  await turns();
+  client.emit('CRASH', { error: new Error('connection closed') });
+  await turns();
+  assert.match(consumer.notReady() ?? '', /away/);
   await consumer.stop();
 });

@@ -2,10 +2,12 @@ import type { Consumer, ConsumerConfig, ConsumerEndBatchProcessEvent, EachBatchP
 import type { RetryPolicy } from 'cockatiel';
 import { asError } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import { WORK_BUCKETS } from '../metrics.ts';
 import type { Counter, Histogram, Metrics } from '../metrics.ts';
 import { createKafka, METADATA_MAX_AGE_MS } from './client.ts';
 import type { KafkaConnection } from './client.ts';
 import { isFatal, withLimit } from './failures.ts';
+import { LagSeconds } from './lag.ts';
 import { messageCounter } from './metrics.ts';
 import { retryPolicy } from '../retry.ts';
 
@@ -38,6 +40,8 @@ export interface Lease {
   done(positions: Position[]): void;
   /** Continues a partition from another offset; the rest of its batch is dropped. */
   seek(topic: string, partition: number, offset: bigint): void;
+  /** As {@link seek}, after a time in milliseconds; other partitions continue. */
+  suspend(topic: string, partition: number, offset: bigint, ms: number): void;
 }
 
 export interface BatchConsumerOptions {
@@ -64,7 +68,6 @@ const SESSION_TIMEOUT_MS = 10_000;
 const REBALANCE_TIMEOUT_MS = 30_000;
 /** Short: a member learns of a rebalance from its heartbeat, and all members wait for the last one to join. */
 const HEARTBEAT_MS = 500;
-const PAUSE_BUCKETS = [0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30];
 /** The batches of all partitions arrive at once, so that one transaction can take the records of many. */
 const CONCURRENT_PARTITIONS = 256;
 /** A client without a fetch or heartbeat for this long hangs: its process must be restarted. */
@@ -90,7 +93,8 @@ export class BatchConsumer {
   readonly #kafka: Pick<Kafka, 'consumer'>;
   readonly #consumed: Counter<'direction' | 'topic'>;
   readonly #rebalances: Counter;
-  readonly #pauses: Histogram;
+  readonly #lag: LagSeconds;
+  readonly #pauses: Histogram<never>;
   #consumer: Consumer | undefined;
   #state: State = 'starting';
   #stopping = false;
@@ -99,6 +103,7 @@ export class BatchConsumer {
   readonly #restart: RetryPolicy;
   #lastActivity = Date.now();
   #assignment: Promise<void> = Promise.resolve();
+  #partitions: number[] = [];
   /** Aborted when another assignment takes the place of the current one, and when the consumer stops. */
   #assigned = new AbortController();
   #pending: PendingBatch[] = [];
@@ -128,10 +133,11 @@ export class BatchConsumer {
     this.#kafka = kafka;
     this.#consumed = messageCounter(metrics);
     this.#rebalances = metrics.counter('kafka_consumer_group_joins_total', 'Times this member joined its group', [], [{}]);
+    this.#lag = new LagSeconds(metrics, options.topic);
     this.#pauses = metrics.histogram(
       'kafka_consumer_rebalance_pause_seconds',
       'Time from the last batch before a rebalance until the member consumes again',
-      PAUSE_BUCKETS,
+      WORK_BUCKETS,
     );
   }
 
@@ -149,6 +155,12 @@ export class BatchConsumer {
   notLive(): string | undefined {
     const idle = Date.now() - this.#lastActivity;
     return idle > STALL_MS ? `no fetch and no heartbeat for ${Math.round(idle / 1000)} s` : undefined;
+  }
+
+  /** Asks again where the partitions continue, and continues there. A member without an assignment does so when it gets one. */
+  reassign(): void {
+    if (!this.#consumer || this.#state !== 'joined') return;
+    this.#assignment = this.#resume(this.#consumer, this.#partitions, undefined);
   }
 
   /** Ends the lease, finishes the write in progress, commits, and leaves the group, so that other members take over at once. */
@@ -200,6 +212,7 @@ export class BatchConsumer {
     } catch (error) {
       return error;
     } finally {
+      this.#assigned.abort();
       await withLimit(consumer.disconnect(), LEAVE_LIMIT_MS).catch((error: unknown) => this.#log.warn({ error }, 'disconnect failed'));
     }
   }
@@ -255,6 +268,8 @@ export class BatchConsumer {
         { partitions, member_id: payload.memberId, leader: payload.isLeader, duration_ms: payload.duration },
         'joined the group',
       );
+      this.#partitions = partitions;
+      this.#lag.assigned(partitions);
       this.#assignment = this.#resume(consumer, partitions, pausedAt);
       pausedAt = undefined;
     });
@@ -271,7 +286,7 @@ export class BatchConsumer {
       for (const [partition, offset] of positions) this.#seek(consumer, partition, offset);
       await this.#commit(consumer, positions);
       this.#state = 'joined';
-      if (pausedAt !== undefined) this.#pauses.observe((performance.now() - pausedAt) / 1000);
+      if (pausedAt !== undefined) this.#pauses.observe({}, (performance.now() - pausedAt) / 1000);
     } catch (error) {
       if (!signal.aborted) this.#options.onFatal(error);
     }
@@ -279,7 +294,16 @@ export class BatchConsumer {
 
   #seek(consumer: Consumer, partition: number, offset: bigint): void {
     this.#seeks.set(partition, this.#seeksOf(partition) + 1);
-    consumer.seek({ topic: this.#options.topic, partition, offset: offset.toString() });
+    unlessEnded(() => consumer.seek({ topic: this.#options.topic, partition, offset: offset.toString() }));
+  }
+
+  #suspend(consumer: Consumer, partition: number, offset: bigint, ms: number): void {
+    const place = [{ topic: this.#options.topic, partitions: [partition] }];
+    unlessEnded(() => consumer.pause(place));
+    this.#seek(consumer, partition, offset);
+    setTimeout(() => {
+      if (!this.#stopping && this.#consumer === consumer) unlessEnded(() => consumer.resume(place));
+    }, ms).unref();
   }
 
   #seeksOf(partition: number): number {
@@ -302,10 +326,12 @@ export class BatchConsumer {
       },
       done: (positions) => void (done = positions),
       seek: (_topic, _partition, offset) => this.#seek(consumer, partition, offset),
+      suspend: (_topic, _partition, offset, ms) => this.#suspend(consumer, partition, offset, ms),
     };
     this.#inBackground(consumer, async () => {
       if (!lease.held || this.#seeksOf(partition) !== seeks) return;
       await this.#options.onBatches([{ topic, partition, start, next, records: [] }], lease);
+      if (lease.held) this.#lag.applied(partition, undefined, false);
       await this.#commit(consumer, nextOffsets(done));
     });
   }
@@ -364,6 +390,7 @@ export class BatchConsumer {
         committed: (positions) => this.#committed(positions),
         notCommitted: (positions, error) => this.#notCommitted(positions, error),
         seek: (partition, offset) => consumer && this.#seek(consumer, partition, offset),
+        suspend: (partition, offset, ms) => consumer && this.#suspend(consumer, partition, offset, ms),
       },
     );
     this.#handling += 1;
@@ -386,7 +413,13 @@ export class BatchConsumer {
       batches.reduce((sum, { records }) => sum + records.length, 0),
     );
     if (!lease.held || batches.length === 0) return;
+    for (const { partition, records } of batches) this.#lag.fetched(partition, records[0]?.timestamp);
     await this.#options.onBatches(batches, lease);
+    if (!lease.held) return;
+    const ends = new Map(pending.map(({ payload: { batch } }) => [batch.partition, BigInt(batch.highWatermark)]));
+    for (const { partition, next, records } of batches) {
+      this.#lag.applied(partition, records.at(-1)?.timestamp, (ends.get(partition) ?? next) > next);
+    }
   }
 }
 
@@ -397,6 +430,7 @@ interface LeaseParts {
   committed: (positions: Map<number, bigint>) => void;
   notCommitted: (positions: Map<number, bigint>, error: unknown) => void;
   seek: (partition: number, offset: bigint) => void;
+  suspend: (partition: number, offset: bigint, ms: number) => void;
 }
 
 /** The right to write for the partitions of one fetch. It ends with the first heartbeat or commit that fails. */
@@ -404,7 +438,8 @@ class GroupLease implements Lease {
   readonly #payloads: Map<number, EachBatchPayload>;
   readonly #parts: LeaseParts;
   readonly #timer: NodeJS.Timeout;
-  readonly #seeks: { partition: number; offset: bigint }[] = [];
+  /** What is done with partitions once the lease has ended. */
+  readonly #moves: (() => void)[] = [];
   /** Resolves when the lease ends early. */
   readonly ended: Promise<void>;
   readonly #end: () => void;
@@ -443,7 +478,11 @@ class GroupLease implements Lease {
   }
 
   seek(_topic: string, partition: number, offset: bigint): void {
-    this.#seeks.push({ partition, offset });
+    this.#moves.push(() => this.#parts.seek(partition, offset));
+  }
+
+  suspend(_topic: string, partition: number, offset: bigint, ms: number): void {
+    this.#moves.push(() => this.#parts.suspend(partition, offset, ms));
   }
 
   #lose(error: unknown): void {
@@ -455,7 +494,7 @@ class GroupLease implements Lease {
   async end(): Promise<unknown> {
     clearInterval(this.#timer);
     await this.#commits;
-    for (const { partition, offset } of this.#seeks) this.#parts.seek(partition, offset);
+    for (const move of this.#moves) move();
     return this.#lost;
   }
 }
@@ -478,4 +517,16 @@ function toBatch({ batch }: EachBatchPayload): PartitionBatch {
 
 function toRecord({ offset, key, value, headers = {}, timestamp }: KafkaMessage): ConsumedRecord {
   return { offset: BigInt(offset), key, value, headers, timestamp };
+}
+
+/**
+ * A client that has crashed refuses to move, before it reports its crash. The next client continues where its own assignment says.
+ * @throws every other error
+ */
+function unlessEnded(move: () => void): void {
+  try {
+    move();
+  } catch (error) {
+    if (!(error instanceof Error && error.message.includes('Consumer group was not initialized'))) throw error;
+  }
 }

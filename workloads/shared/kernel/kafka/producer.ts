@@ -1,3 +1,14 @@
+import type { Attributes } from '@opentelemetry/api';
+import {
+  ATTR_MESSAGING_BATCH_MESSAGE_COUNT,
+  ATTR_MESSAGING_CLIENT_ID,
+  ATTR_MESSAGING_DESTINATION_NAME,
+  ATTR_MESSAGING_OPERATION_NAME,
+  ATTR_MESSAGING_OPERATION_TYPE,
+  ATTR_MESSAGING_SYSTEM_NAME,
+  MESSAGING_OPERATION_TYPE_VALUE_SEND,
+  MESSAGING_SYSTEM_NAME_VALUE_KAFKA,
+} from '@opentelemetry/semantic-conventions/incubating';
 import { CompressionTypes, Partitioners } from 'kafkajs';
 import type { Message, Producer } from 'kafkajs';
 import type { RetryPolicy } from 'cockatiel';
@@ -26,10 +37,12 @@ export class KafkaProducer {
   readonly #producer: Producer;
   readonly #messages: ReturnType<typeof messageCounter>;
   readonly #retry: RetryPolicy;
+  readonly #attributes: Attributes;
   #connecting: Promise<void> | undefined;
   #closed = false;
 
-  constructor(connection: KafkaConnection, clientId: string, log: Logger, metrics: Metrics) {
+  /** @param options `attempts`: retries of a batch before {@link send} rejects */
+  constructor(connection: KafkaConnection, clientId: string, log: Logger, metrics: Metrics, options: { attempts?: number } = {}) {
     this.#producer = createKafka(connection, clientId, log).producer({
       // Java's partitioner: a key lands on the same partition whatever client wrote it.
       createPartitioner: Partitioners.DefaultPartitioner,
@@ -43,10 +56,16 @@ export class KafkaProducer {
       log,
       what: 'produce a batch',
       retryable: (error) => !isFatal(error) && !isTooLarge(error) && !this.#closed,
-      attempts: ATTEMPTS,
+      attempts: options.attempts ?? ATTEMPTS,
       maxDelayMs: MAX_DELAY_MS,
     });
     this.#messages = messageCounter(metrics);
+    this.#attributes = {
+      [ATTR_MESSAGING_SYSTEM_NAME]: MESSAGING_SYSTEM_NAME_VALUE_KAFKA,
+      [ATTR_MESSAGING_OPERATION_NAME]: 'send',
+      [ATTR_MESSAGING_OPERATION_TYPE]: MESSAGING_OPERATION_TYPE_VALUE_SEND,
+      [ATTR_MESSAGING_CLIENT_ID]: clientId,
+    };
   }
 
   /**
@@ -56,10 +75,10 @@ export class KafkaProducer {
    * @throws when Kafka did not acknowledge after a few attempts; some of the batch may have been written
    */
   async send(topic: string, build: () => OutgoingRecord[]): Promise<number> {
-    const attributes = { 'messaging.system': 'kafka', 'messaging.operation.name': 'send', 'messaging.destination.name': topic };
+    const attributes = { ...this.#attributes, [ATTR_MESSAGING_DESTINATION_NAME]: topic };
     return inSpan(`send ${topic}`, { kind: SpanKind.PRODUCER, attributes }, async (span) => {
       const messages: Message[] = build();
-      span.setAttribute('messaging.batch.message_count', messages.length);
+      span.setAttribute(ATTR_MESSAGING_BATCH_MESSAGE_COUNT, messages.length);
       await this.#retry.execute(async () => {
         await this.#connected();
         await this.#producer.send({ topic, messages, acks: -1, compression: CompressionTypes.None });
