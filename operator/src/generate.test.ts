@@ -46,7 +46,9 @@ const ANNOTATION_LIMIT = 262_144;
 /** The components that the operator is to have. */
 const COMPONENTS = 35;
 /** Bytes of the fields that every workload has: a change of them counts once for each component. */
-const COMMON_BUDGET = 6_400;
+const COMMON_BUDGET = 5_000;
+/** Bytes for what the components that are to come have beside these. */
+const RESERVE = 20_000;
 /** Bytes of one component's part of the spec. */
 const COMPONENT_BUDGET = 13_500;
 
@@ -55,11 +57,12 @@ const size = (value: unknown) => JSON.stringify(value).length;
 await test('the definition stays small enough for every way to apply it when all components are there', () => {
   const definition = platformDefinition();
   const spec = definition.spec.versions[0]?.schema.openAPIV3Schema.properties?.['spec']?.properties ?? {};
-  const { workloads, ...others } = spec;
+  // The templates are those of all components: their schema counts once.
+  const { workloads, templates: _once, ...others } = spec;
   const parts = { ...others, ...workloads?.properties };
   for (const [name, part] of Object.entries(parts)) assert.ok(size(part) < COMPONENT_BUDGET, `${name} has ${size(part)} bytes`);
   const common = size(workloads?.properties?.['kafkaExporter']);
   assert.ok(common < COMMON_BUDGET, `a plain workload has ${common} bytes`);
   const projected = size(definition) + (COMPONENTS - DEFINITIONS.length) * common;
-  assert.ok(projected < ANNOTATION_LIMIT, `${projected} bytes with ${COMPONENTS} components`);
+  assert.ok(projected + RESERVE < ANNOTATION_LIMIT, `${projected} bytes with ${COMPONENTS} components`);
 });

@@ -11,8 +11,9 @@ import { ensurePrograms } from '../../../local/src/build/programs.ts';
 import { startApiServer, type ApiServer } from '../../../local/src/services/index.ts';
 import { DEFINITIONS } from '../platform/components/index.ts';
 import { platformDefinition } from '../platform/crd.ts';
-import { MISTAKES } from './mistakes.ts';
-import { API_VERSION, KIND } from './names.ts';
+import { AUTOSCALER_MISTAKES, MISTAKES } from './mistakes.ts';
+import { API_VERSION, AUTOSCALER_KIND, KIND } from './names.ts';
+import { untilEstablished } from '../runtime/testing/harness.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 let server: ApiServer;
@@ -39,7 +40,7 @@ async function succeed(args: string[], input = ''): Promise<string> {
   return out;
 }
 
-const resource = (name: string, spec: unknown) => stringify({ apiVersion: API_VERSION, kind: KIND, metadata: { name }, spec });
+const resource = (name: string, spec: unknown, kind = KIND) => stringify({ apiVersion: API_VERSION, kind, metadata: { name }, spec });
 
 before(
   async () => {
@@ -47,7 +48,8 @@ before(
     program = programs.kubectl;
     server = started;
     await succeed(['apply', '--server-side', '-f', `${ROOT}crds`]);
-    await succeed(['wait', '--for=condition=Established', 'crd/bssplatforms.bss-platform.io', '--timeout=30s']);
+    for (const plural of ['bssplatforms', 'consumerautoscalers'])
+      await untilEstablished(() => succeed(['wait', '--for=condition=Established', `crd/${plural}.bss-platform.io`, '--timeout=30s']));
   },
   { timeout: 900_000 },
 );
@@ -62,6 +64,15 @@ for (const [index, { what, spec, before: earlier, name = `mistake-${index}`, pat
   void test(`refused: ${what}`, async () => {
     if (earlier) await succeed(['apply', '-f', '-'], resource(name, earlier));
     const answer = await kubectl(['apply', '-f', '-'], resource(name, spec));
+    assert.notEqual(answer.code, 0, 'it is refused');
+    assert.ok(answer.error.includes(message), `${answer.error}\nexpected: ${message}`);
+    assert.ok(answer.error.includes(path), `${answer.error}\nshould name: ${path}`);
+  });
+}
+
+for (const [index, { what, spec, path, message }] of AUTOSCALER_MISTAKES.entries()) {
+  void test(`refused: ${what}`, async () => {
+    const answer = await kubectl(['apply', '-f', '-'], resource(`mistake-${index}`, spec, AUTOSCALER_KIND));
     assert.notEqual(answer.code, 0, 'it is refused');
     assert.ok(answer.error.includes(message), `${answer.error}\nexpected: ${message}`);
     assert.ok(answer.error.includes(path), `${answer.error}\nshould name: ${path}`);
@@ -109,5 +120,14 @@ void test('kubectl explain and kubectl get read well', async () => {
   assert.match(await succeed(['explain', 'bss.spec', '--recursive']), /maxClientConnections\s+<integer>/);
   await succeed(['apply', '-f', '-'], resource('shown', {}));
   const header = (await succeed(['get', 'bss', 'shown'])).split('\n')[0];
-  assert.match(header ?? '', /^NAME +READY +STATUS +LAG +CONSUMERS +VERSION +AGE$/);
+  assert.match(header ?? '', /^NAME +READY +STATUS +LAG +CONSUMERS +ALERTS +VERSION +AGE$/);
+});
+
+void test('kubectl explain and kubectl get read well for a ConsumerAutoscaler', async () => {
+  assert.match(await succeed(['explain', 'cas.spec.maxDelay']), /no event waits longer than this.*Default: 30s/s);
+  assert.match(await succeed(['explain', 'cas.spec.scaleTargetRef']), /The operator sets only its\s+replicas/);
+  const spec = { scaleTargetRef: { name: 'shipper' }, group: 'shipping', topics: ['orders'], brokers: ['kafka:9092'] };
+  await succeed(['apply', '-f', '-'], resource('shown', spec, AUTOSCALER_KIND));
+  const header = (await succeed(['get', 'cas', 'shown'])).split('\n')[0];
+  assert.match(header ?? '', /^NAME +GROUP +REPLICAS +DESIRED +LAG +DELAY +REASON +READY +AGE$/);
 });

@@ -75,51 +75,55 @@ const shape = z.strictObject({
   lagUnknownAfter: duration('See safeReplicas.').default('5m'),
 });
 
-type Shape = z.output<typeof shape>;
+/** How a consumer group is scaled. */
+export type Autoscaling = z.output<typeof shape>;
 
 /** CEL: the minimum, with its default. */
 const MINIMUM = '(has(self.minReplicas) ? self.minReplicas : self.scaleToZero ? 0 : 1)';
 
-const bounds = rule(
-  rule(
-    rule(shape, {
-      cel: '!has(self.minReplicas) || !has(self.maxReplicas) || self.maxReplicas >= self.minReplicas',
-      message: 'maxReplicas is below minReplicas: raise maxReplicas or lower minReplicas',
-      fieldPath: '.maxReplicas',
-      check: (value: Shape) => value.maxReplicas >= value.minReplicas,
-    }),
-    {
-      cel: '!has(self.minReplicas) || (self.minReplicas == 0) == self.scaleToZero',
-      message: 'minReplicas 0 needs scaleToZero true, and the reverse: remove minReplicas, or change one of them',
-      fieldPath: '.minReplicas',
-      check: (value: Shape) => (value.minReplicas === 0) === value.scaleToZero,
-    },
-  ),
-  {
+/** Rules of `scaleToZero` and the bounds, for every object that has the fields of a policy. */
+function withBounds<S extends z.ZodType<Autoscaling>>(schema: S): S {
+  const ordered = rule(schema, {
+    cel: '!has(self.minReplicas) || !has(self.maxReplicas) || self.maxReplicas >= self.minReplicas',
+    message: 'maxReplicas is below minReplicas: raise maxReplicas or lower minReplicas',
+    fieldPath: '.maxReplicas',
+    check: (value: Autoscaling) => value.maxReplicas >= value.minReplicas,
+  });
+  const zero = rule(ordered, {
+    cel: '!has(self.minReplicas) || (self.minReplicas == 0) == self.scaleToZero',
+    message: 'minReplicas 0 needs scaleToZero true, and the reverse: remove minReplicas, or change one of them',
+    fieldPath: '.minReplicas',
+    check: (value: Autoscaling) => (value.minReplicas === 0) === value.scaleToZero,
+  });
+  return rule(zero, {
     cel: `!has(self.safeReplicas) || ((!has(self.maxReplicas) || self.safeReplicas <= self.maxReplicas) && self.safeReplicas >= ${MINIMUM})`,
     message: 'safeReplicas must lie between minReplicas and maxReplicas',
     fieldPath: '.safeReplicas',
-    check: ({ safeReplicas, minReplicas, maxReplicas }: Shape) =>
+    check: ({ safeReplicas, minReplicas, maxReplicas }: Autoscaling) =>
       safeReplicas === undefined || (safeReplicas >= minReplicas && safeReplicas <= maxReplicas),
-  },
-);
+  });
+}
 
-export const autoscaling = rule(
-  rule(bounds, {
+/** `schema`, which has the fields of a policy, with the rules of a policy. */
+export function withPolicyRules<S extends z.ZodType<Autoscaling>>(schema: S): S {
+  const awake = rule(withBounds(schema), {
     cel: `!self.scaleToZero || !(self.scaleDownWindow.matches('${BELOW_SAMPLE}') || self.idleTime.matches('${BELOW_SAMPLE}'))`,
     message: 'with scaleToZero, scaleDownWindow and idleTime must be 5s or more: write 60s',
     fieldPath: '.scaleToZero',
-    check: (value: Shape) => !value.scaleToZero || !(belowSample(value.scaleDownWindow) || belowSample(value.idleTime)),
-  }),
-  {
+    check: (value: Autoscaling) => !value.scaleToZero || !(belowSample(value.scaleDownWindow) || belowSample(value.idleTime)),
+  });
+  return rule(awake, {
     cel: `!self.maxDelay.matches('${BELOW_SAMPLE}')`,
     message: 'maxDelay is below the sampling interval of 5s: write 5s or more',
     fieldPath: '.maxDelay',
-    check: (value: Shape) => !belowSample(value.maxDelay),
-  },
-)
-  .prefault({})
-  .describe('Scaling of the consumer group on its lag.');
+    check: (value: Autoscaling) => !belowSample(value.maxDelay),
+  });
+}
+
+export const autoscaling = withPolicyRules(shape).prefault({}).describe('Scaling of the consumer group on its lag.');
+
+/** The fields of a policy, for an object that has others beside them. */
+export const POLICY_FIELDS = shape.shape;
 
 /**
  * Settles the bounds that the user left out: a group that may be scaled to zero has a minimum of zero, and the maximum is at least what the other

@@ -12,8 +12,10 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { parse, parseAllDocuments, stringify } from 'yaml';
+import { OPERATOR_PLATFORM } from '../../../dashboards/src/rules/index.ts';
 import { ensurePrograms } from '../../../local/src/build/programs.ts';
 import { startApiServer, type ApiServer } from '../../../local/src/services/index.ts';
+import { untilEstablished } from '../runtime/testing/harness.ts';
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -46,7 +48,7 @@ before(
     await kubectl('create', 'namespace', 'bss-system');
     await kubectl('label', 'namespace', 'bss-system', 'pod-security.kubernetes.io/warn=restricted');
     await kubectl('apply', '--server-side', '-f', `${ROOT}crds`);
-    await kubectl('wait', '--for=condition=Established', 'crd/bssplatforms.bss-platform.io', '--timeout=30s');
+    await untilEstablished(() => kubectl('wait', '--for=condition=Established', 'crd/bssplatforms.bss-platform.io', '--timeout=30s'));
   },
   { timeout: 900_000 },
 );
@@ -88,6 +90,17 @@ for (const [name, values] of Object.entries(OPERATOR_VALUES)) {
   });
 }
 
+void test('with a list of namespaces the operator has rights there and in its own only', async () => {
+  const rendered = await render('operator', { watchNamespaces: ['bss', 'bss-test'], aggregatedRoles: false });
+  const objects = parseAllDocuments(rendered).map(
+    (document) => document.toJS() as { kind: string; metadata: { namespace?: string } } | null,
+  );
+  const of = (kind: string) => objects.flatMap((object) => (object?.kind === kind ? [object.metadata.namespace] : []));
+  assert.deepEqual([of('ClusterRole'), of('ClusterRoleBinding')], [[], []]);
+  assert.deepEqual(new Set(of('RoleBinding')), new Set(['bss', 'bss-system', 'bss-test']));
+  assert.match(rendered, /name: WATCH_NAMESPACES\n\s+value: bss,bss-test\n/);
+});
+
 void test('a disruption budget comes with the second replica', async () => {
   assert.doesNotMatch(await render('operator', {}), /PodDisruptionBudget/);
   assert.match(await render('operator', { replicas: 2 }), /PodDisruptionBudget/);
@@ -97,6 +110,30 @@ void test("a NetworkPolicy admits connections to the operator's metrics port, un
   assert.match(await render('operator', {}), /kind: NetworkPolicy[\s\S]*port: metrics/);
   assert.doesNotMatch(await render('operator', { networkPolicy: { enabled: false } }), /NetworkPolicy/);
 });
+
+void test("the ServiceMonitor gives the operator's series the labels that the rules of platforms read", async () => {
+  const serviceMonitor = { enabled: true, interval: '15s', labels: { release: 'stack' } };
+  const objects = parseAllDocuments(await render('operator', { serviceMonitor })).map((document) => document.toJS() as ServiceMonitor);
+  const monitor = objects.find(({ kind }) => kind === 'ServiceMonitor');
+  assert.equal(monitor?.metadata.labels['release'], 'stack');
+  const [endpoint] = monitor.spec.endpoints;
+  assert.deepEqual([endpoint?.interval, endpoint?.honorLabels], ['15s', true]);
+  const set = endpoint?.relabelings.flatMap(({ targetLabel, replacement }) =>
+    targetLabel === undefined ? [] : [[targetLabel, replacement]],
+  );
+  assert.deepEqual(set, [
+    ['job', 'bss-operator'],
+    ['service', 'bss-operator'],
+    ['platform', OPERATOR_PLATFORM],
+  ]);
+  assert.doesNotMatch(await render('operator', { serviceMonitor: { enabled: true } }), /interval:/);
+});
+
+interface ServiceMonitor {
+  kind: string;
+  metadata: { labels: Record<string, string> };
+  spec: { endpoints: { interval?: string; honorLabels: boolean; relabelings: { targetLabel?: string; replacement?: string }[] }[] };
+}
 
 const WRONG: Record<string, { chart: keyof typeof CHARTS; values: object; message: RegExp }> = {
   'a typing error': { chart: 'operator', values: { replica: 2 }, message: /additional properties 'replica' not allowed/ },
@@ -128,6 +165,24 @@ void test('the test of a platform runs on its own workload image', async () => {
   assert.match(own, /imagePullSecrets:\n\s+- name: registry/);
 });
 
+void test('no pod of the charts names a user where the cluster assigns one', async () => {
+  const security = { assignedUserIds: true };
+  for (const [chart, values] of [
+    ['operator', { security }],
+    ['platform', { spec: { security } }],
+  ] as const) {
+    assert.match(await render(chart, {}), /runAsUser: 65532/);
+    const assigned = await render(chart, values);
+    assert.doesNotMatch(assigned, /runAsUser|runAsGroup/);
+    assert.match(assigned, /runAsNonRoot: true/);
+  }
+});
+
+void test('an operator may be pinned by its digest', async () => {
+  const tag = `0.1.0@sha256:${'0123456789abcdef'.repeat(4)}`;
+  assert.match(await render('operator', { image: { tag } }), new RegExp(`image: '?bss-platform/operator:${tag}'?$`, 'm'));
+});
+
 void test("the platform's chart renders one BssPlatform, named after its release", async () => {
   const spec = { profile: 'production', kafka: { managed: { storage: { size: '10Gi' } } }, workloads: { gateway: { replicas: 3 } } };
   const manifest = await render('platform', { spec }, 'shop', '--no-hooks');
@@ -138,17 +193,34 @@ void test("the platform's chart renders one BssPlatform, named after its release
   assert.equal(await dryRun('empty.yaml', await render('platform', {}, 'empty')), '');
 });
 
+void test('kinds that the values name may be scaled, and no others', async () => {
+  const scaleTargets = [{ apiGroup: 'argoproj.io', resource: 'rollouts' }];
+  assert.match(
+    await render('operator', { scaleTargets }),
+    /apiGroups: \['?argoproj\.io'?\]\s+resources: \['?rollouts\/scale'?\]\s+verbs: \[get, patch\]/,
+  );
+  assert.doesNotMatch(await render('operator', {}), /resources: \['?(\*|rollouts)\/scale/);
+});
+
+void test('platforms.enabled: false sets PLATFORMS in the environment of the operator', async () => {
+  const rendered = (values: object) => render('operator', values, 'bss-operator', '--no-hooks');
+  assert.match(await rendered({ platforms: { enabled: false } }), /name: PLATFORMS\s+value: 'false'/);
+  assert.doesNotMatch(await rendered({}), /PLATFORMS/);
+});
+
 const documents = (text: string): unknown[] => parseAllDocuments(text).map((document) => document.toJS());
 
 void test('the plain install manifest is what the chart renders', async () => {
-  const [crd, rendered] = await Promise.all([
+  const [platform, autoscaler, rendered] = await Promise.all([
     readFile(`${ROOT}crds/bss-platform.io_bssplatforms.yaml`, 'utf8'),
+    readFile(`${ROOT}crds/bss-platform.io_consumerautoscalers.yaml`, 'utf8'),
     helm('template', 'bss-operator', CHARTS.operator, '--namespace', 'bss-system', '--no-hooks'),
   ]);
   const objects = documents(rendered).map((object) => stringify(object).replaceAll('managed-by: Helm', 'managed-by: kubectl'));
   const text = [
     `# Everything that the operator needs: kubectl apply --server-side -f install.yaml\n${stringify(NAMESPACE)}`,
-    crd,
+    platform,
+    autoscaler,
     ...objects,
   ].join('---\n');
   if (process.env['UPDATE_GOLDEN'] === '1') await writeFile(INSTALL, text);

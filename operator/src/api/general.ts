@@ -1,15 +1,18 @@
 /** The fields of the spec that belong to no component. */
 import { z } from 'zod';
-import { objectName, PORT_PATTERN } from './common.ts';
+import { httpUrl, objectName } from './common.ts';
 import { PLATFORM_VERSION } from './names.ts';
 import { piece } from './piece.ts';
-import { rule } from './rules.ts';
+import { defaultText, rule } from './rules.ts';
+
+/** A tag, a digest, or both: with a digest the nodes ignore the tag. The runtime refuses a digest of another length, which would be found out late. */
+const IMAGE = '^[^@ \\t\\r\\n\\f]+(@sha256:[0-9a-f]{64})?$';
 
 const image = (what: string) =>
   rule(z.string().min(1).max(512).describe(`Image of ${what}; the tested one when absent.`), {
-    cel: "self.matches('^[^\\\\s]+$') && !self.contains('://')",
-    message: 'write an image reference without scheme and spaces, such as registry.example.com/bss-platform/workloads:0.1.0',
-    check: (value) => /^\S+$/.test(value) && !value.includes('://'),
+    cel: `self.matches('${IMAGE}') && !self.contains('://')`,
+    message: 'write an image such as example.com/redis:8, without a scheme; a digest is @sha256: and 64 hexadecimal digits',
+    check: (value) => new RegExp(IMAGE).test(value) && !value.includes('://'),
   }).optional();
 
 /** Images of programs by name, each with what the program is, in the order of their names. */
@@ -31,23 +34,21 @@ export function imagesPiece(programs: Record<string, string>) {
   return piece('images', schema);
 }
 
-/** Scheme, host, and a port from 1 to 65535. */
-const OTLP_URL = new RegExp(String.raw`^https?://([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:${PORT_PATTERN})?(/\S*)?$`);
-
 const telemetry = z
   .strictObject({
-    otlpEndpoint: z
-      .string()
-      .max(512)
-      .regex(OTLP_URL, 'write a URL such as http://collector:4318')
-      .optional()
-      .describe('OTLP/HTTP endpoint for the traces of the workloads, such as http://collector:4318. Without it, traces are not exported.'),
-    samplePercent: z
-      .int()
-      .min(0)
-      .max(100)
-      .default(100)
-      .describe('Percentage of new traces that are sampled. A trace that began elsewhere keeps its sampling decision.'),
+    otlpEndpoint: httpUrl(
+      'OTLP/HTTP endpoint for the traces of the workloads, such as http://collector:4318. Absent: the Collector of the platform, if there is one.',
+      'write a URL such as http://collector:4318',
+    ).optional(),
+    samplePercent: defaultText(
+      z
+        .int()
+        .min(0)
+        .max(100)
+        .optional()
+        .describe('Percentage of new traces that workloads record. A trace that began elsewhere keeps its sampling decision.'),
+      "100, of which the platform's Collector keeps a part; 10 in production with another endpoint",
+    ),
   })
   .prefault({})
   .describe('Tracing of the workloads.');
@@ -136,6 +137,16 @@ export const GENERAL = [
   ),
 ] as const;
 
+const security = z
+  .strictObject({
+    assignedUserIds: z
+      .boolean()
+      .default(false)
+      .describe('The cluster assigns user and group of the pods, as OpenShift does: they name none. What templates set still applies.'),
+  })
+  .prefault({})
+  .describe('Security context of all pods. They are restricted in every case.');
+
 /** Fields that several components use. */
 export const SHARED = [
   piece(
@@ -147,6 +158,7 @@ export const SHARED = [
       .default(0)
       .describe('Number of demonstration accounts that the ledger starts with. Accounts are added when missing, never removed.'),
   ),
-  piece('telemetry', telemetry, { profiles: { production: { samplePercent: 10 } } }),
+  piece('telemetry', telemetry),
   piece('networkPolicies', networkPolicies),
+  piece('security', security),
 ] as const;

@@ -12,9 +12,16 @@ const topicName = z
   .max(249)
   .regex(/^[A-Za-z0-9._-]+$/, 'write the name of a topic: letters, digits, . _ and -');
 
+export const groupTopics = z
+  .array(topicName)
+  .min(1)
+  .max(16)
+  .meta({ 'x-kubernetes-list-type': 'set' })
+  .describe('Topics that the group reads.');
+
 const shape = z.strictObject({
   name: z.string().min(1).max(249).describe('The consumer group.'),
-  topics: z.array(topicName).min(1).max(16).meta({ 'x-kubernetes-list-type': 'set' }).describe('Topics that the group reads.'),
+  topics: groupTopics,
   deployment: objectName("The Deployment whose pods are the group's members, in the platform's namespace."),
   autoscaling,
 });
@@ -30,9 +37,24 @@ export interface OwnGroup {
 function foreign<S extends z.ZodType<{ name: string }>>(schema: S, { name, at }: OwnGroup): S {
   return rule(schema, {
     cel: `self.name != '${name}'`,
-    message: `${name} is the platform's own group: set ${at}.autoscaling`,
+    message: `${name} is the platform's own group: set ${at}`,
     fieldPath: '.name',
     check: (group) => group.name !== name,
+  });
+}
+
+const FIXED = (group: string) => `(has(${group}.autoscaling.mode) && ${group}.autoscaling.mode == 'fixed')`;
+
+/** Two groups on one Deployment would change its replicas back and forth. One that is only measured does no harm. */
+function oneScaler<S extends z.ZodType<z.output<typeof shape>[]>>(list: S): S {
+  return rule(list, {
+    cel: `self.all(a, ${FIXED('a')} || self.exists_one(b, b.deployment == a.deployment && !${FIXED('b')}))`,
+    message:
+      'two groups scale the same Deployment: keep the one that needs more replicas, and set autoscaling.mode: fixed for the other, or run its consumers in a Deployment of their own',
+    check: (groups) => {
+      const scaled = groups.filter(({ autoscaling: { mode } }) => mode !== 'fixed').map(({ deployment }) => deployment);
+      return new Set(scaled).size === scaled.length;
+    },
   });
 }
 
@@ -47,11 +69,12 @@ export function consumerGroupsPiece(own: readonly OwnGroup[]) {
       check: ({ autoscaling: { mode } }) => mode !== 'keda',
     },
   );
-  const schema = z
+  const list = z
     .array(group)
     .max(16)
     // The API server reports doubles by the list's key.
-    .refine((groups) => new Set(groups.map(({ name }) => name)).size === groups.length, 'Duplicate value: name each group once')
+    .refine((groups) => new Set(groups.map(({ name }) => name)).size === groups.length, 'Duplicate value: name each group once');
+  const schema = oneScaler(list)
     .default([])
     .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] })
     .describe('Consumer groups of other programs that the operator scales too. The operator sets only the replicas of their Deployments.');

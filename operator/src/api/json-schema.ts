@@ -36,7 +36,8 @@ function tidy(node: Schema): Schema {
   if (result[INT_OR_STRING] !== true && anyOf) throw new Error(`a union is not structural: ${JSON.stringify(node).slice(0, 200)}`);
   if (result['maximum'] === Number.MAX_SAFE_INTEGER) delete result['maximum'];
   if (result['minimum'] === Number.MIN_SAFE_INTEGER) delete result['minimum'];
-  if (result.type === 'integer') result['format'] = 'int64';
+  // A maximum says more, and the definition repeats it for every component.
+  if (result.type === 'integer' && result['maximum'] === undefined) result['format'] = 'int64';
   // The API server drops an empty list of properties: a definition that has one differs from what is stored, and a second applier conflicts.
   if (properties && Object.keys(properties).length > 0)
     result.properties = Object.fromEntries(Object.entries(properties).map(([key, child]) => [key, tidy(child)]));
@@ -65,6 +66,8 @@ function describeDefaults(node: Schema, profiles: Profiles, path: string[]): Sch
     );
   }
   if (node.items) result.items = describeDefaults(node.items, profiles, [...path, '[]']);
+  if (typeof node.additionalProperties === 'object')
+    result.additionalProperties = describeDefaults(node.additionalProperties, profiles, [...path, '{}']);
   return result;
 }
 
@@ -96,6 +99,7 @@ function completeDefaults(node: Schema): Schema {
     if (node['x-kubernetes-validations'] !== undefined && node.default !== undefined) result.default = defaultsOf(result);
   }
   if (node.items) result.items = completeDefaults(node.items);
+  if (typeof node.additionalProperties === 'object') result.additionalProperties = completeDefaults(node.additionalProperties);
   if (isEmpty(defaultsOf(result))) delete result.default;
   return result;
 }

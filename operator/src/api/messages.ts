@@ -1,6 +1,6 @@
 /** The page of messages, from the table of mistakes. */
 import { stringify } from 'yaml';
-import { MISTAKES, type Mistake } from './mistakes.ts';
+import { AUTOSCALER_MISTAKES, MISTAKES, type Mistake } from './mistakes.ts';
 
 const yaml = (value: object) => ['```yaml', stringify(value).trimEnd(), '```'];
 
@@ -26,5 +26,5 @@ export function messagesPage(): string {
     'The API server rejects an invalid resource. This page lists the kinds of mistakes with the message for each. A test applies each of them to a real API server.',
     '',
   ];
-  return [...intro, ...MISTAKES.flatMap(entry)].join('\n').trimEnd() + '\n';
+  return [...intro, ...[...MISTAKES, ...AUTOSCALER_MISTAKES].flatMap(entry)].join('\n').trimEnd() + '\n';
 }

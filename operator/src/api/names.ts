@@ -4,6 +4,8 @@ export const VERSION = 'v1alpha1';
 export const API_VERSION = `${GROUP}/${VERSION}`;
 export const KIND = 'BssPlatform';
 export const PLURAL = 'bssplatforms';
+export const AUTOSCALER_KIND = 'ConsumerAutoscaler';
+export const AUTOSCALER_PLURAL = 'consumerautoscalers';
 
 /** Of server-side apply. */
 export const FIELD_MANAGER = 'bss-operator';

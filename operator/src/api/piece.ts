@@ -27,7 +27,7 @@ export interface GroupRule {
   cel: string;
   message: string;
   fieldPath: string;
-  check: (group: Record<string, { enabled: boolean }>) => boolean;
+  check: (group: Record<string, { enabled?: boolean | undefined }>) => boolean;
 }
 
 export function piece<const At extends string, S extends z.ZodType>(

@@ -1,18 +1,21 @@
-/** The status of a BssPlatform. */
+/** The status of a BssPlatform, and that of a ConsumerAutoscaler. */
 import { z } from 'zod';
 
 const text = (description: string) => z.string().describe(description);
 const time = (description: string) => z.string().meta({ format: 'date-time' }).describe(description);
+/** A list without keys is atomic, which is the default of Kubernetes. */
 const mapBy = (...keys: string[]) => ({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': keys });
 
-const condition = z.strictObject({
-  type: text('Ready, Progressing, Degraded, Paused, ...'),
-  status: z.enum(['True', 'False', 'Unknown']).describe('Status of the condition.'),
-  reason: text('Reason in one word, for programs.'),
-  message: text('Message for people.'),
-  observedGeneration: z.int().optional().describe('Generation of the spec that the condition is about.'),
-  lastTransitionTime: time('Time of the last change of status.'),
-});
+const conditionOf = (types: string) =>
+  z.strictObject({
+    type: text(types),
+    status: z.enum(['True', 'False', 'Unknown']).describe('Status of the condition.'),
+    reason: text('Reason in one word, for programs.'),
+    message: text('Message for people.'),
+    observedGeneration: z.int().optional().describe('Generation of the spec that the condition is about.'),
+    lastTransitionTime: time('Time of the last change of status.'),
+  });
+const condition = conditionOf('Ready, Progressing, Degraded, Paused, ...');
 
 const component = z.strictObject({
   name: text('Name of the component, such as kafka.'),
@@ -49,6 +52,7 @@ const consumerGroup = z.strictObject({
   message: text('Reason of the decision in a sentence.').optional(),
   lastScaleTime: time('Time of the last change of replicas.').optional(),
   learned: learned.optional().describe('What the autoscaler has learned about the group. It survives a restart of the operator.'),
+  season: z.string().max(4096).optional().describe('Arrivals that repeat by the hour, day or week, encoded; written once an hour.'),
 });
 
 const endpoint = z.strictObject({
@@ -69,7 +73,7 @@ const plannedChange = z.strictObject({
       'Planned action. replace: delete and recreate. keep: no longer used, kept with its data. refused: the API server rejects the change.',
     ),
   object: text('Kind and name.'),
-  restarts: z.array(z.string()).meta({ 'x-kubernetes-list-type': 'atomic' }).optional().describe('Reasons to replace its pods.'),
+  restarts: z.array(z.string()).optional().describe('Reasons to replace its pods.'),
   message: text('Reason of the refusal.').optional(),
   diff: text('The change as lines of a unified diff. A long diff is truncated and marked.').optional(),
 });
@@ -88,18 +92,29 @@ const plan = z.strictObject({
       'NoChanges: the proposal changes nothing. Refused: the API server rejects some objects. Invalid: the proposal is not a valid spec.',
     ),
   summary: text('The plan in a sentence.'),
-  problems: z.array(problem).meta({ 'x-kubernetes-list-type': 'atomic' }).optional().describe('Errors of the proposal.'),
-  changes: z
-    .array(plannedChange)
-    .meta({ 'x-kubernetes-list-type': 'atomic' })
-    .optional()
-    .describe('Objects that would change, in the order of the changes.'),
+  problems: z.array(problem).optional().describe('Errors of the proposal.'),
+  changes: z.array(plannedChange).optional().describe('Objects that would change, in the order of the changes.'),
   omitted: z.int().optional().describe('Number of changes beyond those listed.'),
-  warnings: z
-    .array(z.string())
-    .meta({ 'x-kubernetes-list-type': 'atomic' })
-    .optional()
-    .describe('Warnings: valid settings of the proposal that are unwise.'),
+  warnings: z.array(z.string()).optional().describe('Valid settings of the proposal that are unwise.'),
+});
+
+// The definition has a limit of bytes: the names of these fields describe them.
+const alert = z.strictObject({
+  name: z.string(),
+  severity: z.string(),
+  since: z.string().meta({ format: 'date-time' }),
+  summary: z.string(),
+  runbook: z.string(),
+});
+
+const alerts = z.strictObject({
+  summary: z.string(),
+  critical: z.int(),
+  warning: z.int(),
+  muted: z.int().describe('Silenced or inhibited.'),
+  firing: z.array(alert).describe('At most 10.'),
+  lastRead: time('Last read before this changed.').optional(),
+  message: text('What is unknown, and why.').optional(),
 });
 
 export const statusSchema = z.strictObject({
@@ -109,12 +124,9 @@ export const statusSchema = z.strictObject({
   components: z.array(component).meta(mapBy('name')).optional().describe('Components of the platform.'),
   consumerGroups: z.array(consumerGroup).meta(mapBy('name')).optional().describe('Consumer groups and how they are scaled.'),
   endpoints: z.array(endpoint).meta(mapBy('name')).optional().describe('Addresses of the platform.'),
+  alerts: alerts.optional().describe('Firing alerts of severity critical and warning.'),
   secretName: text('Secret that holds the generated passwords and tokens.').optional(),
-  warnings: z
-    .array(z.string())
-    .meta({ 'x-kubernetes-list-type': 'atomic' })
-    .optional()
-    .describe('Warnings: valid settings of the spec that are unwise.'),
+  warnings: z.array(z.string()).optional().describe('Valid settings of the spec that are unwise.'),
   plan: plan
     .optional()
     .describe(
@@ -122,9 +134,26 @@ export const statusSchema = z.strictObject({
     ),
   inventory: z
     .array(ownedObject)
-    .meta({ 'x-kubernetes-list-type': 'atomic' })
     .optional()
     .describe('Objects that the operator created for this platform. It deletes those that are no longer desired.'),
 });
 
 export type BssPlatformStatus = z.output<typeof statusSchema>;
+
+/** The figures of the one group, without its name and topics, which are in the spec. */
+const { name: _name, topics: _topics, ...figures } = consumerGroup.shape;
+
+export const consumerAutoscalerStatusSchema = z.strictObject({
+  observedGeneration: z.int().optional().describe('Generation of the spec that the operator reconciled last.'),
+  conditions: z
+    .array(conditionOf('Ready, Reconciling, Stalled, ScalingLimited.'))
+    .meta(mapBy('type'))
+    .optional()
+    .describe(
+      'Conditions. Ready: the lag is known and the operator scales on it. Reconciling and Stalled are those of kstatus: the operator retries; somebody has to act.',
+    ),
+  subject: text('What the figures are about: the consumer group, its topics and the object.').optional(),
+  ...figures,
+});
+
+export type ConsumerAutoscalerStatus = z.output<typeof consumerAutoscalerStatusSchema>;

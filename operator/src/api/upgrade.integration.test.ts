@@ -17,7 +17,7 @@ import { conditionOf } from '../reconcile/status/conditions.ts';
 import type { PlatformObject } from '../reconcile/ownership/ownership.ts';
 import { OperatorProcess } from '../reconcile/testing/operator-process.ts';
 import { KubeClient, loadKubeConfig, Metrics, type KubernetesObject } from '../runtime/index.ts';
-import { until } from '../runtime/testing/harness.ts';
+import { until, untilEstablished } from '../runtime/testing/harness.ts';
 import { API_VERSION, FINALIZER, KIND } from './names.ts';
 import { parseSpec } from '../platform/spec.ts';
 
@@ -45,7 +45,7 @@ before(
     client = new KubeClient({ config: loadKubeConfig({ path: server.kubeconfigPath }), metrics: new Metrics() });
     for (const name of ['bss-system', 'bss']) await client.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
     await helm('install', 'bss-operator', `${FIRST}/bss-operator.tgz`, '--namespace', 'bss-system');
-    await kubectl('wait', '--for=condition=Established', `crd/${DEFINITION.name}`, '--timeout=30s');
+    await untilEstablished(() => kubectl('wait', '--for=condition=Established', `crd/${DEFINITION.name}`, '--timeout=30s'));
     await kubectl('apply', '--validate=strict', '-f', `${FIRST}/platforms.yaml`);
     const values = ['--set', 'spec.profile=production', '--set', 'spec.workloads.gateway.replicas=3'];
     await helm('install', 'shop', `${FIRST}/bss-platform.tgz`, '--namespace', 'bss', ...values);

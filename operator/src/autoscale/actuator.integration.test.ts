@@ -53,6 +53,35 @@ describe('actuator against a real API server', { timeout: 120_000 }, () => {
     await assert.rejects(scale.setReplicas(NAMESPACE, 'absent', 2), /cannot scale Deployment default\/absent to 2: HTTP 404/);
   });
 
+  it('reads and scales a StatefulSet with its revision, and other kinds by their scale subresource alone', async () => {
+    const labels = { app: 'kinds' };
+    const template = { metadata: { labels }, spec: { containers: [{ name: 'c', image: 'none' }] } };
+    for (const [kind, more] of Object.entries({ StatefulSet: { serviceName: 'kinds' }, ReplicaSet: {} })) {
+      const of = { apiVersion: 'apps/v1', kind };
+      const metadata = { name: 'kinds', namespace: NAMESPACE };
+      await client.create({ ...of, metadata, spec: { selector: { matchLabels: labels }, template, ...more } } as never);
+      const status = { replicas: 2, readyReplicas: 1, updatedReplicas: 1, updateRevision: 'kinds-2', observedGeneration: 1 };
+      const known = kind === 'StatefulSet' ? status : { replicas: 2, readyReplicas: 1 };
+      await client.patch({ ...of, ...metadata }, { status: known }, { subresource: 'status' });
+      assert.deepEqual(
+        await scale.read(NAMESPACE, 'kinds', of),
+        kind === 'StatefulSet'
+          ? { replicas: 1, ready: 1, rollingOut: true, version: 'kinds-2' }
+          : { replicas: 1, ready: 2, rollingOut: false },
+      );
+      await scale.setReplicas(NAMESPACE, 'kinds', 4, of);
+      assert.equal((await scale.read(NAMESPACE, 'kinds', of))?.replicas, 4);
+      assert.equal(await scale.read(NAMESPACE, 'absent', of), null);
+    }
+  });
+
+  it('names a kind that the cluster does not serve, and one that cannot be scaled', async () => {
+    const read = (apiVersion: string, kind: string) => scale.read(NAMESPACE, 'any', { apiVersion, kind });
+    await assert.rejects(read('apps/v1', 'Rollout'), /the cluster serves no kind Rollout of apps\/v1/);
+    await assert.rejects(read('argoproj.io/v1alpha1', 'Rollout'), /the cluster serves no kind Rollout of argoproj\.io\/v1alpha1/);
+    await assert.rejects(read('v1', 'ConfigMap'), /ConfigMap of v1 has no scale subresource/);
+  });
+
   it('names an HPA on the same Deployment, also where ScaledObjects are unknown', async () => {
     await deploy('rivalled');
     assert.deepEqual(await scale.rivals(NAMESPACE, 'rivalled'), []);
@@ -64,6 +93,7 @@ describe('actuator against a real API server', { timeout: 120_000 }, () => {
     } as never);
     assert.deepEqual(await scale.rivals(NAMESPACE, 'rivalled'), ['HorizontalPodAutoscaler/other']);
     assert.deepEqual(await scale.rivals(NAMESPACE, 'consumer'), []);
+    assert.deepEqual(await scale.rivals(NAMESPACE, 'rivalled', { apiVersion: 'apps/v1', kind: 'StatefulSet' }), [], 'of another kind');
   });
 
   it('does not take a forbidden list of HPAs for an empty one', async () => {

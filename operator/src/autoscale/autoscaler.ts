@@ -1,12 +1,14 @@
 /** The loop: looks at every group of every platform, decides and acts. */
+import { Connections } from './connections.ts';
+import type { Lease } from './connections.ts';
 import { Group } from './group.ts';
 import type { ClusterView } from './group.ts';
 import { SAMPLE_SECONDS } from './policy.ts';
 import type { Suspect } from './probe.ts';
 import { RECORDING_VERSION } from './recording.ts';
 import type { Recording } from './recording.ts';
-import { Sampler } from './sampler.ts';
 import type { GroupReading } from './sampler.ts';
+import { DEPLOYMENT } from './types.ts';
 import type {
   ConsumerGroupStatus,
   Decision,
@@ -38,7 +40,7 @@ const GOLDEN = 0.618_034;
 interface Platform {
   key: string;
   kafka: KafkaConnection;
-  sampler: Sampler;
+  connection: Lease;
   groups: Map<string, Group>;
   rivals: Map<string, { at: number; names: readonly string[] }>;
   timer: NodeJS.Timeout | null;
@@ -50,10 +52,11 @@ interface Platform {
   phaseMs: number;
 }
 
-/** Samples and scales the consumer groups of any number of platforms. Not one of its methods throws. */
+/** Samples and scales the consumer groups of any number of platforms and ConsumerAutoscalers. Not one of its methods throws. */
 export class Autoscaler {
   readonly #deps: AutoscalerDeps;
   readonly #platforms = new Map<string, Platform>();
+  readonly #connections = new Connections();
   #running = false;
   #added = 0;
   /** When it was started first; nothing older is remembered. */
@@ -70,7 +73,7 @@ export class Autoscaler {
     for (const platform of this.#platforms.values()) this.#schedule(platform, platform.phaseMs);
   }
 
-  /** Ends all sampling and closes every connection. What was learnt stays in the snapshots. */
+  /** Ends all sampling and closes every connection, for good. What was learnt stays in the snapshots. */
   async stop(): Promise<void> {
     this.#running = false;
     await Promise.all([...this.#platforms.values()].map(async (platform) => release(platform)));
@@ -80,9 +83,10 @@ export class Autoscaler {
   setTargets(platformKey: string, targets: ScaleTarget[], kafka: KafkaConnection): void {
     const platform = this.#platforms.get(platformKey) ?? this.#add(platformKey, kafka);
     if (JSON.stringify(platform.kafka) !== JSON.stringify(kafka)) {
-      void platform.sampler.close();
+      const before = platform.connection;
       platform.kafka = kafka;
-      platform.sampler = new Sampler(kafka);
+      platform.connection = this.#connections.lease(namespaceOf(platformKey), kafka);
+      void before.release();
     }
     const before = platform.groups;
     platform.groups = new Map(targets.map((target) => [target.group, keptOrNew(before.get(target.group), target)]));
@@ -114,7 +118,7 @@ export class Autoscaler {
     const platform: Platform = {
       key,
       kafka,
-      sampler: new Sampler(kafka),
+      connection: this.#connections.lease(namespaceOf(key), kafka),
       groups: new Map(),
       rivals: new Map(),
       timer: null,
@@ -153,7 +157,7 @@ export class Autoscaler {
     if (groups.length === 0) return SAMPLE_SECONDS;
     const queries = groups.map(({ target }) => ({ group: target.group, topics: target.topics }));
     const [readings, views] = await Promise.all([
-      platform.sampler.read(queries),
+      platform.connection.sampler.read(queries),
       Promise.all(groups.map(async (group) => this.#clusterView(platform, group.target))),
     ]);
     const at = this.#now();
@@ -188,7 +192,7 @@ export class Autoscaler {
 
   async #probeGroup(platform: Platform, group: Group, suspects: readonly Suspect[]): Promise<void> {
     try {
-      const empty = await platform.sampler.probe(suspects);
+      const empty = await platform.connection.sampler.probe(suspects);
       group.foundEmpty(empty, suspects);
       const fields = { platform: platform.key, group: group.target.group, asked: suspects.length, empty: empty.size };
       this.#log('info', 'checked whether a record can be read in a lag that does not change', fields);
@@ -223,7 +227,7 @@ export class Autoscaler {
   async #act(platform: Platform, group: Group, deployment: DeploymentView, decision: Decision): Promise<void> {
     const { target } = group;
     try {
-      await limited(this.#deps.scale.setReplicas(target.namespace, target.deployment, decision.replicas));
+      await limited(this.#deps.scale.setReplicas(target.namespace, target.deployment, decision.replicas, target.kind));
       group.scaled(this.#now(), deployment.replicas, decision.replicas);
       const reason = decision.replicas > deployment.replicas ? 'ScaledUp' : 'ScaledDown';
       this.#event(platform, target, 'Normal', reason, `${target.group} ${decision.message}`);
@@ -243,7 +247,7 @@ export class Autoscaler {
   async #clusterView(platform: Platform, target: ScaleTarget): Promise<ClusterView> {
     const rivals = await this.#rivals(platform, target);
     try {
-      return { deployment: await limited(this.#deps.scale.read(target.namespace, target.deployment)), ...rivals };
+      return { deployment: await limited(this.#deps.scale.read(target.namespace, target.deployment, target.kind)), ...rivals };
     } catch (error) {
       return { deployment: null, ...rivals, failure: messageOf(error) };
     }
@@ -251,19 +255,21 @@ export class Autoscaler {
 
   /** Listed every RIVALS_SECONDS. When they cannot be read the last answer stands; without one it is not known. */
   async #rivals(platform: Platform, target: ScaleTarget): Promise<Pick<ClusterView, 'rivals' | 'rivalsUnknown'>> {
-    const key = `${target.namespace}/${target.deployment}`;
+    const { kind = DEPLOYMENT, rivals: told = [] } = target;
+    const key = `${kind.kind} ${target.namespace}/${target.deployment}`;
     const held = platform.rivals.get(key);
     if (target.policy.mode !== 'builtin') return { rivals: [] };
-    if (held !== undefined && this.#now() - held.at < RIVALS_SECONDS * 1000) return { rivals: held.names };
+    const all = (listed: readonly string[]) => ({ rivals: [...new Set([...told, ...listed])] });
+    if (held !== undefined && this.#now() - held.at < RIVALS_SECONDS * 1000) return all(held.names);
     try {
-      const names = await limited(this.#deps.scale.rivals(target.namespace, target.deployment));
+      const names = await limited(this.#deps.scale.rivals(target.namespace, target.deployment, target.kind));
       platform.rivals.set(key, { at: this.#now(), names });
-      return { rivals: names };
+      return all(names);
     } catch (error) {
-      this.#log('warn', 'cannot list other scalers', { platform: platform.key, deployment: key, error: messageOf(error) });
-      if (held !== undefined) return { rivals: held.names };
-      const rivalsUnknown = `other scalers of Deployment ${key} are not known, so its replicas stay as they are: ${messageOf(error)}`;
-      return { rivals: [], rivalsUnknown };
+      this.#log('warn', 'cannot list other scalers', { platform: platform.key, object: key, error: messageOf(error) });
+      if (held !== undefined) return all(held.names);
+      const rivalsUnknown = `other scalers of ${key} are not known, so its replicas stay as they are: ${messageOf(error)}`;
+      return { ...all([]), rivalsUnknown };
     }
   }
 
@@ -292,21 +298,26 @@ export class Autoscaler {
   }
 }
 
-/** A group whose topics or Deployment changed is another group; a changed policy alone keeps what was learnt. */
+/** A group whose topics or scaled object changed is another group; a changed policy alone keeps what was learnt. */
 function keptOrNew(group: Group | undefined, target: ScaleTarget): Group {
   if (group === undefined || identity(group.target) !== identity(target)) return new Group(target);
   group.target = target;
   return group;
 }
 
-function identity({ topics, namespace, deployment }: ScaleTarget): string {
-  return JSON.stringify([topics, namespace, deployment]);
+function identity({ topics, namespace, deployment, kind = DEPLOYMENT }: ScaleTarget): string {
+  return JSON.stringify([topics, namespace, deployment, kind.apiVersion, kind.kind]);
+}
+
+/** Keys begin with the namespace. */
+function namespaceOf(key: string): string {
+  return key.split('/', 1)[0] ?? '';
 }
 
 async function release(platform: Platform): Promise<void> {
   if (platform.timer !== null) clearTimeout(platform.timer);
   platform.timer = null;
-  await platform.sampler.close();
+  await platform.connection.release();
   await platform.busy;
 }
 

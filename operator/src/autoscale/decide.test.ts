@@ -355,6 +355,43 @@ describe('decide', () => {
     assert.deepEqual(pick(decision), { replicas: 4, reason: 'Exploring' });
   });
 
+  it('does not explore for what batches and noise leave waiting: an hour of steady load has no scale action', () => {
+    const driver = new Driver({ maxReplicas: 6, maxDelaySeconds: 15, scaleDownWindowSeconds: 15 }, null);
+    let random = 7;
+    const between = (least: number, most: number): number => {
+      random = (random * 48_271) % 2_147_483_647;
+      return least + (random % (most - least + 1));
+    };
+    let [replicas, actions, lag] = [1, 0, 100];
+    for (let look = 0; look < 720; look++) {
+      // As seen on a cluster: 240 to 360 events a second, and at each look a part of a second and a half of them is on its way.
+      const [arrived, waiting] = [5 * between(240, 360), between(50, 450)];
+      const decision = driver.see({ arrived, progress: arrived + lag - waiting, lag: waiting, replicas, delaySeconds: waiting / 300 });
+      if (decision.replicas !== replicas) actions++;
+      [replicas, lag] = [decision.replicas, waiting];
+    }
+    assert.equal(actions, 0);
+  });
+
+  it('explores for a backlog that grows without end, however slowly', () => {
+    const driver = new Driver({ maxReplicas: 6, maxDelaySeconds: 15 }, null);
+    driver.hold(60, flowing(300, 1));
+    let [lag, looks, decision] = [0, 0, driver.see({ ...flowing(300, 1) })];
+    for (; decision.replicas === 1 && looks < 100; looks++) {
+      lag += 5 * 30;
+      decision = driver.see({
+        arrived: 1650,
+        progress: 1500,
+        lag,
+        replicas: 1,
+        delaySeconds: lag / 330,
+        group: { state: 'PreparingRebalance' },
+      });
+    }
+    assert.equal(decision.replicas, 2);
+    assert.ok(lag / 330 < 7.5, `an event waits for ${lag / 330} s of 15`);
+  });
+
   it('stops an idle group only after the idle time, and wakes it for the first message', () => {
     const driver = new Driver({ scaleToZero: true, idleSeconds: 120 });
     assert.equal(driver.hold(115, flowing(0, 1)).replicas, 1);

@@ -83,7 +83,7 @@ const SLOW_PROOF = 0.8;
 const LONGEST_INTERVAL_SECONDS = 20;
 
 /** What is known before the first sample. */
-export function initialEstimate(learned: LearnedRate | null): Estimate {
+export function initialEstimate(learned: LearnedRate | null, season: Season = initialSeason()): Estimate {
   return {
     at: 0,
     arrivalNow: 0,
@@ -100,7 +100,7 @@ export function initialEstimate(learned: LearnedRate | null): Estimate {
     usualSeconds: 0,
     uncommitted: 0,
     members: initialMembers(learned),
-    season: initialSeason(),
+    season,
     version: learned?.version ?? null,
     recent: [],
     observed: [],

@@ -143,6 +143,22 @@ describe('group', () => {
     assert.equal(group.fingerprint(), before);
   });
 
+  it('says it again once more than twice as much arrives, and records what it said', () => {
+    const group = groupWith();
+    let end = 0;
+    const flow = (perSecond: number, looks: number): void => {
+      for (let look = 0; look < looks; look++) group.step(++at * 5000, reading((end += perSecond * 5), end), CLUSTER);
+    };
+    let at = -1;
+    flow(0, 3);
+    const before = group.fingerprint();
+    assert.match(group.status().message, /: 0\/s arrive/);
+    flow(20, 30);
+    assert.match(group.status().message, /: (1[0-9]|20)(\.\d)?\/s arrive/);
+    assert.notEqual(group.fingerprint(), before);
+    assert.equal(group.history.last()?.message, group.status().message);
+  });
+
   it('suspects a lag that stands still once, and believes a probe', () => {
     const group = groupWith();
     for (let look = 0; look < 8; look++) group.step(look * 5000, reading(101, 100), CLUSTER);

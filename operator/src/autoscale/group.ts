@@ -9,8 +9,12 @@ import { validatePolicy } from './policy.ts';
 import type { Suspect } from './probe.ts';
 import type { GroupReading } from './sampler.ts';
 import type { GroupRecording } from './recording.ts';
+import { lastBin } from './season.ts';
+import type { Profile } from './season.ts';
+import { seasonOf, seasonText } from './season-text.ts';
 import { initialState } from './state.ts';
 import type { State } from './state.ts';
+import { DEPLOYMENT } from './types.ts';
 import type { ConsumerGroupStatus, Decision, DeploymentView, GroupCounters, Problem, Sample, ScaleTarget, UsableSample } from './types.ts';
 
 /** An hour of samples. */
@@ -44,17 +48,23 @@ export class Group {
   #lastUsable: UsableSample | null = null;
   #decision: Decision | null = null;
   #message = 'not sampled yet';
+  /** Arrivals per second of which the message speaks. */
+  #told = 0;
   #problems: Problem[] = [];
   #strangerSamples = 0;
   /** Commits move although the coordinator shows no members: consumers of a protocol that the client cannot describe (KIP-848). */
   #membersHidden = false;
   /** What a request that got no answer asked for: it may be carried out yet, and is no change by anybody else. */
   #unanswered: number | null = null;
+  /** The text of the profiles that it was made of: they change every five minutes, and status is asked for more often. */
+  #season: { of: readonly Profile[]; text: string | null } | null = null;
   readonly #probed = new Map<string, string>();
 
   constructor(target: ScaleTarget) {
     this.target = target;
-    this.#state = initialState(target.learned ?? null);
+    const season = target.season === undefined ? null : seasonOf(target.season);
+    this.#state = initialState(target.learned ?? null, season ?? undefined);
+    if (season !== null) this.#season = { of: season.profiles, text: target.season ?? null };
   }
 
   /** Takes one look in and decides. Whether the decision may be acted on is for `mayAct` to say. */
@@ -67,14 +77,21 @@ export class Group {
     this.#state = this.mayAct(cluster) ? state : notActed(state, cluster.deployment);
     this.#sample = sample;
     if (sample.usable) this.#lastUsable = sample;
-    this.#decision = cluster.rivals.length > 0 && this.target.policy.mode === 'builtin' ? yielded(decision, cluster) : decision;
+    this.#decision = cluster.rivals.length > 0 && this.target.policy.mode === 'builtin' ? this.#yielded(decision, cluster) : decision;
     this.counters.samples++;
     if (!sample.usable) this.counters.unusableSamples++;
     this.#problems = this.#findProblems(sample, cluster, manual);
+    this.#tell(before, this.#decision.message);
     this.#record(at, sample, this.#decision);
-    // The sentence stays as long as the situation does: figures that wander would have the status written for ever.
-    if (before !== this.#shown()) this.#message = this.#decision.message;
     return this.#decision;
+  }
+
+  /** The sentence stays as long as it is about right: figures that wander would have the status written for ever. */
+  #tell(before: string, message: string): void {
+    const { arrival } = this.#state.estimate;
+    if (before === this.#shown() && !isFarFrom(arrival, this.#told)) return;
+    this.#message = message;
+    this.#told = arrival;
   }
 
   /** Whether the last decision is the operator's to carry out. */
@@ -125,7 +142,7 @@ export class Group {
 
   /** Changes only when a person would see another situation: not with every figure. */
   fingerprint(): string {
-    return `${this.#shown()} ${this.#problems.map(({ type }) => type).join()} ${this.#lastUsable?.group.state}`;
+    return `${this.#shown()} ${this.#told} ${this.#problems.map(({ type }) => type).join()} ${this.#lastUsable?.group.state}`;
   }
 
   status(): ConsumerGroupStatus {
@@ -140,6 +157,7 @@ export class Group {
       namespace: target.namespace,
       deployment: target.deployment,
       lag: seen?.totalLag ?? null,
+      unusable: sample?.usable === false ? sample.reason : null,
       delaySeconds: seen?.delaySeconds ?? null,
       arrivalRate: seen === null ? null : estimate.arrival,
       throughput: seen === null ? null : estimate.throughput,
@@ -154,6 +172,7 @@ export class Group {
       message: this.#message,
       problems: [...this.#problems],
       learned: estimate.learned,
+      season: this.#seasonText(),
       lastSampleTime: this.#lastUsable?.at ?? null,
       lastScaleTime: this.lastScaleTime,
       counters: { ...this.counters },
@@ -169,6 +188,13 @@ export class Group {
     return { group, topics, deployment, policy, learned, shares, decisions: this.history.all() };
   }
 
+  #seasonText(): string | null {
+    const { season } = this.#state.estimate;
+    const bin = lastBin(season);
+    if (bin !== null && this.#season?.of !== season.profiles) this.#season = { of: season.profiles, text: seasonText(season, bin) };
+    return this.#season?.text ?? null;
+  }
+
   #recognizeOwnChange({ deployment }: ClusterView): void {
     if (this.#unanswered === null || deployment?.replicas !== this.#unanswered) return;
     this.#state = { ...this.#state, expected: this.#unanswered };
@@ -182,7 +208,7 @@ export class Group {
       return unusable(
         { at, deployment },
         'DeploymentUnknown',
-        cluster.failure ?? `there is no Deployment ${this.target.namespace}/${this.target.deployment}`,
+        cluster.failure ?? `there is no ${(this.target.kind ?? DEPLOYMENT).kind} ${this.target.namespace}/${this.target.deployment}`,
       );
     }
     const { memory, sample } = toSample(this.#memory, {
@@ -225,7 +251,8 @@ export class Group {
   #findProblems(sample: Sample, cluster: ClusterView, manual: Problem | null): Problem[] {
     const { policy } = this.target;
     const problems: Problem[] = validatePolicy(policy).map(({ message }) => ({ type: 'PolicyInvalid', message }));
-    if (cluster.rivals.length > 0 && policy.mode === 'builtin') problems.push({ type: 'ForeignScaler', message: rivalry(cluster.rivals) });
+    if (cluster.rivals.length > 0 && policy.mode === 'builtin')
+      problems.push({ type: 'ForeignScaler', message: this.#rivalry(cluster.rivals) });
     if (cluster.rivalsUnknown !== undefined && policy.mode === 'builtin')
       problems.push({ type: 'ScalersUnknown', message: cluster.rivalsUnknown });
     if (manual !== null) problems.push(manual);
@@ -249,6 +276,16 @@ export class Group {
     return `pods are ready but the group ${this.target.group} has neither members nor commits; check the name of the group`;
   }
 
+  #rivalry(rivals: readonly string[]): string {
+    const { kind } = this.target.kind ?? DEPLOYMENT;
+    return `${rivals.join(', ')} scales the same ${kind}: the operator does not; delete it or set mode: fixed`;
+  }
+
+  #yielded(decision: Decision, cluster: ClusterView): Decision {
+    const replicas = cluster.deployment?.replicas ?? decision.replicas;
+    return { ...decision, replicas, reason: 'ForeignScaler', message: this.#rivalry(cluster.rivals) };
+  }
+
   #record(at: number, sample: Sample, decision: Decision): void {
     this.history.push({
       at,
@@ -259,7 +296,7 @@ export class Group {
       from: sample.deployment?.replicas ?? decision.replicas,
       to: decision.replicas,
       reason: decision.reason,
-      message: decision.message,
+      message: this.#message,
     });
   }
 
@@ -268,20 +305,12 @@ export class Group {
   }
 }
 
+/** More than twice the other one, and more than one beyond that. */
+function isFarFrom(one: number, other: number): boolean {
+  return Math.max(one, other) > 2 * Math.min(one, other) + 1;
+}
+
 /** The state after a decision that is not carried out: the Deployment keeps what it has, and nobody is waited for. */
 function notActed(state: State, deployment: Pick<DeploymentView, 'replicas'> | null): State {
   return { ...state, expected: deployment?.replicas ?? state.expected, joining: null, trial: null };
-}
-
-function rivalry(rivals: readonly string[]): string {
-  return `${rivals.join(', ')} scales the same Deployment: the operator does not; delete it or set mode: fixed`;
-}
-
-function yielded(decision: Decision, cluster: ClusterView): Decision {
-  return {
-    ...decision,
-    replicas: cluster.deployment?.replicas ?? decision.replicas,
-    reason: 'ForeignScaler',
-    message: rivalry(cluster.rivals),
-  };
 }

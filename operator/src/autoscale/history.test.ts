@@ -45,17 +45,6 @@ describe('history', () => {
     );
   });
 
-  it('keeps one sentence for as long as reason and replicas stay', () => {
-    const history = new History(720);
-    const sentences = ['first', 'second', 'third'];
-    for (const [index, message] of sentences.entries()) history.push(recordOf(index, { message }));
-    history.push(recordOf(3, { message: 'up', to: 4, reason: 'Backlog' }));
-    assert.deepEqual(
-      history.all().map(({ message }) => message),
-      ['first', 'first', 'first', 'up'],
-    );
-  });
-
   it('takes less than 72 KiB for an hour', () => {
     setFlagsFromString('--expose-gc');
     const collect = runInNewContext('gc') as () => void;

@@ -19,7 +19,7 @@ export class History {
   #figures = new Float32Array(0);
   #usable = new Uint8Array(0);
   #reasons: DecisionReason[] = [];
-  /** A sentence that stays the same while reason and replicas do is kept once. */
+  /** Most records share the string of the one before. */
   #messages: string[] = [];
 
   constructor(limit: number) {
@@ -39,7 +39,7 @@ export class History {
     for (const [index, field] of EXACT.entries()) this.#exact[slot * EXACT.length + index] = record[field];
     for (const [index, field] of FIGURES.entries()) this.#figures[slot * FIGURES.length + index] = record[field] ?? NaN;
     this.#usable[slot] = record.usable ? 1 : 0;
-    this.#messages[slot] = this.#sentence(record);
+    this.#messages[slot] = record.message;
     this.#reasons[slot] = record.reason;
   }
 
@@ -55,14 +55,6 @@ export class History {
 
   #lastSlot(): number {
     return (this.#first + this.#count - 1) % this.#capacity;
-  }
-
-  /** Of the situation that goes on, the sentence at its beginning. */
-  #sentence({ reason, from, to, message }: DecisionRecord): string {
-    if (this.#count < 2) return message;
-    const before = (this.#lastSlot() + this.#capacity - 1) % this.#capacity;
-    const same = this.#reasons[before] === reason && this.#figure(before, 'from') === from && this.#figure(before, 'to') === to;
-    return same && from === to ? (this.#messages[before] ?? message) : message;
   }
 
   #read(slot: number): DecisionRecord {

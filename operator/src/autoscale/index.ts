@@ -3,6 +3,7 @@ export type { AutoscalerDeps } from './autoscaler.ts';
 export { scaleClient } from './actuator.ts';
 export type { KubeRequest, KubeResponse } from './actuator.ts';
 export { validatePolicy, withDefaults } from './policy.ts';
+export { isNewerSeason } from './season-text.ts';
 export { recordingSchema } from './recording.ts';
 export type { GroupRecording, Recording } from './recording.ts';
 export type { PolicyProblem, ScaleMode, ScalePolicy } from './policy.ts';
@@ -15,6 +16,9 @@ export type {
   LearnedRate,
   Problem,
   ScaleClient,
+  ScaledKind,
   ScaleEvent,
   ScaleTarget,
+  UnusableReason,
 } from './types.ts';
+export { DEPLOYMENT } from './types.ts';

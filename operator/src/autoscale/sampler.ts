@@ -1,12 +1,15 @@
 /**
- * Reads offsets and group membership of all groups of one platform over one kafkajs admin connection. Every look has a time limit; a
- * connection that failed is dropped and made anew, so that work goes on at the first look after the brokers return.
+ * Reads offsets and group membership over one kafkajs admin connection, for any number of looks at the same time. Every look has a time limit; a
+ * connection that failed is replaced, so that work goes on at the first look after the brokers return.
  */
 import { AssignerProtocol, Kafka, logLevel } from 'kafkajs';
 import type { Admin, KafkaConfig } from 'kafkajs';
 import { findEmpty } from './probe.ts';
 import type { Suspect } from './probe.ts';
+import { checkOnlyWaitingRequests } from './request-queue.ts';
 import type { GroupState, GroupView, KafkaConnection, PartitionOffsets, UnusableReason } from './types.ts';
+
+checkOnlyWaitingRequests();
 
 /** What one look at a group gave: its offsets and members, or why they are not known. */
 export type GroupReading = { ok: true; offsets: PartitionOffsets[]; group: GroupView; owners: number[] | null } | ReadFailure;
@@ -39,11 +42,20 @@ type TopicOffsets = Map<number, { logStart: number | null; end: number | null }>
 type GroupInfo = { state: GroupState; assignor: string; members: { topics: Record<string, number[]> }[] };
 type Described = ReadonlyMap<string, Settled<GroupInfo>>;
 
-/** One platform's connection to its brokers. */
+/** One admin client. When it is replaced, it is disconnected after the last look that uses it. */
+interface Link {
+  readonly admin: Promise<Admin>;
+  /** When a group was last read in whole. */
+  answeredAt: number;
+  looks: number;
+  retired: boolean;
+}
+
+/** A connection to the brokers of one platform, or of all that name the same ones. */
 export class Sampler {
   readonly #kafka: Kafka;
   readonly #open: (kafka: Kafka) => Admin;
-  #admin: Promise<Admin> | null = null;
+  #link: Link | null = null;
   #topics: { at: number; names: Set<string> } | null = null;
   #closed = false;
 
@@ -68,12 +80,18 @@ export class Sampler {
 
   /** Looks at every group. Never rejects: what went wrong is in the readings, and one group's trouble stays its own. */
   async read(queries: readonly GroupQuery[]): Promise<Map<string, GroupReading>> {
+    const begun = performance.now();
+    const link = this.#use();
+    link.looks++;
     try {
-      return await within(SAMPLE_LIMIT_MS, this.#readAll(queries));
+      return await within(SAMPLE_LIMIT_MS, this.#readAll(link, queries, begun));
     } catch (error) {
-      this.#drop();
+      this.#suspect(link, begun);
       const failure = failureOf(error);
       return new Map(queries.map(({ group }) => [group, failure]));
+    } finally {
+      link.looks--;
+      if (link.retired && link.looks === 0) void disconnect(link);
     }
   }
 
@@ -82,17 +100,17 @@ export class Sampler {
     return findEmpty(this.#kafka, suspects);
   }
 
-  /** Ends the connection; a look under way comes back as a failure. */
+  /** Ends the connection; looks under way come back as failures. */
   async close(): Promise<void> {
     this.#closed = true;
-    const admin = this.#admin;
-    this.#admin = null;
-    await admin?.then(async (open) => open.disconnect()).catch(() => undefined);
+    const link = this.#link;
+    this.#link = null;
+    if (link !== null) await disconnect(link);
   }
 
-  async #readAll(queries: readonly GroupQuery[]): Promise<Map<string, GroupReading>> {
-    const admin = await this.#connected();
-    const existing = await this.#existingTopics(admin, queries);
+  async #readAll(link: Link, queries: readonly GroupQuery[], begun: number): Promise<Map<string, GroupReading>> {
+    const admin = await link.admin;
+    const existing = await this.#existingTopics(link, admin, queries);
     const known = queries.filter(({ topics }) => topics.every((topic) => existing.has(topic)));
     // Commits before ends: a commit read after the end might lie beyond it.
     const limitMs = known.length === 1 ? ALONE_LIMIT_MS : OFFSETS_LIMIT_MS;
@@ -105,48 +123,58 @@ export class Sampler {
       await Promise.all(names.map(async (topic) => [topic, await settle(limitMs, topicOffsets(admin, topic))] as const)),
     );
     const readings = known.map((query, index) => [query.group, combine(query, groups.get(query.group), commits[index], ends)] as const);
+    if (readings.some(([, reading]) => reading.ok)) link.answeredAt = performance.now();
+    else if (readings.length > 0) this.#suspect(link, begun);
+    if (readings.some(([, reading]) => !reading.ok)) this.#topics = null;
+    if (readings.some(([, reading]) => !reading.ok && reading.reason === 'UnknownTopic')) this.#retire(link);
     const readingOf = new Map<string, GroupReading>(readings);
     for (const { group, topics } of queries) if (!readingOf.has(group)) readingOf.set(group, missing(topics, existing));
-    if ([...readingOf.values()].every((reading) => !reading.ok) && known.length > 0) this.#drop();
-    if ([...readingOf.values()].some((reading) => !reading.ok)) this.#topics = null;
     return readingOf;
   }
 
-  async #connected(): Promise<Admin> {
-    if (this.#closed) throw new Error('the connection was closed');
-    this.#admin ??= this.#connect();
-    return this.#admin;
+  #use(): Link {
+    this.#link ??= { admin: this.#connect(), answeredAt: 0, looks: 0, retired: false };
+    return this.#link;
   }
 
   async #connect(): Promise<Admin> {
+    if (this.#closed) throw new Error('the connection was closed');
     const admin = this.#open(this.#kafka);
     try {
       await admin.connect();
       return admin;
     } catch (error) {
-      this.#admin = null;
       admin.disconnect().catch(() => undefined);
       throw error;
     }
   }
 
-  /** A kafkajs connection that was once asked for a topic which is gone fails for all others too, so then it is made anew. */
-  async #existingTopics(admin: Admin, queries: readonly GroupQuery[]): Promise<Set<string>> {
+  async #existingTopics(link: Link, admin: Admin, queries: readonly GroupQuery[]): Promise<Set<string>> {
     const wanted = queries.flatMap(({ topics }) => topics);
     const held = this.#topics;
     if (held !== null && Date.now() - held.at < TOPICS_AGE_MS && wanted.every((topic) => held.names.has(topic))) return held.names;
     const names = new Set(await admin.listTopics());
     const gone = held !== null && wanted.some((topic) => held.names.has(topic) && !names.has(topic));
-    if (gone) this.#drop();
+    if (gone) this.#retire(link);
     this.#topics = { at: Date.now(), names };
     return names;
   }
 
-  #drop(): void {
-    const admin = this.#admin;
-    this.#admin = null;
-    admin?.then(async (open) => open.disconnect()).catch(() => undefined);
+  /** A look got no answer. The connection is replaced unless another look that ended after this one began did get one. */
+  #suspect(link: Link, begun: number): void {
+    if (link.answeredAt < begun) this.#retire(link);
   }
+
+  /** Among others a link that was asked for a topic which is gone: kafkajs goes on asking for it, and fails for all other topics too. */
+  #retire(link: Link): void {
+    link.retired = true;
+    if (this.#link === link) this.#link = null;
+  }
+}
+
+/** Never rejects. */
+async function disconnect({ admin }: Link): Promise<void> {
+  await admin.then(async (open) => open.disconnect()).catch(() => undefined);
 }
 
 /** Tells a refusal from an absence by what kafkajs threw, through its layers of wrapping. */

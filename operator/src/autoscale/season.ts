@@ -63,6 +63,11 @@ export function observeSeason(season: Season, at: number, rate: number): Season 
   return { profiles: season.profiles.map((profile) => learnBin(profile, full, peak)), bin, peak: rate };
 }
 
+/** Number of the last full bin; null before the first. */
+export function lastBin({ bin }: Season): number | null {
+  return bin === null ? null : bin - 1;
+}
+
 /** The highest rate that is expected within the next `seconds`; null while no period repeats. */
 export function forecast({ profiles }: Season, at: number, seconds: number): Forecast | null {
   let best: { forecast: Forecast; error: number } | null = null;

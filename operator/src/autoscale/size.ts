@@ -46,6 +46,11 @@ const ASSUMED_STARTUP_SECONDS = 5;
 const FIRST_STEP_SECONDS = 3;
 /** With an unknown rate, a backlog is watched until it has taught the rate, in a group that never settles for so long; seconds. */
 const EXPLORE_SECONDS = 10;
+/**
+ * With an unknown rate, messages beyond those in flight ask for more replicas once it takes this share of maxDelay for them to arrive: fewer are what
+ * batches, commits and noise leave waiting, however many replicas there are.
+ */
+const EXPLORE_SHARE = 0.1;
 /** With an unknown rate one step goes to at most this multiple. */
 const EXPLORE_FACTOR = 4;
 /** One interval does not make the replicas slower than this share of what was learnt of them. */
@@ -91,7 +96,8 @@ function explore(state: State, sample: UsableSample, policy: ScalePolicy): Size 
   const seenBefore = seconds > 0 && watched;
   // While the group rebalances, the backlog grows however many are asked for, and each further step would stop it once more.
   const joining = state.joining !== null && sample.at - state.joining.at < EXPLORE_SECONDS * 1000;
-  if (!growing || joining || !(seenBefore || isPressing(estimate, sample, policy)))
+  const considerable = backlog > estimate.arrivalNow * policy.maxDelaySeconds * EXPLORE_SHARE;
+  if (!growing || joining || !((seenBefore && considerable) || isPressing(estimate, sample, policy)))
     return { ...base, wanted: current, sufficient: current };
   const byRate = needed((estimate.arrivalNow * members) / estimate.members.perReplica / estimate.throughput, layout);
   const byStep = useful(Math.max(current + 1, current * EXPLORE_FACTOR), layout);

@@ -3,6 +3,7 @@ import type { Carried, Ceiling, Trial } from './effect.ts';
 import { initialEstimate } from './estimator.ts';
 import type { Estimate } from './estimator.ts';
 import type { ScalePolicy } from './policy.ts';
+import type { Season } from './season.ts';
 import type { LearnedRate, UsableSample } from './types.ts';
 
 export interface State {
@@ -61,10 +62,10 @@ export interface Need {
   replicas: number;
 }
 
-/** The state before the first sample; `learned` comes from the resource's status. */
-export function initialState(learned: LearnedRate | null): State {
+/** The state before the first sample; both come from the resource's status. */
+export function initialState(learned: LearnedRate | null, season?: Season): State {
   return {
-    estimate: initialEstimate(learned),
+    estimate: initialEstimate(learned, season),
     needs: [],
     coveredSince: null,
     expected: null,

@@ -33,14 +33,29 @@ export interface LearnedRate {
   version?: string | undefined;
 }
 
-/** One consumer group and the Deployment whose replicas are its members. */
+/** A kind with a scale subresource. */
+export interface ScaledKind {
+  apiVersion: string;
+  kind: string;
+}
+
+export const DEPLOYMENT: ScaledKind = { apiVersion: 'apps/v1', kind: 'Deployment' };
+
+/** One consumer group and the Deployment whose replicas are its members, or another object with a scale subresource. */
 export interface ScaleTarget {
   group: string;
   topics: string[];
   namespace: string;
+  /** Name of the object that is scaled. */
   deployment: string;
+  /** Its kind; a Deployment when left out. */
+  kind?: ScaledKind;
+  /** Others that scale the same object and come first, as `Kind/name`: those that the cluster does not know of. */
+  rivals?: readonly string[];
   policy: ScalePolicy;
   learned?: LearnedRate;
+  /** What repeats, as `ConsumerGroupStatus.season` had it. */
+  season?: string;
 }
 
 /** Offsets of one partition as read from the brokers. */
@@ -207,6 +222,8 @@ export interface ConsumerGroupStatus {
   deployment: string;
   /** Null while it cannot be read. */
   lag: number | null;
+  /** Why the lag is not known; null when it is, and before the first sample. */
+  unusable: UnusableReason | null;
   delaySeconds: number | null;
   arrivalRate: number | null;
   throughput: number | null;
@@ -223,6 +240,8 @@ export interface ConsumerGroupStatus {
   problems: Problem[];
   /** Worth writing to status; hand it back in `ScaleTarget.learned` after a restart. */
   learned: LearnedRate | null;
+  /** The same for `ScaleTarget.season`; null before an hour was seen whole. */
+  season: string | null;
   /** Epoch milliseconds of the last usable sample and of the last scale action. */
   lastSampleTime: number | null;
   lastScaleTime: number | null;
@@ -258,14 +277,17 @@ export interface DecisionRecord {
   message: string;
 }
 
-/** Reads and changes the Deployments behind the groups. Built over any HTTP client by `scaleClient` in actuator.ts. */
+/**
+ * Reads and changes the Deployments behind the groups, or other objects with a scale subresource (`kind`; a Deployment when left out). Built over
+ * any HTTP client by `scaleClient` in actuator.ts.
+ */
 export interface ScaleClient {
-  /** The Deployment as it is now; null when it does not exist. Throws when the API server cannot be asked. */
-  read(namespace: string, deployment: string): Promise<DeploymentView | null>;
+  /** The object as it is now; null when it does not exist. Throws when the API server cannot be asked, or serves no such kind. */
+  read(namespace: string, name: string, kind?: ScaledKind): Promise<DeploymentView | null>;
   /** Sets `spec.replicas` through the scale subresource. Throws when refused. */
-  setReplicas(namespace: string, deployment: string, replicas: number): Promise<void>;
-  /** Others that scale the same Deployment, as `Kind/name`, sorted. ScaledObjects and HPAs are looked for. */
-  rivals(namespace: string, deployment: string): Promise<string[]>;
+  setReplicas(namespace: string, name: string, replicas: number, kind?: ScaledKind): Promise<void>;
+  /** Others that scale the same object, as `Kind/name`, sorted. ScaledObjects and HPAs are looked for. */
+  rivals(namespace: string, name: string, kind?: ScaledKind): Promise<string[]>;
 }
 
 /** Something that happened and is worth a Kubernetes event. */

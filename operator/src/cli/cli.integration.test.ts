@@ -179,13 +179,19 @@ void test('doctor finds problems and names remedies', async () => {
   assert.match(output, /✗ volume claims are not bound: .*\n\s+the cluster has no default StorageClass/);
   assert.match(output, /✓ the operator bss-operator-local_\w+ holds the lease/);
   assert.match((await bss('doctor', 'nobody', '-n', 'cli')).output, /✗ BssPlatform cli\/nobody not found/);
+  await cluster.platform('cli-other', { paused: true });
   for (const scope of [['-n', 'cli'], ['-A']]) {
     const every = await bss('doctor', ...scope);
     assert.equal(every.code, 1, 'without a name it checks every platform of the scope');
     assert.match(every.output, /BssPlatform cli\/a\n(.*\n)*✗ Secret mine does not exist/);
+    assert.equal(every.output.includes('BssPlatform cli-other/a\n'), scope.includes('-A'), every.output);
   }
   const empty = await bss('doctor', '-n', 'default');
-  assert.deepEqual([empty.code, /✓ no BssPlatform in namespace default/.test(empty.output)], [0, true], empty.output);
+  assert.deepEqual(
+    [empty.code, /✓ no BssPlatform and no ConsumerAutoscaler in namespace default/.test(empty.output)],
+    [0, true],
+    empty.output,
+  );
 });
 
 void test('reports a Secret that the spec names and that is missing, in a condition and an event', async () => {

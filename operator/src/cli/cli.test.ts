@@ -225,6 +225,29 @@ void test('prints status as a tree', () => {
   );
 });
 
+void test('prints the alerts that fire, with what is not listed and what is unknown', () => {
+  const entry = (name: string, severity: string) => {
+    const runbook = `docs/runbooks/${name}.md`;
+    return { name, severity, since: '2026-01-01T11:00:00Z', summary: `${name} summary`, runbook };
+  };
+  const show = (alerts: NonNullable<NonNullable<PlatformObject['status']>['alerts']>) =>
+    describeStatus(platform({ conditions: [condition('Ready', 'True', 'Running')], alerts }), plain);
+  const firing = [entry('RedisDown', 'critical'), entry('LagHigh', 'warning')];
+  const shown = { summary: '1 critical, 3 warning', critical: 1, warning: 3, muted: 2, firing, message: 'Alertmanager does not answer' };
+  assert.equal(
+    show(shown),
+    `bss/demo  Running
+└─ alerts: 1 critical, 3 warning
+   ├─ critical  RedisDown  since 2026-01-01T11:00:00Z  RedisDown summary  docs/runbooks/RedisDown.md
+   ├─ warning   LagHigh    since 2026-01-01T11:00:00Z  LagHigh summary    docs/runbooks/LagHigh.md
+   ├─ and 2 more
+   ├─ 2 silenced or inhibited
+   └─ Alertmanager does not answer`,
+  );
+  const none = { summary: 'none', critical: 0, warning: 0, muted: 0, firing: [] };
+  assert.equal(show(none), 'bss/demo  Running');
+});
+
 void test('prints the plan of a proposed spec, or its problems', () => {
   const about = { request: '0123456789ab', observedGeneration: 1 };
   const show = (plan: NonNullable<NonNullable<PlatformObject['status']>['plan']>) =>
@@ -250,18 +273,18 @@ void test('prints the status of a platform that is not reconciled yet', () => {
   assert.match(describeStatus(platform(undefined), plain), /^bss\/demo {2}not reconciled yet/);
 });
 
-void test('prints remedies by platform, and does not count components that wait for others', () => {
+void test('prints remedies by resource, and does not count components that wait for others', () => {
   const text = describeFindings(
     [
       { findings: [{ ok: true, what: 'fine' }] },
       {
-        platform: 'n/a',
+        resource: 'BssPlatform n/a',
         findings: [
           { ok: false, what: 'broken', remedy: 'fix it' },
           { ok: false, waits: true, what: 'later' },
         ],
       },
-      { platform: 'n/b', findings: [{ ok: false, what: 'broken too' }] },
+      { resource: 'BssPlatform n/b', findings: [{ ok: false, what: 'broken too' }] },
     ],
     plain,
   );

@@ -1,74 +1,97 @@
-/** `bss doctor`: checks why a platform is not Ready, from the cluster down to the pods. */
-import { API_VERSION, KIND } from '../api/index.ts';
-import { type BssPlatformSpec, credentialsName, parseSpec, referencedSecrets, slotsOf, specSchema } from '../platform/index.ts';
+/** `bss doctor`: checks why a platform is not Ready, from the cluster down to the pods, and why a ConsumerAutoscaler does not scale. */
+import { AUTOSCALER_KIND, KIND } from '../api/index.ts';
+import { consumerAutoscalerSpec } from '../api/consumer-autoscaler.ts';
+import {
+  type BssPlatformSpec,
+  credentialsName,
+  parseSpec,
+  POD_MONITOR,
+  PROMETHEUS_RULE,
+  referencedSecrets,
+  refused,
+  slotsOf,
+  specSchema,
+} from '../platform/index.ts';
+import { podSecurity } from '../reconcile/pod-security.ts';
 import { conditionOf } from '../reconcile/status/conditions.ts';
 import { decode, type SecretObject } from '../reconcile/credentials/credentials.ts';
 import { SecretValues } from '../reconcile/credentials/secrets.ts';
 import type { PlatformObject } from '../reconcile/ownership/ownership.ts';
 import { readStatus } from '../reconcile/status/status.ts';
+import type { AutoscalerObject } from '../reconcile/scaling/claims.ts';
 import type { KubeClient, KubernetesObject } from '../runtime/index.ts';
+import { autoscalerTitle, examineAutoscaler } from './doctor-autoscaler.ts';
+import { monitoring } from './doctor-monitoring.ts';
+import { bad, good, note, type Finding } from './finding.ts';
 import { count, type Paint } from './output.ts';
-import { selection } from './status.ts';
-
-/** Result of one check. */
-export interface Finding {
-  ok: boolean;
-  /** Not ok only because an earlier component is not. */
-  waits?: boolean;
-  what: string;
-  /** What to do; set only when not ok. */
-  remedy?: string;
-}
+import type { Scope } from './scope.ts';
+import { AUTOSCALERS, listInScope, PLATFORMS } from './status.ts';
 
 const LEASE = 'bss-operator';
 /** A leader renews its Lease every two seconds. */
 const LEASE_AGE_MS = 30_000;
 
-/** The checks of the installation, or of one platform. */
+/** The checks of the installation, or of one resource. */
 export interface Section {
-  /** `namespace/name` of the platform; unset for the installation. */
-  platform?: string;
+  /** `Kind namespace/name` of the resource; unset for the installation. */
+  resource?: string;
   findings: Finding[];
 }
 
 /**
- * Checks the installation, then every platform of the scope.
- * @param scope without a name: every platform of the namespace; without a namespace: those of all namespaces
+ * Checks the installation, then every platform and ConsumerAutoscaler of the scope.
  * @param now epoch milliseconds
  */
-export async function examine(
-  client: KubeClient,
-  scope: { namespace?: string; name?: string },
-  operatorNamespace: string,
-  now: number,
-): Promise<Section[]> {
-  const installation = { findings: [...(await definition(client)), await operator(client, operatorNamespace, now)] };
+export async function examine(client: KubeClient, scope: Scope, operatorNamespace: string, now: number): Promise<Section[]> {
+  const installation = { findings: [...(await definitions(client)), await operator(client, operatorNamespace, now)] };
   if (!installation.findings[0]?.ok) return [installation];
-  const { items } = await client.list<PlatformObject>({ apiVersion: API_VERSION, kind: KIND }, selection(scope));
-  if (items.length === 0) return [installation, nothingFound(scope)];
-  const platforms = items.map(async (platform): Promise<Section> => {
-    const { namespace, name } = platform.metadata;
-    return { platform: `${namespace}/${name}`, findings: await examinePlatform(client, platform) };
-  });
-  return [installation, ...(await Promise.all(platforms))];
+  const [platforms, autoscalers] = await Promise.all([
+    listInScope<PlatformObject>(client, PLATFORMS, scope),
+    listInScope<AutoscalerObject>(client, AUTOSCALERS, scope),
+  ]);
+  if (platforms.length + autoscalers.length === 0) return [installation, nothingFound(scope)];
+  const sections = [
+    ...platforms.map(async (platform): Promise<Section> => {
+      const { namespace, name } = platform.metadata;
+      return { resource: `${KIND} ${namespace}/${name}`, findings: await examinePlatform(client, platform) };
+    }),
+    ...(await autoscalerSections(client, scope, autoscalers)),
+  ];
+  return [installation, ...(await Promise.all(sections))];
 }
 
-/** A name without its platform is a problem; a namespace without platforms is none. */
-function nothingFound({ namespace, name }: { namespace?: string; name?: string }): Section {
+/** Who else names the object of a resource is seen in all of its namespace, whatever the scope. */
+async function autoscalerSections(client: KubeClient, { namespace }: Scope, resources: AutoscalerObject[]): Promise<Promise<Section>[]> {
+  if (resources.length === 0) return [];
+  const place = namespace === undefined ? {} : { namespace };
+  const [autoscalers, platforms] = await Promise.all([
+    listInScope<AutoscalerObject>(client, AUTOSCALERS, place),
+    listInScope<PlatformObject>(client, PLATFORMS, place),
+  ]);
+  return resources.map(async (resource) => ({
+    resource: autoscalerTitle(resource),
+    findings: await examineAutoscaler(client, resource, { autoscalers, platforms }),
+  }));
+}
+
+/** A name without its resource is a problem; a namespace without resources is none. */
+function nothingFound({ namespace, name, kind }: Scope): Section {
   if (name === undefined)
-    return { findings: [good(`no ${KIND} in ${namespace === undefined ? 'any namespace' : `namespace ${namespace}`}`)] };
+    return {
+      findings: [good(`no ${KIND} and no ${AUTOSCALER_KIND} in ${namespace === undefined ? 'any namespace' : `namespace ${namespace}`}`)],
+    };
   return {
-    findings: [bad(`${KIND} ${namespace === undefined ? '' : `${namespace}/`}${name} not found`, 'apply it, or set its namespace with -n')],
+    findings: [bad(`${kind} ${namespace === undefined ? '' : `${namespace}/`}${name} not found`, 'apply it, or set its namespace with -n')],
   };
 }
 
 export function describeFindings(sections: Section[], paint: Paint): string {
-  const blocks = sections.map(({ platform, findings }) => {
+  const blocks = sections.map(({ resource, findings }) => {
     const lines = findings.flatMap((finding) => [
       `${mark(finding, paint)} ${finding.what}`,
       ...(finding.remedy === undefined ? [] : [`    ${paint('cyan', finding.remedy)}`]),
     ]);
-    return [...(platform === undefined ? [] : [`\n${paint('bold', `${KIND} ${platform}`)}`]), ...lines].join('\n');
+    return [...(resource === undefined ? [] : [`\n${paint('bold', resource)}`]), ...lines].join('\n');
   });
   const wrong = sections.flatMap(({ findings }) => findings).filter(({ ok, waits }) => !ok && !waits).length;
   const verdict = isHealthy(sections) ? paint('green', 'No problem found.') : paint('red', `${count(wrong, 'problem')} found.`);
@@ -79,39 +102,46 @@ export function isHealthy(sections: Section[]): boolean {
   return sections.every(({ findings }) => findings.every(({ ok }) => ok));
 }
 
-function mark({ ok, waits }: Finding, paint: Paint): string {
+function mark({ ok, waits, note: isNote }: Finding, paint: Paint): string {
+  if (isNote) return paint('yellow', '!');
   if (waits) return paint('dim', '○');
   return ok ? paint('green', '✓') : paint('red', '✗');
-}
-
-function good(what: string): Finding {
-  return { ok: true, what };
-}
-
-function bad(what: string, remedy: string): Finding {
-  return { ok: false, what, remedy };
 }
 
 interface Definition extends KubernetesObject {
   spec?: { versions?: { name: string; schema?: { openAPIV3Schema?: { properties?: { spec?: { properties?: object } } } } }[] };
 }
 
-async function definition(client: KubeClient): Promise<Finding[]> {
-  const install = 'bss crd | kubectl apply --server-side -f -';
-  const found = await client.find<Definition>({
-    apiVersion: 'apiextensions.k8s.io/v1',
-    kind: 'CustomResourceDefinition',
-    name: 'bssplatforms.bss-platform.io',
-  });
-  if (found === undefined) return [bad('the CustomResourceDefinition is not installed', install)];
-  const served = Object.keys(found.spec?.versions?.[0]?.schema?.openAPIV3Schema?.properties?.spec?.properties ?? {});
-  const missing = Object.keys(specSchema.shape).filter((field) => !served.includes(field));
-  if (missing.length > 0)
-    return [
-      good('the CustomResourceDefinition is installed'),
-      bad(`the CustomResourceDefinition is older than this program: it lacks ${missing.join(', ')}`, install),
-    ];
-  return [good('the CustomResourceDefinition is installed and has every field')];
+const INSTALL = 'bss crd | kubectl apply --server-side -f -';
+
+/** The first finding is about the definition of platforms. */
+async function definitions(client: KubeClient): Promise<Finding[]> {
+  const [platforms, autoscalers] = await Promise.all([
+    definition(client, 'bssplatforms.bss-platform.io'),
+    definition(client, 'consumerautoscalers.bss-platform.io'),
+  ]);
+  if (platforms === undefined) return [bad('the CustomResourceDefinition is not installed', INSTALL)];
+  const missing = (served: string[], shape: object) => Object.keys(shape).filter((field) => !served.includes(field));
+  const older = [
+    ...missing(platforms, specSchema.shape),
+    ...(autoscalers === undefined ? [] : missing(autoscalers, consumerAutoscalerSpec.shape).map((field) => `${AUTOSCALER_KIND}.${field}`)),
+  ];
+  return [
+    older.length === 0
+      ? good('the CustomResourceDefinition is installed and has every field')
+      : good('the CustomResourceDefinition is installed'),
+    ...(older.length === 0 ? [] : [bad(`the CustomResourceDefinition is older than this program: it lacks ${older.join(', ')}`, INSTALL)]),
+    ...(autoscalers === undefined
+      ? [note(`the CustomResourceDefinition of ${AUTOSCALER_KIND} is not installed`, `to use it: ${INSTALL}`)]
+      : []),
+  ];
+}
+
+/** Fields of `spec` that the API server knows; undefined when the definition is not installed. */
+async function definition(client: KubeClient, name: string): Promise<string[] | undefined> {
+  const found = await client.find<Definition>({ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', name });
+  if (found === undefined) return undefined;
+  return Object.keys(found.spec?.versions?.[0]?.schema?.openAPIV3Schema?.properties?.spec?.properties ?? {});
 }
 
 interface Lease extends KubernetesObject {
@@ -142,7 +172,10 @@ async function examinePlatform(client: KubeClient, platform: PlatformObject): Pr
     ...(await secrets(client, platform, parsed.spec)),
     ...(await volumes(client, platform)),
     ...(await keda(client, parsed.spec)),
+    ...(await prometheusOperator(client, parsed.spec)),
+    ...(await agents(client, platform, parsed.spec)),
     ...components(platform),
+    ...(await monitoring(client, platform, parsed.spec)),
   ];
 }
 
@@ -208,6 +241,24 @@ async function keda(client: KubeClient, { workloads: { interest } }: BssPlatform
       'install KEDA, or set spec.workloads.interest.autoscaling.mode to builtin',
     ),
   ];
+}
+
+async function prometheusOperator(client: KubeClient, { observability }: BssPlatformSpec): Promise<Finding[]> {
+  if (observability.mode !== 'existing') return [];
+  const served = await Promise.all([POD_MONITOR, PROMETHEUS_RULE].map((kind) => client.serves(kind)));
+  if (served.every(Boolean)) return [good('prometheus-operator is installed')];
+  return [
+    bad(
+      'spec.observability.mode is existing, but prometheus-operator is not installed: nothing scrapes the platform',
+      'install prometheus-operator, or set spec.observability.mode to managed',
+    ),
+  ];
+}
+
+/** Components that the namespace refuses: the platform runs without them. */
+async function agents(client: KubeClient, { metadata: { namespace } }: PlatformObject, spec: BssPlatformSpec): Promise<Finding[]> {
+  const left = refused({ spec, namespace, ...(await podSecurity(client, namespace)) });
+  return left.map(({ path, what, remedy }) => note(`${path}: ${what}`, remedy));
 }
 
 function components(platform: PlatformObject): Finding[] {

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { archive } from './archive.ts';
 import { secretNames } from './dump.ts';
-import { redactor, withoutValues } from './redact.ts';
+import { redactor, withoutValues } from '../runtime/redact.ts';
 
 void test('removes a value of a Secret in every form in which it occurs', () => {
   const password = 'p"a/s s+word';

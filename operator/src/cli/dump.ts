@@ -1,11 +1,12 @@
-/** `bss dump`: everything that a bug report needs about a platform, without the values of Secrets. */
+/** `bss dump`: everything that a bug report needs about a platform or a ConsumerAutoscaler, without the values of Secrets. */
 import { stringify } from 'yaml';
-import { API_VERSION, KIND } from '../api/index.ts';
+import { AUTOSCALER_KIND, KIND, parseConsumerAutoscaler } from '../api/index.ts';
 import { kindsWhere } from '../platform/index.ts';
 import { decode } from '../reconcile/credentials/credentials.ts';
-import { INSTANCE_LABEL, type PlatformObject } from '../reconcile/ownership/ownership.ts';
-import { KubeError, type Kind, type KubeClient, type KubernetesObject } from '../runtime/index.ts';
-import { redactor, withoutValues } from './redact.ts';
+import { INSTANCE_LABEL } from '../reconcile/ownership/ownership.ts';
+import { KubeError, type Kind, type KubeClient, type KubernetesObject, type ObjectReference } from '../runtime/index.ts';
+import { redactor, withoutValues } from '../runtime/redact.ts';
+import { AUTOSCALERS, PLATFORMS } from './status.ts';
 import { UsageError } from './usage.ts';
 
 const POD = { apiVersion: 'v1', kind: 'Pod' };
@@ -17,32 +18,34 @@ const LOG_BYTES = 2 * 1024 * 1024;
 export interface DumpScope {
   namespace: string;
   name: string;
+  kind: typeof KIND | typeof AUTOSCALER_KIND;
   operatorNamespace: string;
 }
 
 /**
- * Reads the platform, its objects, pods, events and logs, and those of the operator. Values of every Secret that the platform or its pods name are
- * removed from all of it. What cannot be read is a line of `problems.txt`; without the Secrets, logs are left out, because nothing could be
- * removed from them.
+ * Reads the resource, what belongs to it, the ConsumerAutoscalers of its namespace, events and logs, and the objects of the operator. Values of every
+ * Secret that they or their pods name are removed from all of it. What cannot be read is a line of `problems.txt`; without the Secrets, logs are
+ * left out, because nothing could be removed from them.
  * @returns content by path
- * @throws UsageError when the platform does not exist
+ * @throws UsageError when the resource does not exist
  */
 export async function collectDump(client: KubeClient, scope: DumpScope, now: Date): Promise<Map<string, string>> {
-  const { namespace, name, operatorNamespace } = scope;
-  const platform = await client.find<PlatformObject>({ apiVersion: API_VERSION, kind: KIND, name, namespace });
-  if (platform === undefined) throw new UsageError(`${KIND} ${namespace}/${name} not found: set its namespace with -n`);
+  const { namespace, name, kind, operatorNamespace } = scope;
+  const own = await client.find({ ...(kind === KIND ? PLATFORMS : AUTOSCALERS), name, namespace });
+  if (own === undefined) throw new UsageError(`${kind} ${namespace}/${name} not found: set its namespace with -n`);
   const reader = new Reader(client);
-  const own = `${INSTANCE_LABEL}=${name},app.kubernetes.io/part-of=bss-platform`;
-  const kinds = [...kindsWhere(() => true), POD];
-  const objects = (await Promise.all(kinds.map((kind) => reader.list(kind, namespace, own)))).flat();
+  const objects = kind === KIND ? await platformObjects(reader, scope) : await scaledObject(reader, { namespace, own });
+  const neighbours = (await reader.list(AUTOSCALERS, namespace)).filter(({ metadata }) => kind === KIND || metadata.name !== name);
   const operator = await operatorObjects(reader, operatorNamespace);
-  const events = (await reader.list(EVENT, namespace)).filter((event) => concerns(event, name));
-  const secrets = await reader.secrets(namespace, secretNames([platform, ...objects]));
-  const pods = [...objects, ...operator].filter(({ kind }) => kind === 'Pod');
+  const related = new Set([name, ...objects.map(({ metadata }) => metadata.name), ...neighbours.map(({ metadata }) => metadata.name)]);
+  const events = (await reader.list(EVENT, namespace)).filter((event) => concerns(event, scope, related));
+  const secrets = await reader.secrets(namespace, secretNames([own, ...neighbours, ...objects]));
+  const pods = [...objects, ...operator].filter((one) => one.kind === 'Pod');
   const logs = secrets.complete ? await reader.logs(pods) : new Map<string, string>();
   if (!secrets.complete) reader.problems.push('logs: left out, because not every Secret could be read to remove its values');
   const files = new Map([
-    ['platform.yaml', yaml(platform)],
+    [kind === KIND ? 'platform.yaml' : 'autoscaler.yaml', yaml(own)],
+    ...neighbours.map((object) => [`autoscalers/${object.metadata.name}.yaml`, yaml(object)] as const),
     ...objects.map((object) => [`objects/${object.kind}/${object.metadata.name}.yaml`, yaml(object)] as const),
     ...operator.map((object) => [`operator/${object.kind}/${object.metadata.name}.yaml`, yaml(object)] as const),
     ['events.yaml', yaml(events.map((event) => withoutValues(event)))],
@@ -54,11 +57,41 @@ export async function collectDump(client: KubeClient, scope: DumpScope, now: Dat
   return new Map([...files].map(([path, content]) => [path, redact(content)]));
 }
 
-function about({ namespace, name }: DumpScope, now: Date): string {
+async function platformObjects(reader: Reader, { namespace, name }: DumpScope): Promise<KubernetesObject[]> {
+  const own = `${INSTANCE_LABEL}=${name},app.kubernetes.io/part-of=bss-platform`;
+  const kinds = [...kindsWhere(() => true), POD];
+  return (await Promise.all(kinds.map((kind) => reader.list(kind, namespace, own)))).flat();
+}
+
+/**
+ * The object that the resource scales, without the template of its pods: it is another program's, and may hold what no Secret does. Its pods and
+ * their logs are left out for the same reason.
+ */
+async function scaledObject(reader: Reader, { namespace, own }: { namespace: string; own: KubernetesObject }): Promise<KubernetesObject[]> {
+  const parsed = parseConsumerAutoscaler(own['spec']);
+  if (!parsed.ok) return [];
+  const found = await reader.find({ ...parsed.spec.scaleTargetRef, namespace });
+  return found.map(({ apiVersion, kind, metadata, spec, status }) => ({
+    apiVersion,
+    kind,
+    metadata: { ...metadata, annotations: {} },
+    spec: picked(spec, SCALED_FIELDS),
+    status,
+  }));
+}
+
+const SCALED_FIELDS = ['replicas', 'strategy', 'updateStrategy', 'minReadySeconds', 'paused'];
+
+function picked(object: unknown, fields: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(object ?? {}).filter(([field]) => fields.includes(field)));
+}
+
+function about({ namespace, name, kind }: DumpScope, now: Date): string {
   return [
-    `bss dump of ${KIND} ${namespace}/${name} at ${now.toISOString()}`,
+    `bss dump of ${kind} ${namespace}/${name} at ${now.toISOString()}`,
     'Values of Secrets are replaced by <redacted>. Read the files before you publish them: names, addresses and logs are in them.',
     `Logs have at most the last ${LOG_LINES} lines of a container.`,
+    ...(kind === KIND ? [] : ['The pods of the consumers and their logs are not included: they belong to another program.']),
     '',
   ].join('\n');
 }
@@ -79,10 +112,10 @@ async function operatorObjects(reader: Reader, namespace: string): Promise<Kuber
   return [...deployments, ...pods, ...leases];
 }
 
-/** Objects of a platform have its name, or begin with it and a hyphen. */
-function concerns(event: KubernetesObject, platform: string): boolean {
-  const { name = '' } = (event['regarding'] ?? {}) as { name?: string };
-  return name === platform || name.startsWith(`${platform}-`);
+/** Objects of a platform have its name, or begin with it and a hyphen. @param related names of what is in the dump */
+function concerns(event: KubernetesObject, { name, kind }: DumpScope, related: ReadonlySet<string>): boolean {
+  const { name: regarding = '' } = (event['regarding'] ?? {}) as { name?: string };
+  return related.has(regarding) || (kind === KIND && regarding.startsWith(`${name}-`));
 }
 
 /** Names of the Secrets that objects refer to: `passwordSecret: {name}`, `secretKeyRef: {name}`, `secret: {secretName}` and the like; and Secrets themselves. */
@@ -122,6 +155,16 @@ class Reader {
     const options = { namespace, ...(labelSelector === undefined ? {} : { labelSelector }) };
     try {
       return (await this.#client.serves(kind)) ? (await this.#client.list(kind, options)).items : [];
+    } catch (error) {
+      this.#note(error);
+      return [];
+    }
+  }
+
+  async find(reference: ObjectReference): Promise<KubernetesObject[]> {
+    try {
+      const found = await this.#client.find(reference);
+      return found === undefined ? [] : [found];
     } catch (error) {
       this.#note(error);
       return [];

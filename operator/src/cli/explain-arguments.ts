@@ -7,7 +7,7 @@ import { UsageError } from './usage.ts';
 export const EXPLAIN_USAGE = `bss explain-scaling [NAME] — why a consumer group has its number of replicas, and what another policy would have done
 
   bss explain-scaling [NAME] [-n NAMESPACE] [--group GROUP] [--last N]
-                                      prints the last decisions as a table
+                                      prints the last decisions as a table; NAME is a platform, or cas/NAME for a ConsumerAutoscaler
   bss explain-scaling [NAME] --max-delay 60s --min 2
                                       replays the recorded hour with these changes: recorded arrivals, modelled pods
   bss explain-scaling [NAME] --policy FILE
@@ -23,6 +23,7 @@ export const EXPLAIN_USAGE = `bss explain-scaling [NAME] — why a consumer grou
 
   Policy of the replay; other fields keep their recorded values:
       --policy FILE          YAML: the fields of spec.workloads.interest.autoscaling, or a whole BssPlatform
+                             or ConsumerAutoscaler
       --max-delay 60s, --min N, --max N, --lag-per-replica N, --window 30s
       --mode builtin|keda|fixed
 
@@ -35,7 +36,7 @@ export const EXPLAIN_USAGE = `bss explain-scaling [NAME] — why a consumer grou
 `;
 
 export interface ExplainArguments {
-  /** Name of the platform; unset: the only one of the namespace. */
+  /** Name of the platform, or `cas/` and that of a ConsumerAutoscaler; unset: the only one of the namespace. */
   name?: string;
   namespace?: string;
   context?: string;

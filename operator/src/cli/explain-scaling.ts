@@ -2,17 +2,19 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { API_VERSION, KIND } from '../api/index.ts';
+import { API_VERSION, AUTOSCALER_KIND, KIND, parseConsumerAutoscaler, type Problem } from '../api/index.ts';
 import { INTEREST_GROUP, parseSpec } from '../platform/index.ts';
 import { recordingSchema, validatePolicy } from '../autoscale/index.ts';
 import type { GroupRecording, Recording, ScalePolicy } from '../autoscale/index.ts';
 import { CannotReplay, replay } from '../autoscale/simulator/replay.ts';
 import type { Replay } from '../autoscale/simulator/replay.ts';
+import { scalingKey } from '../reconcile/autoscalers/keys.ts';
 import { scalePolicy } from '../reconcile/scaling/targets.ts';
 import { KubeError, type KubeClient, type KubernetesObject } from '../runtime/index.ts';
 import type { ExplainArguments } from './explain-arguments.ts';
 import { describeDecisions, describeReplay } from './explain-text.ts';
 import type { Paint } from './output.ts';
+import { resourceNamed } from './scope.ts';
 import { UsageError } from './usage.ts';
 
 const LEASE = 'bss-operator';
@@ -98,11 +100,18 @@ function parsedYaml(text: string, path: string): unknown {
 
 /** A whole resource, or the fields of `autoscaling` alone. */
 function policyIn(content: unknown, path: string): ScalePolicy {
-  const resource = z.object({ kind: z.literal(KIND), spec: z.unknown() }).safeParse(content);
-  const spec = resource.success ? resource.data.spec : { workloads: { interest: { autoscaling: content } } };
+  const { success, data } = z.object({ kind: z.string(), spec: z.unknown() }).safeParse(content);
+  if (success && data.kind === AUTOSCALER_KIND) {
+    const parsed = parseConsumerAutoscaler(data.spec);
+    return parsed.ok ? scalePolicy(parsed.spec) : invalid(path, parsed.problems);
+  }
+  const spec = success && data.kind === KIND ? data.spec : { workloads: { interest: { autoscaling: content } } };
   const parsed = parseSpec(spec);
-  if (parsed.ok) return scalePolicy(parsed.spec.workloads.interest.autoscaling);
-  return fail(`${path} is not valid:\n${parsed.problems.map((problem) => `  ${problem.path}: ${problem.message}`).join('\n')}`);
+  return parsed.ok ? scalePolicy(parsed.spec.workloads.interest.autoscaling) : invalid(path, parsed.problems);
+}
+
+function invalid(path: string, problems: Problem[]): never {
+  return fail(`${path} is not valid:\n${problems.map((problem) => `  ${problem.path}: ${problem.message}`).join('\n')}`);
 }
 
 function replayed(group: GroupRecording, policy: ScalePolicy): Replay {
@@ -124,9 +133,15 @@ interface Pod extends KubernetesObject {
 
 /** Only the leader has the recording. */
 async function askOperator(given: ExplainArguments, { client, namespace }: { client: KubeClient; namespace: string }): Promise<Recording> {
-  const name = given.name ?? (await onlyPlatform(client, namespace));
-  if (given.operatorUrl !== undefined) return askAddress(given.operatorUrl, `${namespace}/${name}`);
-  return askPod(client, given.operatorNamespace, { namespace, name });
+  const key = given.name === undefined ? await onlyOne(client, namespace) : keyOfName(namespace, given.name);
+  return given.operatorUrl === undefined ? askPod(client, given.operatorNamespace, key) : askAddress(given.operatorUrl, key);
+}
+
+/** @param name of a platform, or `cas/NAME` @returns the key by which the operator serves its decisions */
+export function keyOfName(namespace: string, name: string): string {
+  const resource = resourceNamed(name);
+  const key = `${namespace}/${resource.name}`;
+  return resource.kind === AUTOSCALER_KIND ? scalingKey(key) : key;
 }
 
 async function askAddress(url: string, platform: string): Promise<Recording> {
@@ -138,7 +153,7 @@ async function askAddress(url: string, platform: string): Promise<Recording> {
 }
 
 /** Through the API server: the port of the pod is not reachable from outside the cluster. */
-async function askPod(client: KubeClient, place: string, { namespace, name }: { namespace: string; name: string }): Promise<Recording> {
+async function askPod(client: KubeClient, place: string, key: string): Promise<Recording> {
   const lease = await client.find<Lease>({ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', name: LEASE, namespace: place });
   const holder = lease?.spec?.holderIdentity ?? '';
   if (holder === '') fail(`no operator holds the lease in namespace ${place}: run bss doctor, or set --operator-namespace`);
@@ -147,11 +162,11 @@ async function askPod(client: KubeClient, place: string, { namespace, name }: { 
   const pod = await client.find<Pod>({ apiVersion: 'v1', kind: 'Pod', name: podName, namespace: place });
   if (pod === undefined)
     fail(`the leader ${podName} is not a pod of namespace ${place}: pass the address of its metrics server with --operator-url`);
-  const path = `/api/v1/namespaces/${place}/pods/${podName}:${portOf(pod)}/proxy/scaling/${namespace}/${name}`;
+  const path = `/api/v1/namespaces/${place}/pods/${podName}:${portOf(pod)}/proxy/scaling/${key}`;
   const { status, body } = await client.raw('GET', path);
   if (status === 200) return checked(JSON.stringify(body), 'the response of the operator');
   if (status === 403) forbidden(messageIn(body), place);
-  return refused(status, body, { operator: `pod ${place}/${podName}`, platform: `${namespace}/${name}` });
+  return refused(status, body, { operator: `pod ${place}/${podName}`, platform: key });
 }
 
 /** Names the Role that a user without permission needs. */
@@ -186,12 +201,22 @@ function messageIn(body: unknown): string {
     .parse(body).message;
 }
 
-async function onlyPlatform(client: KubeClient, namespace: string): Promise<string> {
-  const { items } = await client.list({ apiVersion: API_VERSION, kind: KIND }, { namespace });
-  const [first, second] = items;
-  if (first === undefined) return fail(`no ${KIND} found in ${namespace}`);
-  if (second !== undefined) return fail(`name one platform: ${items.map(({ metadata }) => metadata.name).join(', ')}`);
-  return first.metadata.name;
+/** The key of the only platform of the namespace, or without one, of its only ConsumerAutoscaler. */
+async function onlyOne(client: KubeClient, namespace: string): Promise<string> {
+  const platforms = await namesOf(client, KIND, namespace);
+  const autoscalers = platforms.length > 0 ? [] : await namesOf(client, AUTOSCALER_KIND, namespace);
+  const [first, second] = [...platforms, ...autoscalers.map((name) => `cas/${name}`)];
+  if (first === undefined) return fail(`no ${KIND} and no ${AUTOSCALER_KIND} found in ${namespace}`);
+  if (second === undefined) return keyOfName(namespace, first);
+  if (platforms.length === 0) return fail(`name one ConsumerAutoscaler: ${autoscalers.map((name) => `cas/${name}`).join(', ')}`);
+  return fail(`name one platform: ${platforms.join(', ')}`);
+}
+
+/** None where the cluster does not serve the kind. */
+async function namesOf(client: KubeClient, kind: string, namespace: string): Promise<string[]> {
+  if (kind === AUTOSCALER_KIND && !(await client.serves({ apiVersion: API_VERSION, kind }))) return [];
+  const { items } = await client.list({ apiVersion: API_VERSION, kind }, { namespace });
+  return items.map(({ metadata }) => metadata.name);
 }
 
 function fail(message: string): never {

@@ -8,6 +8,7 @@ import process from 'node:process';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse, stringify } from 'yaml';
+import { API_VERSION, AUTOSCALER_KIND } from '../api/index.ts';
 import { recordingSchema } from '../autoscale/index.ts';
 import { Cluster, LIMIT_MS, until } from '../reconcile/testing/cluster.ts';
 
@@ -136,10 +137,26 @@ void test('asks an operator that runs outside the cluster at its address', async
 void test('names missing platforms and groups', async () => {
   const admin = cluster.api.kubeconfigPath;
   assert.match((await explain(admin, 'nobody', '-n', 'explain')).errors, /scales no consumer groups of explain\/nobody/);
-  assert.match((await explain(admin, '-n', 'default')).errors, /no BssPlatform found in default/);
+  assert.match((await explain(admin, '-n', 'default')).errors, /no BssPlatform and no ConsumerAutoscaler found in default/);
   assert.match((await explain(admin, 'a', '-n', 'explain', '--group', 'x')).errors, /group x not found: --group interest-batch/);
   assert.match(
     (await explain(admin, 'a', '-n', 'explain', '--operator-namespace', 'default')).errors,
     /no operator holds the lease in namespace default/,
   );
+});
+
+void test('prints the decisions of a ConsumerAutoscaler, by its name and where it is the only one', async () => {
+  const namespace = 'explain-cas';
+  await cluster.client.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
+  const spec = { scaleTargetRef: { name: 'shipper' }, group: 'shipping', topics: ['orders'], brokers: cluster.brokers };
+  await cluster.client.create({ apiVersion: API_VERSION, kind: AUTOSCALER_KIND, metadata: { name: 'a', namespace }, spec });
+  const ask = (...args: string[]) => explain(cluster.api.kubeconfigPath, ...args);
+  const found = await until('decisions', LIMIT_MS, async () => {
+    const answer = await ask('cas/a', '-n', namespace);
+    return answer.code === 0 && /LagUnknown/.test(answer.output) ? answer : undefined;
+  });
+  assert.match(found.output, /^explain-cas\/consumerautoscalers\/a shipping {2}scales shipper: maxDelay 30 s, 1 to 4 replicas/m);
+  assert.match((await ask('-n', namespace)).output, /consumerautoscalers\/a shipping/);
+  assert.match((await ask('a', '-n', namespace)).errors, /scales no consumer groups of explain-cas\/a:/);
+  assert.match((await ask('deployment/a', '-n', namespace)).errors, /write the name of a platform, or cas\/NAME/);
 });

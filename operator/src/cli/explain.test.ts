@@ -170,6 +170,9 @@ void test('takes the replay policy from flags, a file or a whole resource', asyn
   const spec = 'spec: {workloads: {interest: {autoscaling: {maxReplicas: 9}}}}';
   const resource = `apiVersion: bss-platform.io/v1alpha1\nkind: BssPlatform\nmetadata: {name: a}\n${spec}\n`;
   assert.equal((await policyOf('--policy', await file(resource)))?.maxReplicas, 9);
+  const autoscaler = 'spec: {scaleTargetRef: {name: a}, group: g, topics: [t], brokers: [b:9092], maxReplicas: 8}';
+  const ofGroup = `apiVersion: bss-platform.io/v1alpha1\nkind: ConsumerAutoscaler\nmetadata: {name: a}\n${autoscaler}\n`;
+  assert.equal((await policyOf('--policy', await file(ofGroup)))?.maxReplicas, 8);
   await assert.rejects(policyOf('--min', '20'), /minReplicas \(20\) is above maxReplicas/);
   await assert.rejects(policyOf('--policy', await file('maxDelay: soon')), /write a whole number and one unit/);
 });

@@ -3,6 +3,8 @@
 import { writeFile } from 'node:fs/promises';
 import process from 'node:process';
 import { stringify } from 'yaml';
+import { autoscalerDefinition } from '../api/crd.ts';
+import { AUTOSCALER_KIND } from '../api/index.ts';
 import { platformDefinition } from '../platform/crd.ts';
 import { KubeClient, KubeError, loadKubeConfig, Metrics } from '../runtime/index.ts';
 import { archive } from './archive.ts';
@@ -10,12 +12,15 @@ import { describeFindings, examine, isHealthy } from './doctor.ts';
 import { collectDump } from './dump.ts';
 import { EXPLAIN_USAGE, parseExplainArguments } from './explain-arguments.ts';
 import { explainScaling } from './explain-scaling.ts';
+import { fromKeda } from './from-keda.ts';
 import { painter, type Paint } from './output.ts';
 import { describePlan, hasChanges } from './plan-text.ts';
+import { describeAutoscalerPlan, hasAutoscalerChanges, planAutoscaler } from './plan-autoscaler.ts';
 import { plan } from './plan.ts';
 import { render } from './render.ts';
-import { readPlatforms } from './resource.ts';
-import { showStatus, watchStatus, type StatusScope } from './status.ts';
+import { readObjects, readPlatforms, readResources } from './resource.ts';
+import { resourceNamed, type Scope } from './scope.ts';
+import { showStatus, watchStatus } from './status.ts';
 import { parseArguments, USAGE, UsageError, type Arguments } from './usage.ts';
 import { waitForReady } from './wait.ts';
 
@@ -40,7 +45,10 @@ async function main(argv: string[]): Promise<number> {
   const paint = paintFor(given.color);
   switch (given.command) {
     case 'crd':
-      console.log(stringify(platformDefinition(), { lineWidth: 0 }).trimEnd());
+      console.log(definitions());
+      return EXIT.ok;
+    case 'from-keda':
+      console.log(fromKeda(await readObjects(given.filename ?? '-')).trimEnd());
       return EXIT.ok;
     case 'render':
       return runRender(given);
@@ -53,6 +61,13 @@ async function main(argv: string[]): Promise<number> {
     case 'dump':
       return runDump(given);
   }
+}
+
+function definitions(): string {
+  return [platformDefinition(), autoscalerDefinition()]
+    .map((definition) => stringify(definition, { lineWidth: 0 }))
+    .join('---\n')
+    .trimEnd();
 }
 
 function paintFor(color: boolean): Paint {
@@ -80,13 +95,18 @@ async function runRender({ filename = '', namespace = 'default', operatorNamespa
 
 async function runPlan(given: Arguments, paint: Paint): Promise<number> {
   const { client, namespace } = connect(given);
-  const platforms = await readPlatforms(given.filename ?? '', namespace);
+  const { platforms, autoscalers } = await readResources(given.filename ?? '', namespace);
   let code: number = EXIT.ok;
   for (const platform of platforms) {
     const planned = await plan(client, platform, given.operatorNamespace);
     console.log(describePlan(planned, paint));
     if (planned.changes.some(({ action }) => action === 'refused')) code = EXIT.wrong;
     else if (code === EXIT.ok && hasChanges(planned)) code = EXIT.changes;
+  }
+  for (const autoscaler of autoscalers) {
+    const planned = await planAutoscaler(client, autoscaler);
+    console.log(describeAutoscalerPlan(planned, paint));
+    if (code === EXIT.ok && hasAutoscalerChanges(planned)) code = EXIT.changes;
   }
   return code;
 }
@@ -95,6 +115,8 @@ async function runStatus(given: Arguments, paint: Paint): Promise<number> {
   const { client, namespace } = connect(given);
   const scope = scopeOf(given, namespace);
   if (given.wait) {
+    if (scope.kind === AUTOSCALER_KIND)
+      throw new UsageError(`--wait is for platforms: kubectl wait --for=condition=Ready cas/${scope.name} -n ${namespace}`);
     // Progress is no result: a script reads the trees from standard output.
     const progress = (line: string) => console.error(line);
     console.log(await waitForReady(client, scope, paint, { limitMs: given.timeoutMs, signal: interruption(), progress }));
@@ -108,8 +130,8 @@ async function runStatus(given: Arguments, paint: Paint): Promise<number> {
   return EXIT.ok;
 }
 
-function scopeOf({ allNamespaces, name }: Arguments, namespace: string): StatusScope {
-  return { ...(allNamespaces ? {} : { namespace }), ...(name === undefined ? {} : { name }) };
+function scopeOf({ allNamespaces, name }: Arguments, namespace: string): Scope {
+  return { ...(allNamespaces ? {} : { namespace }), ...(name === undefined ? {} : resourceNamed(name)) };
 }
 
 function interruption(): AbortSignal {
@@ -121,8 +143,9 @@ function interruption(): AbortSignal {
 
 async function runDump({ name = '', operatorNamespace, ...given }: Arguments): Promise<number> {
   const { client, namespace } = connect(given);
-  const files = await collectDump(client, { namespace, name, operatorNamespace }, new Date());
-  const folder = `bss-dump-${namespace}-${name}`;
+  const resource = resourceNamed(name);
+  const files = await collectDump(client, { namespace, ...resource, operatorNamespace }, new Date());
+  const folder = `bss-dump-${namespace}-${resource.kind === AUTOSCALER_KIND ? 'cas-' : ''}${resource.name}`;
   const content = await archive(folder, files);
   const { output = `${folder}.tar.gz` } = given;
   if (output === '-') process.stdout.write(content);

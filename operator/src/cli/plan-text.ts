@@ -32,7 +32,7 @@ export function describePlan(plan: Plan, paint: Paint): string {
   );
 }
 
-function describeChange(change: PlannedChange, paint: Paint): string[] {
+export function describeChange(change: PlannedChange, paint: Paint): string[] {
   const { action, kind, name, restarts: reasons, refusal } = change;
   const notes = {
     keep: ' (kept with its data)',

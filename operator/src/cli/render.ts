@@ -1,11 +1,11 @@
 /** `bss render`: prints every manifest of a platform; needs no cluster. */
 import { stringify } from 'yaml';
 import { buildPlatform, credentialsName, FIRST_SLOT, parseSpec } from '../platform/index.ts';
-import type { PlatformFile } from './resource.ts';
+import type { ResourceFile } from './resource.ts';
 import { UsageError } from './usage.ts';
 
 /** YAML documents in the order in which the operator applies them. @throws UsageError when the spec is invalid */
-export function render(platform: PlatformFile, operatorNamespace: string): string {
+export function render(platform: ResourceFile, operatorNamespace: string): string {
   const parsed = parseSpec(platform.spec);
   if (!parsed.ok)
     throw new UsageError(

@@ -16,6 +16,7 @@ export function describeStatus(platform: PlatformObject, paint: Paint): string {
   const branches = [
     components(status, paint),
     groups(status),
+    alerts(status, paint),
     notable(status, paint),
     warnings(status, paint),
     planned(status, paint),
@@ -67,15 +68,39 @@ function mark(healthy: boolean, desired: number): string {
 }
 
 function groups({ consumerGroups = [] }: BssPlatformStatus): Branch {
-  const lines = consumerGroups.flatMap((group) => {
-    const { lag, delaySeconds, replicas, readyReplicas, desiredReplicas, reason = '', message = '' } = group;
-    const wanted = desiredReplicas !== undefined && desiredReplicas !== replicas ? ` → ${desiredReplicas}` : '';
-    const figures = `lag ${lag === undefined ? 'unknown' : lag.toLocaleString('en-US')}, delay ${delaySeconds === undefined ? 'unknown' : `${delaySeconds} s`}`;
-    return [
-      `${group.name}  ${figures}, replicas ${readyReplicas ?? '?'}/${replicas ?? '?'}${wanted}  ${reason}${message === '' ? '' : `: ${message}`}`,
-    ];
+  const lines = consumerGroups.map((group) => {
+    const { name, reason = '', message = '' } = group;
+    return `${name}  ${figuresText(group)}, replicas ${replicasText(group)}  ${reason}${message === '' ? '' : `: ${message}`}`;
   });
   return { title: 'consumer groups', lines };
+}
+
+type Figures = Partial<Pick<NonNullable<BssPlatformStatus['consumerGroups']>[number], 'lag' | 'delaySeconds' | ReplicaFigures>>;
+type ReplicaFigures = 'replicas' | 'readyReplicas' | 'desiredReplicas';
+
+/** `lag 1,200, delay 4 s`. */
+export function figuresText({ lag, delaySeconds }: Figures): string {
+  return `lag ${lag === undefined ? 'unknown' : lag.toLocaleString('en-US')}, delay ${delaySeconds === undefined ? 'unknown' : `${delaySeconds} s`}`;
+}
+
+/** `2/3 → 4`: ready, wanted by the object, decided. */
+export function replicasText({ replicas, readyReplicas, desiredReplicas }: Figures): string {
+  const wanted = desiredReplicas !== undefined && desiredReplicas !== replicas ? ` → ${desiredReplicas}` : '';
+  return `${readyReplicas ?? '?'}/${replicas ?? '?'}${wanted}`;
+}
+
+/** Firing alerts; nothing while none fires. */
+function alerts({ alerts: seen }: BssPlatformStatus, paint: Paint): Branch {
+  const { summary = '', firing = [], critical = 0, warning = 0, muted = 0, message } = seen ?? {};
+  const rows = firing.map(({ severity, name, since, summary: what, runbook }) => [severity, name, `since ${since}`, what, runbook]);
+  const lines = columns(rows).map((line) => paint(line.startsWith('critical') ? 'red' : 'yellow', line));
+  const more = critical + warning - firing.length;
+  const notes = [
+    ...(more > 0 ? [`and ${more} more`] : []),
+    ...(muted > 0 ? [`${muted} silenced or inhibited`] : []),
+    ...(message === undefined ? [] : [paint('yellow', message)]),
+  ];
+  return { title: `alerts: ${summary}`, lines: [...lines, ...notes] };
 }
 
 /** Conditions that differ from their normal status, each message once. */

@@ -5,24 +5,29 @@ import { durationMs } from '../api/index.ts';
 /** An error that the user has to fix; printed without a stack. */
 export class UsageError extends Error {}
 
-export const USAGE = `bss — plans, shows and checks BssPlatform resources
+export const USAGE = `bss — plans, shows and checks BssPlatform and ConsumerAutoscaler resources; NAME is a platform, cas/NAME a ConsumerAutoscaler
 
   bss plan -f FILE [-n NAMESPACE]     what applying FILE would change, as a diff from a server-side dry run, and which pods restart and why;
-                                      exit code 0: no changes, 2: changes, 1: cannot be applied
+                                      exit code 0: no changes, 2: changes, 1: cannot be applied;
+                                      of a ConsumerAutoscaler: its spec, what its bounds enforce, and who else scales the object
   bss render -f FILE [-n NAMESPACE]   prints every manifest of the platform; needs no cluster
   bss status [NAME] [-n NAMESPACE] [-A] [--watch]
-                                      prints platforms as trees; --watch follows changes
+                                      prints platforms as trees, with the alerts that fire, and ConsumerAutoscalers with lag, replicas and reason;
+                                      --watch follows changes
   bss status [NAME] --wait [--timeout DURATION]
                                       prints what is missing until the platforms are Ready; exit code 1 when they are not within the time (default: 5m)
   bss doctor [NAME] [-n NAMESPACE] [-A]
-                                      why platforms are not Ready, and what to do; exit code 1 when it finds a problem
+                                      why platforms are not Ready, what is wrong with their monitoring, why ConsumerAutoscalers do not scale,
+                                      and what to do; exit code 1 when it finds a problem
   bss explain-scaling [NAME] [-n NAMESPACE]
                                       why a consumer group has its number of replicas, and what another policy would have done;
                                       bss explain-scaling --help
-  bss dump NAME [-o FILE]             writes an archive for a bug report: platform, objects, events, logs; without the values of Secrets
-  bss crd                             prints the CustomResourceDefinition
+  bss from-keda [-f FILE]             prints ConsumerAutoscalers in place of KEDA's ScaledObjects with kafka triggers; comments name what has no equivalent;
+                                      default: standard input; needs no cluster
+  bss dump NAME [-o FILE]             writes an archive for a bug report: platform or ConsumerAutoscaler, objects, events, logs; without the values of Secrets
+  bss crd                             prints the CustomResourceDefinitions
 
-  -f, --filename FILE        a YAML file with BssPlatform resources; - reads standard input
+  -f, --filename FILE        a YAML file with BssPlatform and ConsumerAutoscaler resources, or KEDA's of from-keda; - reads standard input
   -n, --namespace NAMESPACE  default: the namespace of the kubeconfig's context, else default
   -A, --all-namespaces
       --context CONTEXT      of the kubeconfig
@@ -37,14 +42,14 @@ export const USAGE = `bss — plans, shows and checks BssPlatform resources
 KUBECONFIG selects the cluster. Installed as kubectl-bss on the PATH, it is the kubectl plugin \`kubectl bss\`.
 `;
 
-export const COMMANDS = ['plan', 'render', 'status', 'doctor', 'dump', 'crd'] as const;
-/** Their argument is the name of a platform. */
+export const COMMANDS = ['plan', 'render', 'status', 'doctor', 'dump', 'from-keda', 'crd'] as const;
+/** Their argument is the name of a resource. */
 const TAKE_NAME = new Set<Command>(['status', 'doctor', 'dump']);
 export type Command = (typeof COMMANDS)[number];
 
 export interface Arguments {
   command: Command;
-  /** Name of a platform. */
+  /** Name of a platform, or `cas/NAME`. */
   name?: string;
   filename?: string;
   namespace?: string;
@@ -70,7 +75,7 @@ export function parseArguments(argv: string[]): Arguments | undefined {
   const unexpected = TAKE_NAME.has(command) ? rest[0] : name;
   if (unexpected !== undefined) throw new UsageError(`unexpected argument "${unexpected}"`);
   if ((command === 'plan' || command === 'render') && values.filename === undefined) throw new UsageError(`${command} needs -f FILE`);
-  if (command === 'dump' && name === undefined) throw new UsageError('dump needs the name of a platform');
+  if (command === 'dump' && name === undefined) throw new UsageError('dump needs the name of a platform, or cas/NAME');
   if (values.wait && values.watch) throw new UsageError('choose one of --wait and --watch');
   const { filename, namespace, context, output } = values;
   return {

@@ -5,7 +5,7 @@ import { conditionOf } from '../reconcile/status/conditions.ts';
 import { readStatus } from '../reconcile/status/status.ts';
 import { createLogger, Metrics, Reflector, type KubeClient } from '../runtime/index.ts';
 import type { Paint } from './output.ts';
-import { selection, type StatusScope } from './status.ts';
+import { selection, type Scope } from './scope.ts';
 import { describeStatus } from './status-text.ts';
 import { UsageError } from './usage.ts';
 
@@ -23,7 +23,7 @@ export interface WaitOptions {
  * @returns the platforms as trees
  * @throws UsageError when no platform matches, or when the limit passes: it names what is missing then
  */
-export async function waitForReady(client: KubeClient, scope: StatusScope, paint: Paint, options: WaitOptions): Promise<string> {
+export async function waitForReady(client: KubeClient, scope: Scope, paint: Paint, options: WaitOptions): Promise<string> {
   const logger = createLogger({ level: 'error', name: 'bss' });
   const kind = { apiVersion: API_VERSION, kind: KIND };
   const reflector = new Reflector<PlatformObject>({ client, kind, metrics: new Metrics(), logger, ...selection(scope) });

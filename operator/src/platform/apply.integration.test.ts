@@ -11,8 +11,9 @@ import { stringify } from 'yaml';
 import { ensurePrograms } from '../../../local/src/build/programs.ts';
 import { startApiServer, type ApiServer } from '../../../local/src/services/index.ts';
 import { goldenInput, podTemplateOf } from './golden.ts';
-import { buildPlatform } from './index.ts';
+import { buildPlatform, POD_SECURITY_LABEL } from './index.ts';
 import type { KubernetesObject } from './types.ts';
+import { untilEstablished } from '../runtime/testing/harness.ts';
 
 const run = promisify(execFile);
 let server: ApiServer;
@@ -31,7 +32,8 @@ before(
     folder = await mkdtemp(join(tmpdir(), 'manifests-'));
     await kubectl('create', 'priorityclass', 'business', '--value=1000');
     await kubectl('apply', '-f', fileURLToPath(new URL('testdata/httproute-crd.yaml', import.meta.url)));
-    await kubectl('wait', '--for=condition=Established', 'crd/httproutes.gateway.networking.k8s.io', '--timeout=30s');
+    await kubectl('apply', '--server-side', '-f', fileURLToPath(new URL('testdata/prometheus-operator', import.meta.url)));
+    await untilEstablished(() => kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s'));
   },
   { timeout: 900_000 },
 );
@@ -53,9 +55,9 @@ function podOf(object: KubernetesObject): object | undefined {
   return { apiVersion: 'v1', kind: 'Pod', metadata: { name: `${name}-pod`, namespace, labels, annotations }, spec: template.spec };
 }
 
-/** Each in a namespace of its own, where the Pod Security level is enforced. */
-async function manifestsOf(name: string): Promise<KubernetesObject[]> {
-  const components = buildPlatform({ ...(await goldenInput(name)), namespace: name });
+/** What the operator applies in a namespace that enforces the level. */
+async function manifestsOf(name: string, namespace = name, podSecurity = 'restricted'): Promise<KubernetesObject[]> {
+  const components = buildPlatform({ ...(await goldenInput(name)), namespace, podSecurity });
   return components.flatMap(({ manifests }) => manifests).filter(known);
 }
 
@@ -66,7 +68,7 @@ async function apply(file: string, objects: object[], ...options: string[]): Pro
   return stderr;
 }
 
-for (const name of ['small', 'production', 'external', 'interest-only']) {
+for (const name of ['small', 'production', 'external', 'interest-only', 'existing-monitoring']) {
   void test(`manifests of ${name} are accepted without a warning`, async () => {
     await kubectl('create', 'namespace', name);
     await kubectl('label', 'namespace', name, ...LABELS);
@@ -76,5 +78,34 @@ for (const name of ['small', 'production', 'external', 'interest-only']) {
   void test(`pods of ${name} are admitted where "restricted" is enforced`, async () => {
     const pods = (await manifestsOf(name)).map(podOf).filter((pod) => pod !== undefined);
     assert.equal(await apply(`${name}-pods.yaml`, pods, '--dry-run=server'), '');
+  });
+}
+
+const AGENTS = ['demo-log-agent', 'demo-node-exporter'];
+const isAgent = ({ metadata }: KubernetesObject) => AGENTS.includes(metadata.name);
+
+void test('the agents on the nodes run where "privileged" is enforced, and no other pod needs it', async () => {
+  await kubectl('create', 'namespace', 'agents');
+  await kubectl('label', 'namespace', 'agents', `${POD_SECURITY_LABEL}=privileged`, 'pod-security.kubernetes.io/warn=restricted');
+  const manifests = await manifestsOf('production', 'agents', 'privileged');
+  const agents = manifests.filter((object) => object.kind === 'DaemonSet');
+  assert.deepEqual(agents.map(({ metadata }) => metadata.name).toSorted(), AGENTS);
+  const others = manifests.filter((object) => !isAgent(object) || object.kind !== 'DaemonSet');
+  assert.equal(await apply('others.yaml', others), '', 'no warning about the others');
+  assert.match(await apply('agents.yaml', agents), /would violate PodSecurity "restricted:latest".*hostPath/);
+  await kubectl('-n', 'agents', 'get', 'daemonset', ...AGENTS);
+});
+
+for (const level of ['baseline', 'restricted']) {
+  void test(`the agents cannot run where "${level}" is enforced: the operator leaves them out`, async () => {
+    const namespace = `agents-${level}`;
+    await kubectl('create', 'namespace', namespace);
+    await kubectl('label', 'namespace', namespace, `${POD_SECURITY_LABEL}=${level}`);
+    const pods = (await manifestsOf('small', namespace, 'privileged')).filter(isAgent).map(podOf);
+    for (const pod of pods.filter((one) => one !== undefined)) {
+      const refused = apply(`${namespace}.yaml`, [pod], '--dry-run=server');
+      await assert.rejects(refused, /violates PodSecurity/);
+    }
+    assert.ok(!(await manifestsOf('small', namespace, level)).some(isAgent));
   });
 }

@@ -9,6 +9,8 @@ interface Identity<K extends DraftKind> {
   kind: K;
   name: string;
   annotations?: Record<string, string>;
+  /** Beside the standard ones, which they cannot replace. */
+  labels?: Record<string, string>;
   /** False: the object outlives the platform. */
   owned?: boolean;
 }
@@ -22,20 +24,25 @@ export type Draft<K extends DraftKind = DraftKind> = { [P in K]: Identity<P> & F
 /** Annotation on volumes that stay when the platform is deleted. */
 export const KEEP_ANNOTATION = `${PREFIX}keep`;
 
-/** The manifests of a component. A rollout waits for its Deployments, StatefulSets and Jobs: they are its health checks. */
+/** The manifests of a component. A rollout waits for its Deployments, StatefulSets, DaemonSets and Jobs: they are its health checks. */
 export function component(input: PlatformInput, { name, stage }: { name: string; stage: Stage }, drafts: (Draft | undefined)[]): Component {
   const chart = new Chart(new App(), name, { namespace: input.namespace, labels: labelsOf(input, name), disableResourceNameHashes: true });
   const manifests = drafts.filter((draft) => draft !== undefined).map((draft) => manifest(chart, input, draft));
   return { name, stage, manifests, health: manifests.map(healthCheck).filter((check) => check !== undefined) };
 }
 
-function manifest(chart: Chart, input: PlatformInput, { kind, name, annotations, owned = true, ...rest }: Draft): KubernetesObject {
+function manifest(chart: Chart, input: PlatformInput, { kind, name, annotations, labels, owned = true, ...rest }: Draft): KubernetesObject {
   const kept = owned ? {} : { [KEEP_ANNOTATION]: 'true' };
   const owner = owned && input.uid !== undefined ? [ownerReference(input.name, input.uid)] : undefined;
   const object = new ApiObject(chart, `${kind}-${name}`, {
     apiVersion: KINDS[kind].apiVersion,
     kind,
-    metadata: { name, annotations: { ...annotations, ...kept }, ...(owner ? { ownerReferences: owner } : {}) },
+    metadata: {
+      name,
+      ...(labels ? { labels } : {}),
+      annotations: { ...annotations, ...kept },
+      ...(owner ? { ownerReferences: owner } : {}),
+    },
     ...rest,
   });
   return object.toJson();
@@ -46,5 +53,6 @@ function ownerReference(name: string, uid: string) {
 }
 
 function healthCheck({ kind, metadata: { name } }: KubernetesObject): HealthCheck | undefined {
-  return kind === 'Deployment' || kind === 'StatefulSet' || kind === 'Job' ? { kind, name } : undefined;
+  const isJudged = kind === 'Deployment' || kind === 'StatefulSet' || kind === 'DaemonSet' || kind === 'Job';
+  return isJudged ? { kind, name } : undefined;
 }

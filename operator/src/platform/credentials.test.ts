@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { beginRotation, completeCredentials, endRotation, isRotating, slotsOf, withRequest, type Credentials } from './credentials.ts';
-import { inputOf } from './golden.ts';
-import { secretUses } from './index.ts';
+import { inputOf, podTemplateOf } from './golden.ts';
+import { buildPlatform, secretUses } from './index.ts';
 
 const fresh = () => completeCredentials({}, randomBytes);
 const rotating = (values = fresh(), request = 'one') => beginRotation(values, request, randomBytes);
@@ -23,26 +23,32 @@ function usedKeys(values: Credentials): string[] {
   return uses.find(({ name }) => name === 'demo-credentials')?.keys ?? [];
 }
 
+/** Keys with the same value as one of their slots. */
+const SENT = ['api-key', 'ledger-api-key', 'orchestrator-api-key', 'read-model-api-key', 'accounts-api-key', 'crm-api-key'];
+const ROLES = ['ledger', 'relay', 'orchestrator', 'interest', 'readmodel', 'accounts', 'crm'];
+const SECOND = ROLES.map((role) => `${role}_b`);
+
 await test('generates every key that pods use, and no value twice', () => {
   const made = fresh();
   assert.deepEqual(
     usedKeys(made).filter((key) => !made[key]),
     [],
   );
-  const texts = Object.entries(made).filter(([key]) => key !== 'debug-token');
+  const texts = Object.entries(made).filter(([key]) => !SENT.includes(key));
   assert.equal(new Set(texts.map(([, value]) => value)).size, texts.length);
   assert.match(made['postgres-password'] ?? '', /^[A-Za-z0-9_-]{32}$/);
-  assert.match(made['pgbouncer-userlist'] ?? '', /^"ledger" "[\w-]{32}"\n"interest" "[\w-]{32}"\n"stats" ""\n$/);
-  assert.equal(made['debug-token'], made['debug-token-a']);
+  const users = ROLES.map((role) => String.raw`"${role}" "[\w-]{32}"\n`).join('');
+  assert.match(made['pgbouncer-userlist'] ?? '', new RegExp(`^${users}"stats" ""\n$`));
+  assert.equal(made['api-key'], made['api-key-a']);
   assert.deepEqual(slotsOf(made), { active: 'a', live: ['a'], formerAdmin: false });
 });
 
 await test('keeps existing values and unknown keys, and adds missing values', () => {
-  const existing = { 'ledger-password': 'my "own"', 'debug-token': 'a token of before there were slots', extra: 'x' };
+  const existing = { 'ledger-password': 'my "own"', 'api-key': 'a key whose slots were removed', extra: 'x' };
   const completed = completeCredentials(existing, randomBytes);
   assert.equal(completed['ledger-password'], 'my "own"');
   assert.equal(completed['extra'], 'x');
-  assert.equal(completed['debug-token-a'], existing['debug-token']);
+  assert.equal(completed['api-key-a'], existing['api-key']);
   assert.match(completed['pgbouncer-userlist'] ?? '', /"ledger" "my ""own"""/);
   assert.deepEqual(completeCredentials(completed, randomBytes), completed, 'complete ones do not change');
 });
@@ -60,28 +66,28 @@ const steps: Step[] = [
     name: 'begun',
     values: rotating(),
     slots: { active: 'b', live: ['a', 'b'], formerAdmin: true },
-    logins: ['ledger', 'interest', 'ledger_b', 'interest_b'],
+    logins: [...ROLES, ...SECOND],
     reason: 'former and new values are valid side by side',
   },
   {
     name: 'ended',
     values: rotated(),
     slots: { active: 'b', live: ['b'], formerAdmin: false },
-    logins: ['ledger_b', 'interest_b'],
+    logins: SECOND,
     reason: 'the former values are removed',
   },
   {
     name: 'begun once more',
     values: rotating(rotated(), 'two'),
     slots: { active: 'a', live: ['a', 'b'], formerAdmin: true },
-    logins: ['ledger', 'interest', 'ledger_b', 'interest_b'],
+    logins: [...ROLES, ...SECOND],
     reason: 'the slots alternate',
   },
   {
     name: 'ended once more',
     values: rotated(rotated(), 'two'),
     slots: { active: 'a', live: ['a'], formerAdmin: false },
-    logins: ['ledger', 'interest'],
+    logins: ROLES,
     reason: 'the first slot again',
   },
 ];
@@ -111,12 +117,31 @@ await test('a rotation keeps the former values valid, and replaces all of them',
   const after = endRotation(during, randomBytes);
   for (const [login, password] of Object.entries(listed(before))) assert.equal(listed(during)[login], password, login);
   assert.equal(during['postgres-password-former'], before['postgres-password']);
-  assert.equal(during['debug-token'], before['debug-token'], 'callers send the token that every gateway accepts');
-  assert.notEqual(after['debug-token'], before['debug-token']);
+  assert.equal(during['api-key'], before['api-key'], 'callers send the token that every gateway accepts');
+  assert.notEqual(after['api-key'], before['api-key']);
   const kept = Object.values(before).filter((value) => Object.values(after).includes(value));
   assert.deepEqual(kept, []);
   assert.deepEqual(listed(after), Object.fromEntries(Object.entries(listed(during)).filter(([login]) => login.endsWith('_b'))));
 });
+
+/** Keys of Secrets by variable, in the containers of a Deployment of a platform with these credentials. */
+function variablesOf(deployment: string, values: Credentials): Record<string, string> {
+  const manifests = buildPlatform({ ...inputOf({}), slots: slotsOf(values) }).flatMap((component) => component.manifests);
+  const found = manifests.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === deployment);
+  const env = (found && podTemplateOf(found)?.spec?.containers.flatMap((container) => container.env ?? [])) ?? [];
+  return Object.fromEntries(env.flatMap(({ name, valueFrom }) => (valueFrom?.secretKeyRef ? [[name, valueFrom.secretKeyRef.key]] : [])));
+}
+
+for (const [active, values] of Object.entries({ b: rotating(), a: rotating(rotated(), 'two') })) {
+  await test(`a rotation to slot ${active}: new pods send the active credentials, and servers accept those of both slots`, () => {
+    const [gateway, ledger] = [variablesOf('demo-gateway', values), variablesOf('demo-ledger', values)];
+    assert.equal(slotsOf(values).active, active);
+    assert.equal(gateway['LEDGER_API_KEY'], `ledger-api-key-${active}`);
+    assert.equal(ledger['PGPASSWORD'], active === 'a' ? 'ledger-password' : 'ledger-b-password');
+    assert.deepEqual(new Set([ledger['API_KEY'], ledger['API_KEY_OTHER']]), new Set(['ledger-api-key-a', 'ledger-api-key-b']));
+    assert.deepEqual(new Set([gateway['API_KEY'], gateway['API_KEY_OTHER']]), new Set(['api-key-a', 'api-key-b']));
+  });
+}
 
 await test('starts one rotation for each request, and none while another is in progress', () => {
   const done = rotated(fresh(), 'one');
@@ -139,8 +164,8 @@ for (const [name, values] of Object.entries({ steady: fresh(), begun: rotating()
         ...Object.fromEntries(LOGIN_KEYS.filter((key) => values[key]).map((key) => [key, 'evil'])),
       },
       'list of users removed': without(values, 'pgbouncer-userlist'),
-      'token for callers edited': { ...values, 'debug-token': 'evil' },
-      'other derived ones removed': without(values, 'redis-auth', 'debug-token'),
+      'token for callers edited': { ...values, 'api-key': 'evil' },
+      'other derived ones removed': without(values, 'redis-auth', 'api-key'),
     };
     for (const [harm, edited] of Object.entries(harmed)) assert.deepEqual(completeCredentials(edited, randomBytes), values, harm);
     assert.deepEqual(completeCredentials({}, randomBytes, values), values, 'everything, from memory');

@@ -60,7 +60,7 @@ export function requestOf(values: Credentials): string | undefined {
  */
 export function completeCredentials(existing: Credentials, random: Random, known: Credentials = {}): Credentials {
   const merged = { ...known, ...withoutEmpty(existing) };
-  const values = { ...merged, ...legacyTokens(merged), ...adminAfter(existing, known), ...listedPasswords(merged[USERLIST_KEY] ?? '') };
+  const values = { ...merged, ...sentTokens(merged), ...adminAfter(existing, known), ...listedPasswords(merged[USERLIST_KEY] ?? '') };
   const { active, live } = slotsOf(values);
   const keys = [...PASSWORDS.map(({ key }) => key), ...live.flatMap(keysOf)];
   const primary = Object.fromEntries(keys.map((key) => [key, values[key] || secretText(random)]));
@@ -93,10 +93,10 @@ export function withRequest(values: Credentials, request: string | undefined): C
   return request === undefined ? values : { ...values, [REQUEST_KEY]: request };
 }
 
-/** Tokens as they were stored before there were slots. */
-function legacyTokens(values: Credentials): Credentials {
-  const legacy = TOKEN_KEYS.filter((key) => values[key] && !SLOTS.some((slot) => values[slotKey(key, slot)]));
-  return Object.fromEntries(legacy.map((key) => [slotKey(key, 'a'), values[key] ?? '']));
+/** A token whose slots were removed keeps the value that callers send. */
+function sentTokens(values: Credentials): Credentials {
+  const without = TOKEN_KEYS.filter((key) => values[key] && !SLOTS.some((slot) => values[slotKey(key, slot)]));
+  return Object.fromEntries(without.map((key) => [slotKey(key, 'a'), values[key] ?? '']));
 }
 
 /**

@@ -25,16 +25,21 @@ export interface Image {
   debian?: DebianSource;
 }
 
-interface DebianSource {
+export interface DebianSource {
   packages: readonly string[];
   /** The command that prints the version of the program. */
   version: readonly string[];
-  /** The program's name in Debian by its name in the public image, where they differ. */
+  /** The program's name in Debian, or below local/programs, by its name or its absolute path in the public image, where they differ. */
   programs?: Record<string, string>;
   /** Stop signal of the public image, if it is not SIGTERM. */
   stopSignal?: string;
   /** Programs that local/programs builds from their Go modules, where Debian has not the version of the image. */
   built?: readonly string[];
+  /**
+   * A part of the monitoring stack: its image is packed and imported after those of the platform, so that the platform does not wait for programs that
+   * take minutes to compile.
+   */
+  stack?: true;
 }
 
 /** Ports by name, as the containers declare them. A name that begins with `metrics` is a port that Prometheus scrapes. */
@@ -42,10 +47,11 @@ export type Ports = Record<string, number>;
 
 /**
  * A connection that the pods of a component open: to another component by its name (its ports without metrics, or all of them if it has no
- * others), to the metrics ports of every component, to ports of the operator, or to ports outside the platform: of any address, or of the networks
- * that `of` names in CIDR notation.
+ * others), to named ports of a component, to the metrics ports of every component, to ports of the operator, or to ports outside the platform: of any
+ * address, or of the networks that `of` names in CIDR notation.
  */
-export type Connection = string | { metrics: 'all' } | { operator: number[] } | { outside: number[]; of?: string[] };
+export type Connection =
+  string | { component: string; ports: number[] } | { metrics: 'all' } | { operator: number[] } | { outside: number[]; of?: string[] };
 
 /** Clients that are not components: any address, the pods of the platform's namespace, the operator, or KEDA. */
 export interface Admission {
@@ -66,8 +72,10 @@ export interface Credential {
   derived?: { key: string; text: (password: string) => string };
 }
 
-/** How a component uses the database. It gets a role with two logins, and connections from PgBouncer. */
+/** How a component uses a database. It gets a role with two logins, and connections from PgBouncer. */
 export interface DatabaseUse {
+  /** The database; several components may share one. */
+  name: string;
   role: string;
   pool: {
     /** Connections of one replica at most: more would only wait in PgBouncer for a server connection. */
@@ -77,13 +85,15 @@ export interface DatabaseUse {
     /** Replicas at most. */
     replicas: (spec: BssPlatformSpec) => number;
   };
+  /** Connections of one replica that go straight to the server, past PgBouncer; absent: none. */
+  direct?: number;
 }
 
 /** A consumer group whose members are the replicas of the component's Deployment. */
 export interface ConsumerGroup {
   name: string;
   topics: string[];
-  /** Path of the component below `spec`. */
+  /** Path below `spec` of the field that sets its number of members. */
   at: string;
   autoscaling: (spec: BssPlatformSpec) => BssPlatformSpec['workloads']['interest']['autoscaling'];
 }
@@ -108,6 +118,10 @@ export interface ComponentDefinition {
   stage: Stage;
   /** Whether the platform has the component; absent: always. */
   present?: (spec: BssPlatformSpec) => boolean;
+  /** It consists of other objects alone: there is nothing for `spec.templates` to change. */
+  withoutPods?: true;
+  /** Its pods mount folders of the node, which Pod Security admits in namespaces that enforce `privileged` alone. */
+  mountsHost?: true;
   images?: readonly Image[];
   /** Every port that its containers open. */
   ports?: (spec: BssPlatformSpec) => Ports;

@@ -9,13 +9,15 @@ import { goldenInput, inputOf, podTemplateOf } from './golden.ts';
 import { buildPlatform } from './index.ts';
 import { KINDS, type IngressRule } from './kinds.ts';
 import { EXPORTER_ROLE, passwordKey, slotKey, SLOTS } from './logins.ts';
+import { hasPrometheus } from './scraping.ts';
 import type { KubernetesObject, PlatformInput } from './types.ts';
 
 /** Platforms of which all are enough to have every component, each of its connections, and every kind. */
 async function platforms(): Promise<Record<string, PlatformInput>> {
-  const [small, production, external] = await Promise.all(['small', 'production', 'external'].map(goldenInput));
-  assert.ok(small && production && external);
-  return { small, production, external, rotating: { ...small, slots: { active: 'b', live: ['a', 'b'], formerAdmin: true } } };
+  const names = ['small', 'production', 'external', 'existing-monitoring'];
+  const [small, production, external, existing] = await Promise.all(names.map(goldenInput));
+  assert.ok(small && production && external && existing);
+  return { small, production, external, existing, rotating: { ...small, slots: { active: 'b', live: ['a', 'b'], formerAdmin: true } } };
 }
 
 const PLATFORMS = await platforms();
@@ -166,17 +168,19 @@ for (const [name, input] of Object.entries(PLATFORMS)) {
     }
   });
 
-  await test(`${name}: Prometheus may scrape every port with metrics`, () => {
-    const all = built(input);
-    const prometheus = all.find(({ definition }) => definition.name === 'prometheus')?.policy ?? {};
-    for (const { definition, policy } of all) {
-      const scraped = Object.entries(definition.ports?.(input.spec) ?? {}).filter(([port]) => isMetricsPort(port));
-      for (const [, port] of scraped) {
-        assert.ok(admits(policy, 'prometheus', port), `${definition.name}:${port} admits Prometheus`);
-        assert.ok(opens(prometheus, definition.name, port), `Prometheus may connect to ${definition.name}:${port}`);
+  if (hasPrometheus(input.spec)) {
+    await test(`${name}: Prometheus may scrape every port with metrics`, () => {
+      const all = built(input);
+      const prometheus = all.find(({ definition }) => definition.name === 'prometheus')?.policy ?? {};
+      for (const { definition, policy } of all) {
+        const scraped = Object.entries(definition.ports?.(input.spec) ?? {}).filter(([port]) => isMetricsPort(port));
+        for (const [, port] of scraped) {
+          assert.ok(admits(policy, 'prometheus', port), `${definition.name}:${port} admits Prometheus`);
+          assert.ok(opens(prometheus, definition.name, port), `Prometheus may connect to ${definition.name}:${port}`);
+        }
       }
-    }
-  });
+    });
+  }
 
   await test(`${name}: a component may connect to every address that its pods and its configuration name`, () => {
     let found = 0;
@@ -243,14 +247,25 @@ function isOpen({ ingress = [] }: Policy, port: number): boolean {
 await test('any address may scrape the metrics ports of a platform without a Prometheus, and of no other', async () => {
   const input = await goldenInput('small');
   const without: PlatformInput = { ...input, spec: { ...input.spec, prometheus: { ...input.spec.prometheus, enabled: false } } };
+  const existing = await goldenInput('existing-monitoring');
+  // Grafana's metrics are on the port of its page, which asks for a login.
   const opened = (platform: PlatformInput): boolean[] =>
-    built(platform).flatMap(({ definition, policy }) => metricsPorts(definition, platform).map((port) => isOpen(policy, port)));
-  assert.ok(opened(without).length > 0);
-  assert.ok(opened(without).every((open) => open));
+    built(platform)
+      .filter(({ definition }) => definition.name !== 'grafana')
+      .flatMap(({ definition, policy }) => metricsPorts(definition, platform).map((port) => isOpen(policy, port)));
+  for (const platform of [without, existing]) {
+    assert.ok(opened(platform).length > 0);
+    assert.ok(opened(platform).every((open) => open));
+  }
   assert.ok(opened(input).every((open) => !open));
 });
 
 const OFF = { gateway: { enabled: false }, ledger: { enabled: false }, interest: { enabled: false }, kafkaExporter: { enabled: false } };
+/** What a component that uses a database needs. */
+const neededBy = (name: string) => ({
+  ...(name === 'interest' ? {} : { ledger: { enabled: true }, outboxRelay: { enabled: true } }),
+  ...(name === 'crm' ? { gateway: { enabled: true } } : {}),
+});
 /** Names of the components of a platform with these workloads alone. */
 const componentsWith = (workloads: object): string[] =>
   presentIn(DEFINITIONS, inputOf({ workloads: { ...OFF, ...workloads }, prometheus: { enabled: true } }).spec).map(({ name }) => name);
@@ -266,7 +281,9 @@ await test('a platform whose workloads use no database has none; each workload t
   const users = DEFINITIONS.filter(({ database }) => database);
   assert.ok(users.length > 0);
   for (const { name } of users) {
-    const present = componentsWith({ [name]: { enabled: true } });
+    const field = name.replaceAll(/-(\w)/g, (_hyphen, letter: string) => letter.toUpperCase());
+    const present = componentsWith({ ...neededBy(name), [field]: { enabled: true } });
+    assert.ok(present.includes(name), name);
     assert.deepEqual(
       DATABASE.filter((part) => !present.includes(part)),
       [],

@@ -1,10 +1,12 @@
 /** Pure builders: from the spec (and the hashes of Secrets) to every manifest of a platform. */
 import type { V1PodSpec } from '@kubernetes/client-node';
+import { secretsOf } from '../api/kafka-access.ts';
 import { component, type Draft } from './component.ts';
 import { DEFINITIONS } from './components/index.ts';
 import { kafkaAccess } from './components/kafka.ts';
 import { presentIn, type BuildInput, type ComponentDefinition } from './definition.ts';
 import { nameOf } from './names.ts';
+import { admitted, refusedAgents, type RefusedComponent } from './pod-security.ts';
 import { databasePools } from './pools.ts';
 import type { BssPlatformSpec } from './spec.ts';
 import type { Component, Endpoint, PlatformInput, SecretUse } from './types.ts';
@@ -12,8 +14,11 @@ import type { Component, Endpoint, PlatformInput, SecretUse } from './types.ts';
 export { adviseSpec } from './advise.ts';
 export { KEEP_ANNOTATION } from './component.ts';
 export { HTTP_ROUTE } from './components/gateway.ts';
+export { POD_MONITOR, PROMETHEUS_RULE } from './components/monitoring.ts';
 export { INTEREST_GROUP, INTEREST_TOPIC } from './components/interest.ts';
-export { kafkaAccess, type KafkaAccess } from './components/kafka.ts';
+export { ENTRY_TOPIC } from './components/outbox-relay.ts';
+export { READ_MODEL_GROUP } from './components/read-model.ts';
+export { kafkaAccess } from './components/kafka.ts';
 export {
   beginRotation,
   completeCredentials,
@@ -28,6 +33,7 @@ export { hash } from './hash.ts';
 export { holdsData, isFinalizedFirst, isPrunedFirst, kindsWhere } from './kinds.ts';
 export { FIRST_SLOT, type CredentialSlots } from './logins.ts';
 export { credentialsName, labelsOf } from './names.ts';
+export { POD_SECURITY_LABEL } from './pod-security.ts';
 export { HASH_ANNOTATION, TEMPLATE_ANNOTATION } from './pods.ts';
 export { parseSpec, profiles, specSchema, type BssPlatformSpec, type ParsedSpec } from './spec.ts';
 export {
@@ -48,13 +54,19 @@ interface Built {
 }
 
 function drafts(input: PlatformInput): Built[] {
-  const all: BuildInput = { ...input, definitions: DEFINITIONS, pools: databasePools(input.spec, DEFINITIONS).sizes };
-  return presentIn(DEFINITIONS, input.spec).map((definition) => ({ definition, drafts: definition.manifests(all) }));
+  const definitions = admitted(DEFINITIONS, input.podSecurity);
+  const all: BuildInput = { ...input, definitions, pools: databasePools(input.spec, DEFINITIONS).sizes };
+  return presentIn(definitions, input.spec).map((definition) => ({ definition, drafts: definition.manifests(all) }));
 }
 
 /** Every component of the platform with its complete manifests. The same input gives the same output, to the letter. */
 export function buildPlatform(input: PlatformInput): Component[] {
   return drafts(input).map((built) => component(input, built.definition, built.drafts));
+}
+
+/** The components of the spec that the namespace refuses, which are not built. */
+export function refused({ spec, namespace, podSecurity }: Pick<PlatformInput, 'spec' | 'namespace' | 'podSecurity'>): RefusedComponent[] {
+  return refusedAgents(DEFINITIONS, spec, namespace, podSecurity);
 }
 
 /** Addresses of the platform for `status.endpoints`, in the order of their names. They are the same in hibernation. */
@@ -90,15 +102,7 @@ export function secretUses(input: Omit<PlatformInput, 'secretHashes'>): SecretUs
 
 /** Secrets that the platform's pods or the operator itself use, by name. */
 export function referencedSecrets(input: Omit<PlatformInput, 'secretHashes'>): SecretUse[] {
-  const { sasl, caSecret, clientCertificate } = kafkaAccess(input);
-  const own = [
-    ...(sasl ? [{ name: sasl.secretName, keys: [sasl.usernameKey, sasl.passwordKey] }] : []),
-    ...(caSecret ? [{ name: caSecret.name, keys: [caSecret.key] }] : []),
-    ...(clientCertificate
-      ? [{ name: clientCertificate.secretName, keys: [clientCertificate.certificateKey, clientCertificate.keyKey] }]
-      : []),
-  ];
-  const uses = [...secretUses(input), ...own];
+  const uses = [...secretUses(input), ...secretsOf(kafkaAccess(input))];
   const names = [...new Set(uses.map(({ name }) => name))].toSorted();
   const keysOf = (wanted: string) => uses.flatMap(({ name, keys }) => (name === wanted ? keys : []));
   return names.map((name) => ({ name, keys: [...new Set(keysOf(name))].toSorted() }));
@@ -115,3 +119,4 @@ function visitSecrets(pod: V1PodSpec, add: (name: string, key: string) => void):
   for (const { secret } of pod.volumes ?? [])
     for (const { key } of secret?.items ?? []) if (secret?.secretName) add(secret.secretName, key);
 }
+export { hasPrometheus } from './scraping.ts';

@@ -1,7 +1,6 @@
 /** `autoscaling.mode: keda`: a ScaledObject of the same meaning, for clusters where KEDA scales all workloads. */
-import { durationMs } from '../api/index.ts';
+import { durationMs, type KafkaAccess } from '../api/index.ts';
 import type { Draft } from './component.ts';
-import type { KafkaAccess } from './components/kafka.ts';
 import type { ConsumerGroup } from './definition.ts';
 import { nameOf } from './names.ts';
 import type { BssPlatformSpec } from './spec.ts';

@@ -1,6 +1,7 @@
 /** The kinds of objects that a platform consists of: their fields, and what the operator does with them. */
 import type {
   V1ConfigMap,
+  V1DaemonSet,
   V1Deployment,
   V1Ingress,
   V1Job,
@@ -23,7 +24,7 @@ interface KindFacts {
   resource: string;
   /** The cluster serves the kind only when an add-on is installed. */
   optional?: true;
-  /** Pruned before anything is applied: it acts on others, such as a former migration or a policy that would cut off new pods. */
+  /** Pruned before anything is applied: it acts on others, such as a former migration, a policy that would cut off new pods, or alerts on pods that end. */
   prunedFirst?: true;
   /** Deleted first when the platform is deleted: it runs the services or routes requests to them. */
   finalizedFirst?: true;
@@ -40,6 +41,7 @@ export const KINDS = {
   ServiceAccount: { apiVersion: 'v1', resource: 'serviceaccounts' },
   Deployment: { apiVersion: 'apps/v1', resource: 'deployments', finalizedFirst: true },
   StatefulSet: { apiVersion: 'apps/v1', resource: 'statefulsets' },
+  DaemonSet: { apiVersion: 'apps/v1', resource: 'daemonsets', finalizedFirst: true },
   Job: { apiVersion: 'batch/v1', resource: 'jobs', prunedFirst: true, finalizedFirst: true },
   PodDisruptionBudget: { apiVersion: 'policy/v1', resource: 'poddisruptionbudgets', prunedFirst: true },
   Ingress: { apiVersion: 'networking.k8s.io/v1', resource: 'ingresses', prunedFirst: true, finalizedFirst: true },
@@ -49,6 +51,8 @@ export const KINDS = {
   ScaledObject: { apiVersion: 'keda.sh/v1alpha1', resource: 'scaledobjects', optional: true, prunedFirst: true, finalizedFirst: true },
   TriggerAuthentication: { apiVersion: 'keda.sh/v1alpha1', resource: 'triggerauthentications', optional: true, prunedFirst: true },
   HTTPRoute: { apiVersion: 'gateway.networking.k8s.io/v1', resource: 'httproutes', optional: true, prunedFirst: true },
+  PodMonitor: { apiVersion: 'monitoring.coreos.com/v1', resource: 'podmonitors', optional: true },
+  PrometheusRule: { apiVersion: 'monitoring.coreos.com/v1', resource: 'prometheusrules', optional: true, prunedFirst: true },
 } as const satisfies Record<string, KindFacts>;
 
 /** Kinds of the objects that builders emit. */
@@ -110,6 +114,37 @@ interface HttpRoute {
   };
 }
 
+/** A step of relabeling in the fields of prometheus-operator. */
+export interface MonitorRelabeling {
+  sourceLabels?: string[];
+  action?: string;
+  regex?: string;
+  targetLabel?: string;
+  replacement?: string;
+}
+
+/** The fields in use of a PodMonitor: https://prometheus-operator.dev/docs/api-reference/api/#monitoring.coreos.com/v1.PodMonitor */
+interface PodMonitor {
+  spec: {
+    selector: {
+      matchLabels: Record<string, string>;
+      matchExpressions?: { key: string; operator: 'In' | 'NotIn'; values: string[] }[];
+    };
+    podMetricsEndpoints: {
+      port: string;
+      interval: string;
+      scrapeTimeout: string;
+      honorLabels?: boolean;
+      relabelings: MonitorRelabeling[];
+    }[];
+  };
+}
+
+/** The fields in use of a PrometheusRule. */
+interface PrometheusRule {
+  spec: { groups: { name: string; interval: string; rules: object[] }[] };
+}
+
 interface Objects {
   ConfigMap: V1ConfigMap;
   PersistentVolumeClaim: V1PersistentVolumeClaim;
@@ -118,6 +153,7 @@ interface Objects {
   ServiceAccount: V1ServiceAccount;
   Deployment: V1Deployment;
   StatefulSet: V1StatefulSet;
+  DaemonSet: V1DaemonSet;
   Job: V1Job;
   PodDisruptionBudget: V1PodDisruptionBudget;
   Ingress: V1Ingress;
@@ -127,6 +163,8 @@ interface Objects {
   ScaledObject: ScaledObject;
   TriggerAuthentication: TriggerAuthentication;
   HTTPRoute: HttpRoute;
+  PodMonitor: PodMonitor;
+  PrometheusRule: PrometheusRule;
 }
 
 /** The fields of a kind that a builder writes: without identity, which `component()` adds, and status, which is the API server's. */

@@ -37,3 +37,9 @@ export function podLabelsOf(platform: Named, component: string): Record<string, 
 export function labelsOf(platform: Pick<PlatformInput, 'name' | 'namespace' | 'spec'>, component: string): Record<string, string> {
   return { ...podLabelsOf(platform, component), 'app.kubernetes.io/version': platform.spec.version };
 }
+
+/** The port of an http or https URL. */
+export function urlPort(url: string): number {
+  const { port, protocol } = new URL(url);
+  return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port);
+}

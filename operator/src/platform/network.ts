@@ -44,6 +44,7 @@ const hasPorts = ({ ports }: { ports: number[] }) => ports.length > 0;
 function destinations(connection: Connection, { definitions, spec }: BuildInput): Omit<Flow, 'from'>[] {
   if (typeof connection === 'object') {
     if ('outside' in connection) return [outside(connection)];
+    if ('component' in connection) return toComponent(connection, definitions, spec);
     if ('operator' in connection) return [{ to: 'operator', ports: connection.operator }];
     return metricsOf(presentIn(definitions, spec), spec);
   }
@@ -54,6 +55,15 @@ function destinations(connection: Connection, { definitions, spec }: BuildInput)
     ? { to: at(target.name), ports: servicePorts(target, spec) }
     : { to: 'anywhere' as const, ports: target.external?.(spec) ?? [] };
   return [flow].filter(hasPorts);
+}
+
+/** Nothing, while the platform does not have the component. */
+function toComponent(
+  { component, ports }: { component: string; ports: number[] },
+  definitions: readonly ComponentDefinition[],
+  spec: BssPlatformSpec,
+) {
+  return presentIn(definitions, spec).some(({ name }) => name === component) ? [{ to: at(component), ports }] : [];
 }
 
 function outside({ outside: ports, of: networks = [] }: { outside: number[]; of?: string[] }): Omit<Flow, 'from'> {

@@ -51,6 +51,24 @@ export function statefulSet(input: PlatformInput, component: string, template: V
   };
 }
 
+/**
+ * A DaemonSet: a pod on every node that the pods tolerate. It cannot be scaled to zero: while the platform hibernates there is none.
+ */
+export function daemonSet(input: PlatformInput, component: string, template: V1PodTemplateSpec): Draft<'DaemonSet'> | undefined {
+  if (input.spec.hibernate) return undefined;
+  return {
+    kind: 'DaemonSet',
+    name: nameOf(input, component),
+    spec: {
+      revisionHistoryLimit: 3,
+      selector: { matchLabels: selectorOf(input, component) },
+      // A few at a time: on a cluster of many nodes one at a time takes hours.
+      updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: '10%' } },
+      template,
+    },
+  };
+}
+
 /** A Service under the component's name, or under another one that selects the same pods. */
 export function service(
   input: PlatformInput,

@@ -7,7 +7,7 @@ import { fieldsOf, goldenInput, inputOf, podTemplateOf } from './golden.ts';
 import { buildPlatform, HASH_ANNOTATION, KEEP_ANNOTATION, secretUses, STAGES } from './index.ts';
 import type { KubernetesObject, PlatformInput } from './types.ts';
 
-const GOLDEN = ['small', 'production', 'external', 'interest-only'];
+const GOLDEN = ['small', 'production', 'external', 'interest-only', 'existing-monitoring'];
 
 const manifests = (input: PlatformInput): KubernetesObject[] => buildPlatform(input).flatMap((component) => component.manifests);
 
@@ -64,13 +64,18 @@ function secretsOf({ spec }: V1PodTemplateSpec): string[] {
   return [...new Set(keys)];
 }
 
+/** Reads the logs of containers, which belong to root. */
+const ROOT = 'demo-log-agent';
+const MOUNT_HOST = [ROOT, 'demo-node-exporter'];
+
 for (const name of GOLDEN) {
   await test(`${name}: every pod is restricted, has limits and probes, and an explicit command`, async () => {
     for (const { object, template, containers } of workloads(await goldenInput(name))) {
       const pod = template.spec;
       const where = object.metadata.name;
-      assert.equal(pod?.securityContext?.runAsNonRoot, true, where);
-      assert.ok((pod?.securityContext?.runAsUser ?? 0) > 0, where);
+      assert.equal(pod?.securityContext?.runAsNonRoot, where !== ROOT, where);
+      assert.equal((pod?.securityContext?.runAsUser ?? 0) > 0, where !== ROOT, where);
+      if (!MOUNT_HOST.includes(where)) assert.ok(!(pod?.volumes ?? []).some(({ hostPath }) => hostPath), `${where}: no folder of the node`);
       assert.equal(pod?.securityContext?.seccompProfile?.type, 'RuntimeDefault', where);
       assert.equal(pod?.automountServiceAccountToken, where === 'demo-prometheus', `${where}: a token only where it is used`);
       for (const container of containers) {
@@ -159,7 +164,7 @@ await test('a change restarts what it concerns, and nothing else', () => {
   const one = inputOf({});
   const pooled = inputOf({ pgbouncer: { defaultPoolSize: 30 } });
   assert.notEqual(hashOf(pooled, 'demo-pgbouncer'), hashOf(one, 'demo-pgbouncer'));
-  const rotated = { ...one, secretHashes: { 'demo-credentials': { 'debug-token-a': 'new' } } };
+  const rotated = { ...one, secretHashes: { 'demo-credentials': { 'api-key-a': 'new' } } };
   for (const { object } of workloads(one)) {
     const { name } = object.metadata;
     const expected = name === 'demo-gateway' ? assert.notEqual : assert.equal;

@@ -6,6 +6,7 @@ import { hash } from './hash.ts';
 import { imageOf } from './images.ts';
 import { nameOf, podLabelsOf, selectorOf } from './names.ts';
 import type { BssPlatformSpec } from './spec.ts';
+import { customized } from './template.ts';
 import type { PlatformInput, SecretUse } from './types.ts';
 
 /** Annotation that changes whenever a configuration or Secret that the pods use changes, so that they are replaced. */
@@ -33,6 +34,8 @@ interface ContainerOptions {
   resources: Resources;
   /** Name of the volume by mount path. */
   mounts?: Record<string, string>;
+  /** Those of the mount paths that the container cannot write to. */
+  readOnlyMounts?: readonly string[];
   probes?: Probes;
   lifecycle?: V1Container['lifecycle'];
 }
@@ -55,7 +58,11 @@ export function container(input: PlatformInput, options: ContainerOptions): V1Co
     resources: withDisk(plain(options.resources)),
     ...list(
       'volumeMounts',
-      Object.entries(options.mounts ?? {}).map(([mountPath, name]) => ({ name, mountPath })),
+      Object.entries(options.mounts ?? {}).map(([mountPath, name]) => ({
+        name,
+        mountPath,
+        ...(options.readOnlyMounts?.includes(mountPath) ? { readOnly: true } : {}),
+      })),
     ),
     securityContext: {
       allowPrivilegeEscalation: false,
@@ -94,7 +101,7 @@ function defined(amounts: Record<string, string | undefined>): Record<string, st
 interface PodOptions {
   component: string;
   placement: Placement;
-  /** Numeric: the kubelet must know that it is not root. Volumes belong to this group too. */
+  /** Numeric: the kubelet must know that it is not root. Volumes belong to this group too. 0: root, for agents that read files of the node. */
   user: number;
   containers: V1Container[];
   initContainers?: V1Container[];
@@ -107,13 +114,15 @@ interface PodOptions {
   restartPolicy?: 'Always' | 'OnFailure';
 }
 
-/** A pod template with the standard labels, the hash of what the pods read, and the hash of itself. */
+/** A pod template with the standard labels, what the user adds to the component, the hash of what the pods read, and the hash of itself. */
 export function podTemplate(input: PlatformInput, options: PodOptions): V1PodTemplateSpec {
-  const labels = { ...options.placement.labels, ...podLabelsOf(input, options.component) };
+  const { component } = options;
+  const labels = { ...options.placement.labels, ...podLabelsOf(input, component) };
   const configHash = hash([options.config ?? null, secretHashes(input, options.secrets ?? [])]);
-  const spec = podSpec(input, options);
-  const annotations = { [HASH_ANNOTATION]: configHash, [TEMPLATE_ANNOTATION]: hash([labels, configHash, spec]) };
-  return { metadata: { labels, annotations }, spec };
+  const spec = customized(podSpec(input, options), input.spec, component, selectorOf(input, component));
+  const users = input.spec.templates[component]?.annotations ?? {};
+  const hashed = [labels, configHash, spec, ...(Object.keys(users).length > 0 ? [users] : [])];
+  return { metadata: { labels, annotations: { ...users, [HASH_ANNOTATION]: configHash, [TEMPLATE_ANNOTATION]: hash(hashed) } }, spec };
 }
 
 function podSpec(input: PlatformInput, options: PodOptions): V1PodSpec {
@@ -137,7 +146,7 @@ function podSpec(input: PlatformInput, options: PodOptions): V1PodSpec {
 
 function securityContext(user: number): NonNullable<V1PodSpec['securityContext']> {
   return {
-    runAsNonRoot: true,
+    runAsNonRoot: user !== 0,
     runAsUser: user,
     runAsGroup: user,
     fsGroup: user,
@@ -176,6 +185,15 @@ function spread(input: PlatformInput, component: string) {
 /** A Secret or key that does not exist yet has no hash; the pod waits for it, and is replaced when it exists. */
 function secretHashes(input: PlatformInput, uses: SecretUse[]): string[][] {
   return uses.flatMap(({ name, keys }) => keys.map((key) => [name, key, input.secretHashes[name]?.[key] ?? '']));
+}
+
+/** What a pod needs for one purpose, such as a connection to Kafka. */
+export interface Requirements {
+  env: V1EnvVar[];
+  secrets: SecretUse[];
+  volumes?: V1Volume[];
+  /** Name of the volume by mount path. */
+  mounts?: Record<string, string>;
 }
 
 export function value(name: string, text: string | number): V1EnvVar {
@@ -232,6 +250,11 @@ export function configVolume(name: string, configMap: string): V1Volume {
 
 export function secretVolume(name: string, secret: string, keys: Record<string, string>): V1Volume {
   return { name, secret: { secretName: secret, items: Object.entries(keys).map(([key, path]) => ({ key, path })), defaultMode: 0o440 } };
+}
+
+/** A folder of the node. */
+export function hostVolume(name: string, path: string, type: 'Directory' | 'DirectoryOrCreate'): V1Volume {
+  return { name, hostPath: { path, type } };
 }
 
 export function claimVolume(name: string, claim: string): V1Volume {

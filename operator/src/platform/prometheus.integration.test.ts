@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { stringify } from 'yaml';
 import { ensurePrograms } from '../../../local/src/build/programs.ts';
 import { run } from '../../../local/src/exec.ts';
 import { goldenInput } from './golden.ts';
@@ -22,3 +23,13 @@ for (const name of ['small', 'production', 'external']) {
     await run(promtool, ['check', 'config', '--lint=all', join(folder, 'prometheus.yml')]);
   });
 }
+
+test('existing-monitoring: Prometheus accepts the rules of the PrometheusRule', { timeout: 600_000 }, async (context) => {
+  const { promtool } = await ensurePrograms(['promtool']);
+  const folder = await mkdtemp(join(tmpdir(), 'prometheus-'));
+  context.after(() => rm(folder, { recursive: true }));
+  const manifests = buildPlatform(await goldenInput('existing-monitoring')).flatMap((component) => component.manifests);
+  const rule = manifests.find(({ kind }) => kind === 'PrometheusRule');
+  await writeFile(join(folder, 'rules.yml'), stringify(rule?.['spec']));
+  await run(promtool, ['check', 'rules', '--lint=all', '--lint-fatal', join(folder, 'rules.yml')]);
+});

@@ -1,6 +1,6 @@
 /**
- * Random specs on a real API server: what it admits as a BssPlatform, the builders turn into manifests that it admits too. `FUZZ_SEED` repeats a run, and
- * `FUZZ_SPECS` sets the number of specs.
+ * Random specs on a real API server: what it admits as a BssPlatform, the builders turn into manifests that it admits too. `FUZZ_SEED` repeats a run,
+ * `FUZZ_SPECS` sets the number of specs, and `FUZZ_FIELD` names a field of the spec that is drawn alone, such as `templates`.
  */
 import assert from 'node:assert/strict';
 import process from 'node:process';
@@ -14,13 +14,14 @@ import { fingerprint, KubeClient, KubeError, loadKubeConfig, Metrics } from '../
 import { until } from '../runtime/testing/harness.ts';
 import { platformDefinition } from './crd.ts';
 import { inputOf } from './golden.ts';
-import { buildPlatform } from './index.ts';
+import { buildPlatform, POD_MONITOR, PROMETHEUS_RULE } from './index.ts';
 import { parseSpec } from './spec.ts';
 import { randomSpec, seeded } from './testing/random-spec.ts';
 import type { KubernetesObject } from './types.ts';
 
 const SPECS = Number(process.env['FUZZ_SPECS'] ?? 200);
 const SEED = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
+const FIELD = process.env['FUZZ_FIELD'];
 /** Requests at the same time. */
 const TOGETHER = 8;
 const NAMESPACE = 'random-specs';
@@ -32,12 +33,16 @@ before(
   async () => {
     server = await startApiServer({ own: true });
     client = new KubeClient({ config: loadKubeConfig({ path: server.kubeconfigPath }), metrics: new Metrics() });
-    const route = parse(await readFile(new URL('testdata/httproute-crd.yaml', import.meta.url), 'utf8')) as KubernetesObject;
-    for (const definition of [platformDefinition() as KubernetesObject, route]) await client.create(definition);
+    const files = ['httproute-crd.yaml', 'prometheus-operator/podmonitors.yaml', 'prometheus-operator/prometheusrules.yaml'];
+    const texts = await Promise.all(files.map((file) => readFile(new URL(`testdata/${file}`, import.meta.url), 'utf8')));
+    const optional = texts.map((text) => parse(text) as KubernetesObject);
+    for (const definition of [platformDefinition() as KubernetesObject, ...optional]) await client.create(definition);
     await client.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } });
     const served = [
       { apiVersion: API_VERSION, kind: KIND },
       { apiVersion: 'gateway.networking.k8s.io/v1', kind: 'HTTPRoute' },
+      POD_MONITOR,
+      PROMETHEUS_RULE,
     ];
     for (const kind of served) await until(`${kind.kind} to be served`, 60_000, () => client.serves(kind));
   },
@@ -85,8 +90,15 @@ async function problemsOf(stored: unknown): Promise<string[]> {
   return (await Promise.all(manifests.map(refusal))).filter((problem) => problem !== undefined);
 }
 
-void test(`what is admitted as a platform can be built and is admitted: FUZZ_SEED=${SEED}`, { timeout: 540_000 }, async (context) => {
+/** The schema that specs are drawn from. */
+function drawnSchema(): Schema {
   const schema = platformDefinition().spec.versions[0]?.schema.openAPIV3Schema.properties?.['spec'] as Schema;
+  const field = FIELD === undefined ? undefined : schema.properties?.[FIELD];
+  return FIELD === undefined || field === undefined ? schema : { ...schema, properties: { [FIELD]: field }, required: [FIELD] };
+}
+
+void test(`what is admitted as a platform can be built and is admitted: FUZZ_SEED=${SEED}`, { timeout: 540_000 }, async (context) => {
+  const schema = drawnSchema();
   const random = seeded(SEED);
   const specs = Array.from({ length: SPECS }, () => randomSpec(schema, random));
   const failures: string[] = [];

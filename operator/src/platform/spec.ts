@@ -5,12 +5,14 @@
 import { z } from 'zod';
 import { GENERAL, imagesPiece, SHARED } from '../api/general.ts';
 import { consumerGroupsPiece } from '../api/groups.ts';
-import type { Problem } from '../api/index.ts';
+import { pathText, type Problem } from '../api/index.ts';
 import { groupFields, specFields } from '../api/piece.ts';
 import { profilesOf, withProfile } from '../api/profiles.ts';
 import { rule } from '../api/rules.ts';
+import { templatesPiece } from '../api/templates.ts';
 import { topicsPiece } from '../api/topics.ts';
 import { DEFINITIONS, SPEC_PIECES } from './components/index.ts';
+import { EXISTING_RULES } from './components/monitoring.ts';
 import { thirdPartyImages } from './images.ts';
 
 const programs = Object.fromEntries(thirdPartyImages(DEFINITIONS).map(({ name, what }) => [name, what]));
@@ -21,6 +23,7 @@ const PIECES = [
   topicsPiece(DEFINITIONS.flatMap(({ topics = [] }) => topics)),
   consumerGroupsPiece(DEFINITIONS.flatMap(({ consumerGroup }) => (consumerGroup ? [consumerGroup] : []))),
   ...SHARED,
+  templatesPiece(DEFINITIONS.flatMap(({ name, withoutPods }) => (withoutPods ? [] : [name]))),
   ...SPEC_PIECES,
 ];
 
@@ -33,7 +36,7 @@ const workloads = SPEC_PIECES.flatMap(({ groupRules = [] }) => groupRules)
 export const profiles = profilesOf(PIECES);
 
 /** Shape of `spec` as a user writes it and the API server stores it. */
-export const specSchema = z.strictObject(specFields(PIECES, { workloads }));
+export const specSchema = EXISTING_RULES.reduce((schema, one) => rule(schema, one), z.strictObject(specFields(PIECES, { workloads })));
 
 /** The spec after defaults and profile: what the builders take. Exactly one of `managed` and `external` is set for each store. */
 export type BssPlatformSpec = z.output<typeof specSchema>;
@@ -45,8 +48,4 @@ export function parseSpec(raw: unknown): ParsedSpec {
   const result = specSchema.safeParse(withProfile(raw ?? {}, profiles, PIECES));
   if (result.success) return { ok: true, spec: result.data };
   return { ok: false, problems: result.error.issues.map((issue) => ({ path: pathText(issue.path), message: issue.message })) };
-}
-
-function pathText(path: PropertyKey[]): string {
-  return path.reduce<string>((text, key) => (typeof key === 'number' ? `${text}[${key}]` : `${text}.${String(key)}`), 'spec');
 }

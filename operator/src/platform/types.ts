@@ -11,7 +11,7 @@ export type Stage = (typeof STAGES)[number];
 
 /** An object whose state decides whether its component is healthy. */
 export interface HealthCheck {
-  kind: 'Deployment' | 'StatefulSet' | 'Job';
+  kind: 'Deployment' | 'StatefulSet' | 'DaemonSet' | 'Job';
   name: string;
 }
 
@@ -36,6 +36,8 @@ export interface PlatformInput {
   spec: BssPlatformSpec;
   /** Namespace of the operator, which must reach Kafka. */
   operatorNamespace: string;
+  /** Pod Security level that the platform's namespace enforces; absent: none. */
+  podSecurity?: string;
   secretHashes: SecretHashes;
   /** Which of the generated logins and tokens are valid: new pods use one, servers accept all. */
   slots: CredentialSlots;

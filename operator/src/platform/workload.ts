@@ -5,7 +5,8 @@ import { environment, placement, resources } from '../api/common.ts';
 import { defaultText } from '../api/rules.ts';
 import type { Draft } from './component.ts';
 import type { Connection } from './definition.ts';
-import { nameOf } from './names.ts';
+import { nameOf, urlPort } from './names.ts';
+import { hasCollector, OTLP_HTTP_PORT, samplePercent, traceEndpoint } from './stack.ts';
 import { deployment } from './parts.ts';
 import { container, mebibytes, podTemplate, probes, value, type Placement, type Resources } from './pods.ts';
 import type { BssPlatformSpec } from './spec.ts';
@@ -16,20 +17,25 @@ export const HTTP_PORT = 8080;
 /** Port of a workload's probes and metrics. */
 export const METRICS_PORT = 9464;
 
-/** The fields that every workload has in the spec. */
+/** The fields that every workload has in the spec, besides the one that switches it on. */
+export const commonFields = () => ({
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Lowest log level.'),
+  env: environment,
+  resources: resources('a replica'),
+  ...placement(),
+});
+
+/** The fields of a workload that runs unless the spec says otherwise. */
 export const workloadFields = (what: string) => ({
   enabled: z.boolean().default(true).describe(`Run ${what}.`),
-  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Lowest level of log lines that are written.'),
-  env: environment,
-  resources: resources(`one replica of ${what}`),
-  ...placement(),
+  ...commonFields(),
 });
 
 export const replicas = z.int().min(0).max(100).default(1).describe('Number of replicas.');
 
 export const databasePool = defaultText(
   z.int().min(1).max(100).optional().describe('Connections to PgBouncer that one replica may open (DB_POOL_MAX).'),
-  "its share of PgBouncer's maxClientConnections, at most 10",
+  "its share of PgBouncer's maxClientConnections",
 );
 
 /** User of the workload image. */
@@ -44,23 +50,23 @@ interface Common extends Placement {
 
 /** Variables of every workload: its identity, its log level, and the endpoint for its traces. */
 export function baseEnvironment(input: PlatformInput, service: string, logLevel: string): V1EnvVar[] {
-  const { otlpEndpoint, samplePercent } = input.spec.telemetry;
+  const endpoint = traceEndpoint(input);
   return [
     value('PLATFORM', input.name),
     { name: 'NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } },
     { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
     value('LOG_LEVEL', logLevel),
     value('OTEL_SERVICE_NAME', service),
-    ...(otlpEndpoint === undefined ? [] : [value('OTEL_EXPORTER_OTLP_ENDPOINT', otlpEndpoint)]),
-    value('OTEL_TRACES_SAMPLER_ARG', samplePercent / 100),
+    ...(endpoint === undefined ? [] : [value('OTEL_EXPORTER_OTLP_ENDPOINT', endpoint)]),
+    value('OTEL_TRACES_SAMPLER_ARG', samplePercent(input.spec) / 100),
   ];
 }
 
 /** The connections of a workload: those that it names, and the endpoint for its traces. */
-export function workloadConnections({ telemetry }: BssPlatformSpec, ...names: string[]): Connection[] {
-  if (telemetry.otlpEndpoint === undefined) return names;
-  const { port, protocol } = new URL(telemetry.otlpEndpoint);
-  return [...names, { outside: [port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port)] }];
+export function workloadConnections(spec: BssPlatformSpec, ...names: string[]): Connection[] {
+  const { otlpEndpoint } = spec.telemetry;
+  if (otlpEndpoint !== undefined) return [...names, { outside: [urlPort(otlpEndpoint)] }];
+  return hasCollector(spec) ? [...names, { component: 'collector', ports: [OTLP_HTTP_PORT] }] : names;
 }
 
 /** Base URL of a workload's HTTP interface from within the platform. */
@@ -68,9 +74,17 @@ export function httpAddress(platform: Pick<PlatformInput, 'name' | 'namespace'>,
   return `http://${nameOf(platform, component)}:${HTTP_PORT}`;
 }
 
-/** Heap of Node: three quarters of the memory limit, the rest is for buffers. */
-export function nodeRuntime({ limits }: Resources): V1EnvVar[] {
-  return limits.memory === undefined ? [] : [value('NODE_OPTIONS', `--max-old-space-size=${Math.floor(mebibytes(limits.memory) * 0.75)}`)];
+/**
+ * Heap of Node: three quarters of the memory limit, the rest is for buffers.
+ * @param semiSpaceMebibytes size of each of the three spaces for young objects, which a service that works in batches fills before it collects
+ *   them; V8's own limit is larger
+ */
+export function nodeRuntime({ limits }: Resources, semiSpaceMebibytes?: number): V1EnvVar[] {
+  const options = [
+    ...(limits.memory === undefined ? [] : [`--max-old-space-size=${Math.floor(mebibytes(limits.memory) * 0.75)}`]),
+    ...(semiSpaceMebibytes === undefined ? [] : [`--max-semi-space-size=${semiSpaceMebibytes}`]),
+  ];
+  return options.length === 0 ? [] : [value('NODE_OPTIONS', options.join(' '))];
 }
 
 interface WorkloadOptions {
@@ -85,6 +99,8 @@ interface WorkloadOptions {
   /** Serves HTTP on 8080 besides its metrics. */
   http?: boolean;
   metricsPort?: number;
+  /** As for {@link nodeRuntime}. */
+  semiSpaceMebibytes?: number;
   gracePeriodSeconds: number;
   strategy?: V1DeploymentSpec['strategy'];
 }
@@ -100,7 +116,7 @@ export function workload(input: PlatformInput, options: WorkloadOptions): Draft<
   const metrics = options.metricsPort ?? METRICS_PORT;
   const env = [
     ...baseEnvironment(input, name, spec.logLevel),
-    ...nodeRuntime(spec.resources),
+    ...nodeRuntime(spec.resources, options.semiSpaceMebibytes),
     ...(options.http ? [value('PORT', HTTP_PORT)] : []),
     value('METRICS_PORT', metrics),
     ...options.env,

@@ -1,8 +1,10 @@
 /** Metrics of the platforms. */
 import type { Autoscaler, ConsumerGroupStatus } from '../autoscale/index.ts';
+import { autoscalerKeyOf } from './autoscalers/keys.ts';
 import { parseKey, type Gauge, type Metrics } from '../runtime/index.ts';
 
-type GroupLabels = 'namespace' | 'platform' | 'group';
+/** A group belongs to a platform or to a ConsumerAutoscaler. */
+type GroupLabels = 'namespace' | 'platform' | 'autoscaler' | 'group';
 
 /** Figures of a consumer group, by metric. An unknown figure has no series. */
 const GROUP_GAUGES: { name: string; help: string; value: (group: ConsumerGroupStatus) => number | null }[] = [
@@ -25,13 +27,13 @@ const GROUP_GAUGES: { name: string; help: string; value: (group: ConsumerGroupSt
 export class PlatformMetrics {
   readonly #ready: Gauge<'namespace' | 'platform'>;
 
-  /** @param platformKeys keys of the platforms that exist at the time of a scrape */
-  constructor(metrics: Metrics, autoscaler: Autoscaler, platformKeys: () => Iterable<string>) {
+  /** @param keys of the autoscaler, for the platforms and ConsumerAutoscalers that exist at the time of a scrape */
+  constructor(metrics: Metrics, autoscaler: Autoscaler, keys: () => Iterable<string>) {
     this.#ready = metrics.gauge('bss_platform_ready', '1 when the platform is ready, else 0.', ['namespace', 'platform']);
     for (const { name, help, value } of GROUP_GAUGES) {
-      metrics.gauge<GroupLabels>(name, help, ['namespace', 'platform', 'group'], (gauge) => {
+      metrics.gauge<GroupLabels>(name, help, ['namespace', 'platform', 'autoscaler', 'group'], (gauge) => {
         gauge.reset();
-        for (const key of platformKeys()) setGroups(gauge, key, autoscaler.snapshot(key), value);
+        for (const key of keys()) setGroups(gauge, key, autoscaler.snapshot(key), value);
       });
     }
   }
@@ -46,14 +48,22 @@ export class PlatformMetrics {
 
 function setGroups(
   gauge: Gauge<GroupLabels>,
-  platformKey: string,
+  key: string,
   groups: ConsumerGroupStatus[],
   value: (group: ConsumerGroupStatus) => number | null,
 ): void {
   for (const group of groups) {
     const figure = value(group);
-    if (figure !== null) gauge.set({ ...platformLabels(platformKey), group: group.name }, figure);
+    if (figure !== null) gauge.set({ ...labelsOf(key), group: group.name }, figure);
   }
+}
+
+/** An empty label keeps the Prometheus of a platform from setting its own there: it scrapes the operator with `honor_labels`. */
+function labelsOf(key: string): { namespace: string; platform: string; autoscaler?: string } {
+  const own = autoscalerKeyOf(key);
+  if (own === undefined) return platformLabels(key);
+  const { namespace = '', name } = parseKey(own);
+  return { namespace, platform: '', autoscaler: name };
 }
 
 function platformLabels(platformKey: string): { namespace: string; platform: string } {

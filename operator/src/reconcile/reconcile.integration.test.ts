@@ -20,6 +20,9 @@ function at(object: KubernetesObject | undefined, ...path: (string | number)[]):
   return path.reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], object);
 }
 
+/** Takes an object from its platform: without labels and owner reference it counts as foreign. */
+const UNOWNED = { labels: { 'app.kubernetes.io/managed-by': null, 'app.kubernetes.io/instance': null }, ownerReferences: null };
+
 const image = (object: KubernetesObject | undefined) => at(object, 'spec', 'template', 'spec', 'containers', 0, 'image');
 
 describe('order by health', () => {
@@ -141,9 +144,7 @@ describe('settled', () => {
     await platform.event('Recreated', /Service a-gateway/);
     await platform.remove('ConfigMap', 'pgbouncer');
     await platform.have('ConfigMap', 'pgbouncer');
-    await platform.edit('Service', 'ledger', {
-      metadata: { labels: { 'app.kubernetes.io/managed-by': null, 'app.kubernetes.io/instance': null }, ownerReferences: null },
-    });
+    await platform.edit('Service', 'ledger', { metadata: UNOWNED });
     // Without labels and owner reference it counts as foreign until it is deleted.
     await platform.until('Ready', 'False', 'ApplyFailed');
     await platform.remove('Service', 'ledger');
@@ -195,7 +196,11 @@ describe('settled', () => {
     const platform = await cluster.platform('restart');
     await platform.ready();
     const quiet = await cluster.platform('quiet', { workloads: { interest: { enabled: false } } });
-    const status = await quiet.ready();
+    await quiet.ready();
+    const status = await until('the group to be sampled', LIMIT_MS, async () => {
+      const seen = await quiet.status();
+      return seen.consumerGroups?.every(({ reason }) => reason !== 'Starting') === true && seen;
+    });
     const secrets = await platform.credentials();
     await cluster.operator.stop('SIGKILL');
     await platform.remove('Deployment', 'kafka-exporter');
@@ -234,6 +239,8 @@ describe('pruning', () => {
     const labels = (await platform.have('Service', 'redis')).metadata.labels ?? {};
     const stranger: KubernetesObject = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a-mine', namespace: 'prune', labels } };
     await cluster.client.create(stranger);
+    await platform.edit('NetworkPolicy', 'ledger', { metadata: UNOWNED });
+    await platform.until('Ready', 'False', 'ApplyFailed');
     await platform.patch({ spec: { redis: { enabled: false }, networkPolicies: { enabled: false } } });
     await platform.gone('Deployment', 'redis');
     await platform.gone('Service', 'redis');
@@ -241,6 +248,7 @@ describe('pruning', () => {
     const { inventory } = await platform.ready();
     assert.ok(!inventory?.some(({ name }) => name === 'a-redis'));
     assert.ok(await platform.object('ConfigMap', 'mine'), 'labels alone do not make an object ours to delete');
+    assert.ok(await platform.object('NetworkPolicy', 'ledger'), 'what was created for the platform and taken over since is kept');
   });
 });
 
@@ -316,6 +324,27 @@ describe('pause, hibernation, deletion', () => {
     });
     assert.equal(await platform.object('Secret', 'credentials'), undefined);
     assert.equal(await platform.object('Service', 'gateway'), undefined);
+  });
+
+  void test('deletes consumers before the stores that they drain through, which wait for the last pod', async () => {
+    const platform = await cluster.platform('drain');
+    await platform.ready();
+    const { labels = {} } = (await platform.have('Deployment', 'interest')).metadata;
+    const pod = { apiVersion: 'v1', kind: 'Pod', name: 'draining', namespace: 'drain' };
+    const spec = { containers: [{ name: 'interest', image: 'interest:1' }], serviceAccountName: 'a', automountServiceAccountToken: false };
+    await cluster.client.create({ apiVersion: 'v1', kind: 'Pod', metadata: { name: pod.name, namespace: pod.namespace, labels }, spec });
+    await cluster.client.delete(platform.reference, { propagation: 'Background' });
+    const waiting = await platform.until('Ready', 'False', 'Deleting');
+    assert.match(waiting.conditions?.find(({ type }) => type === 'Ready')?.message ?? '', /waits for 1 pod to terminate/);
+    await platform.gone('Deployment', 'interest');
+    for (const [kind, name] of [
+      ['Deployment', 'pgbouncer'],
+      ['StatefulSet', 'postgres'],
+    ] as const)
+      assert.equal((await platform.have(kind, name)).metadata.deletionTimestamp, undefined, name);
+    await cluster.client.delete(pod, { gracePeriodSeconds: 0 });
+    await until('the platform to be gone', LIMIT_MS, async () => (await cluster.client.find(platform.reference)) === undefined);
+    await platform.gone('Deployment', 'pgbouncer');
   });
 
   void test('adopts orphaned objects when a platform of the same name is created', async () => {

@@ -16,12 +16,15 @@ import {
   kafkaAccess,
   parseSpec,
   type PlatformInput,
+  refused,
   requestOf,
   referencedSecrets,
   secretUses,
   slotsOf,
 } from '../platform/index.ts';
 import type { Applier, Clock, EventRecorder, KubeClient, Reconcile, ReconcileContext, ReconcileResult } from '../runtime/index.ts';
+import type { AlertReader } from './alerts/alert-reader.ts';
+import { hasAlerts, type AlertStatus } from './alerts/alert-status.ts';
 import type { Cache } from './watch/cache.ts';
 import { CredentialsTakenError, decode, ensureCredentials, finishRotation, type SecretObject } from './credentials/credentials.ts';
 import { DriftGuard, REFILL_MS } from './apply/drift-guard.ts';
@@ -35,8 +38,10 @@ import { servedComponents, type Served } from './watch/optional.ts';
 import { ownershipOf } from './ownership/ownership.ts';
 import type { Pass } from './pass.ts';
 import type { Planner } from './plan/planner.ts';
+import { podSecurity } from './pod-security.ts';
 import { prune } from './prune/prune.ts';
 import { usersOfFormerCredentials } from './credentials/rotation.ts';
+import type { Claims } from './scaling/claims.ts';
 import { scale } from './scaling/scaling.ts';
 import type { SecretWatch } from './watch/secret-watch.ts';
 import { readSecrets, SecretValues } from './credentials/secrets.ts';
@@ -52,7 +57,9 @@ export interface ReconcilerOptions {
   applier: Applier;
   recorder: EventRecorder;
   autoscaler: Autoscaler;
+  claims: Claims;
   topics: TopicKeeper;
+  alerts: AlertReader;
   /** Watches Secrets that users own. */
   secrets: SecretWatch;
   planner: Planner;
@@ -68,6 +75,8 @@ const RESYNC_MS = 10 * 60_000;
 const PENDING_MS = 15_000;
 /** Retry interval after the API server refused a manifest: a policy or quota may change. */
 const REFUSED_MS = 30_000;
+/** Requeue interval while the namespace refuses components: no watch reports a change of its labels. */
+const REFUSED_BY_NAMESPACE_MS = 60_000;
 const DELETING_MS = 1_000;
 
 export class Reconciler {
@@ -126,6 +135,7 @@ export class Reconciler {
   #forget(key: string): void {
     this.#options.autoscaler.remove(key);
     this.#options.topics.remove(key);
+    this.#options.alerts.remove(key);
     this.#options.secrets.forget(key);
     this.#options.planner.forget(key);
     this.#options.status.forget(key);
@@ -135,6 +145,7 @@ export class Reconciler {
 
   async #delete(pass: Pass): Promise<ReconcileResult | void> {
     this.#options.autoscaler.remove(pass.key);
+    this.#options.alerts.remove(pass.key);
     const waitingFor = await finalize(pass);
     if (waitingFor === undefined) return;
     await this.#options.status.write(pass, { type: 'deleting', generation: generationOf(pass), message: `waits for ${waitingFor}` });
@@ -143,20 +154,23 @@ export class Reconciler {
 
   /** The last applied spec stays in effect. */
   async #reject(pass: Pass, problems: Problem[]): Promise<ReconcileResult> {
-    return { requeueAfterMs: await this.#conclude(pass, { type: 'invalid', generation: generationOf(pass), problems }) };
+    const alerts = this.#options.alerts.seen(pass.key);
+    return { requeueAfterMs: await this.#conclude(pass, { type: 'invalid', generation: generationOf(pass), problems, alerts }) };
   }
 
   async #pause(pass: Pass, spec: BssPlatformSpec): Promise<ReconcileResult> {
     this.#options.autoscaler.remove(pass.key);
     const values = decode(this.#credentialsSecret(pass)?.data ?? {});
-    const bare = this.#input(pass, spec, values);
+    const bare = { ...this.#input(pass, spec, values), ...(await security(pass)) };
     const secrets = await this.#readSecrets(pass, bare, values);
     const input = { ...bare, secretHashes: secrets.hashes(secretUses(bare)) };
     const built = await build(pass, input);
     if (!('components' in built)) return this.#reject(pass, [built]);
+    const components = observe(pass, built.components);
     const outcome = {
       ...facts(input, built.warnings),
-      components: observe(pass, built.components),
+      components,
+      alerts: this.#alerts(pass, input, components),
       rotation: rotationState(values),
       missingSecrets: missingSecrets(bare, secrets),
       topicDifferences: undefined,
@@ -169,13 +183,14 @@ export class Reconciler {
   async #act(pass: Pass, spec: BssPlatformSpec): Promise<ReconcileResult> {
     const secrets = await this.#secrets(pass, spec);
     if (!(secrets instanceof SecretValues)) return this.#reject(pass, [secrets]);
-    const bare = this.#input(pass, spec, this.#credentials.get(pass.key));
+    const bare = { ...this.#input(pass, spec, this.#credentials.get(pass.key)), ...(await security(pass)) };
     const input = { ...bare, secretHashes: secrets.hashes(secretUses(bare)) };
     const built = await build(pass, input);
     if (!('components' in built)) return this.#reject(pass, [built]);
     const outcome = await this.#converge(pass, input, built, secrets);
     const requeueAfterMs = await this.#conclude(pass, outcome);
-    return { requeueAfterMs: Math.min(requeueAfterMs, requeueMs(pass, outcome), this.#topicsMs(pass, outcome)) };
+    const refusedMs = refused(input).length > 0 ? REFUSED_BY_NAMESPACE_MS : RESYNC_MS;
+    return { requeueAfterMs: Math.min(requeueAfterMs, requeueMs(pass, outcome), this.#topicsMs(pass, outcome), refusedMs) };
   }
 
   /** Writes status, including the requested plan. @returns milliseconds after which to requeue */
@@ -210,10 +225,11 @@ export class Reconciler {
       type: 'acted',
       generation: generationOf(pass),
       components: states,
+      alerts: this.#alerts(pass, input, states),
       rotation,
       missingSecrets: missingSecrets(input, secrets),
       topicDifferences: topics.state()?.differences,
-      groups: scale(pass, this.#options.autoscaler, input, kafka.connection, areHeld(components, states)),
+      groups: scale(pass, this.#options, input, kafka.connection, areHeld(components, states)),
       inventory: sortedInventory([...wanted.filter((entry) => isCreated(pass, entry, created)), ...undeleted, ...remaining]),
     };
   }
@@ -259,7 +275,8 @@ export class Reconciler {
       pass.key,
       foreign.map((name) => `${input.namespace}/${name}`),
     );
-    return readSecrets(pass, foreign, { name: own, values });
+    const { client, signal } = pass;
+    return readSecrets({ client, signal, namespace: input.namespace }, foreign, [{ name: own, values }]);
   }
 
   #credentialsSecret({ cache, platform: { metadata } }: Pass): SecretObject | undefined {
@@ -280,6 +297,19 @@ export class Reconciler {
       return state.health;
     };
     return { task: { name: TOPICS, kind: 'KafkaTopics', stage: 'setup', ensure }, state: () => state };
+  }
+
+  /** The alerts at the last read. Reading starts once Prometheus is healthy, and continues when it no longer is. */
+  #alerts({ key, platform: { status } }: Pass, input: PlatformInput, states: ComponentState[]): AlertStatus | undefined {
+    const { alerts } = this.#options;
+    const address = (name: string) => endpoints(input).find((endpoint) => endpoint.name === name)?.address;
+    const prometheus = address('prometheus');
+    if (prometheus === undefined || !hasAlerts(input.spec)) {
+      alerts.remove(key);
+      return undefined;
+    }
+    const started = status?.alerts !== undefined || states.some(({ name, health }) => name === 'prometheus' && health.healthy);
+    return started ? alerts.watch(key, { prometheus, alertmanager: address('alertmanager') }) : undefined;
   }
 
   /** Milliseconds until the next check of the topics; held topics are not checked. */
@@ -304,6 +334,10 @@ function rotationState(values: Credentials = {}): RotationState {
 
 function generationOf({ platform }: Pass): number {
   return platform.metadata.generation ?? 0;
+}
+
+function security({ client, platform, signal }: Pass): Promise<{ podSecurity?: string }> {
+  return podSecurity(client, platform.metadata.namespace, { signal });
 }
 
 /** The components without the kinds that the cluster does not serve; a problem when the builders fail on a spec that the schema admits. */
@@ -334,6 +368,7 @@ function facts(
     spec: input.spec,
     warnings: [
       ...adviseSpec(input.spec).map(({ path, message }) => `${path}: ${message}`),
+      ...refused(input).map(({ path, what, remedy }) => `${path}: ${what}: ${remedy}`),
       ...warnings,
       ...contested
         .toSorted()

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import type { V1PodTemplateSpec } from '@kubernetes/client-node';
 import type { KubernetesObject } from '../runtime/index.ts';
 import { Cluster, LIMIT_MS, until, type TestPlatform } from './testing/cluster.ts';
-import { containerEnvironment } from './testing/installation.ts';
+import { containerEnvironment, manifests } from './testing/installation.ts';
 import { OperatorProcess } from './testing/operator-process.ts';
 
 const OPERATOR = fileURLToPath(new URL('../../', import.meta.url));
@@ -61,7 +61,7 @@ async function laterBuild(): Promise<string> {
 
 async function run(main?: string): Promise<OperatorProcess> {
   const { kubeconfigPath } = await cluster.logIn();
-  const operator = await OperatorProcess.start(kubeconfigPath, await containerEnvironment(), main);
+  const operator = await OperatorProcess.start(kubeconfigPath, containerEnvironment(await manifests()), main);
   operators.push(operator);
   return operator;
 }

@@ -4,13 +4,15 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { API_VERSION, KIND } from '../api/index.ts';
+import { API_VERSION, AUTOSCALER_KIND, KIND } from '../api/index.ts';
 import { KubeClient, loadKubeConfig, Metrics, type KubernetesObject } from '../runtime/index.ts';
 import type { AuditEvent } from '../runtime/testing/harness.ts';
+import type { AutoscalerObject } from './scaling/claims.ts';
 import { Cluster, isForbidden, LIMIT_MS, until, type TestPlatform } from './testing/cluster.ts';
 import { installGatewayApi } from './testing/gateway-api.ts';
 import { ACCOUNT, grantedRules } from './testing/installation.ts';
 import { installKeda } from './testing/keda.ts';
+import { installPrometheusOperator } from './testing/prometheus-operator.ts';
 
 /** Permissions whose use the audit log does not show; the last test shows that each is needed. */
 const NOT_LOGGED = new Map([
@@ -30,11 +32,26 @@ function rightsUsed(event: AuditEvent): string[] {
   return event.verb === 'patch' && event.responseStatus?.code === 201 ? [right, right.replace(/ patch$/, ' create')] : [right];
 }
 
-async function rightsGranted(): Promise<string[]> {
-  const rules = await grantedRules();
+/** @param values of the chart */
+async function rightsGranted(values: readonly string[] = []): Promise<string[]> {
+  const rules = await grantedRules(values);
   return rules.flatMap(({ apiGroups, resources, verbs }) =>
     apiGroups.flatMap((group) => resources.flatMap((resource) => verbs.map((verb) => `${group}/${resource} ${verb}`))),
   );
+}
+
+async function unusedRights(cluster: Cluster, values: readonly string[] = []): Promise<string[]> {
+  const used = new Set((await cluster.audit()).filter(({ responseStatus }) => responseStatus?.code !== 403).flatMap(rightsUsed));
+  return (await rightsGranted(values)).filter((right) => !used.has(right) && !NOT_LOGGED.has(right));
+}
+
+/** Waits until every right was used: repetitions of an event are written some seconds later. */
+async function assertUsed(cluster: Cluster, values: readonly string[] = []): Promise<void> {
+  const limit = performance.now() + LIMIT_MS;
+  while ((await unusedRights(cluster, values)).length > 0 && performance.now() < limit) await cluster.nextRenewal();
+  const refused = (await cluster.audit()).filter(({ responseStatus }) => responseStatus?.code === 403);
+  assert.deepEqual([...new Set(refused.map((event) => `${rightOf(event)}: ${event.responseStatus?.message}`))], []);
+  assert.deepEqual(await unusedRights(cluster, values), [], 'granted and never used: take it out of the chart');
 }
 
 describe("the operator's rights", () => {
@@ -44,11 +61,6 @@ describe("the operator's rights", () => {
     cluster = await Cluster.start({ admissionPlugins: ['OwnerReferencesPermissionEnforcement'] });
   });
   after(() => cluster.stop());
-
-  const unusedRights = async (): Promise<string[]> => {
-    const used = new Set((await cluster.audit()).filter(({ responseStatus }) => responseStatus?.code !== 403).flatMap(rightsUsed));
-    return (await rightsGranted()).filter((right) => !used.has(right) && !NOT_LOGGED.has(right));
-  };
 
   void test('uses every granted permission, and no request is forbidden', async (t) => {
     const whole = await cluster.platform('whole', {
@@ -67,13 +79,10 @@ describe("the operator's rights", () => {
     await leaveOut(whole);
     await keda(cluster);
     await gatewayApi(cluster);
+    await monitoring(cluster);
     await whole.delete();
-    const limit = performance.now() + LIMIT_MS;
-    // Repetitions of an event are written some seconds later.
-    while ((await unusedRights()).length > 0 && performance.now() < limit) await cluster.nextRenewal();
-    const refused = (await cluster.audit()).filter(({ responseStatus }) => responseStatus?.code === 403);
-    assert.deepEqual([...new Set(refused.map((event) => `${rightOf(event)}: ${event.responseStatus?.message}`))], []);
-    assert.deepEqual(await unusedRights(), [], 'granted and never used: take it out of the chart');
+    await autoscaler(cluster, 'StatefulSet');
+    await assertUsed(cluster);
     t.diagnostic(
       `${(await rightsGranted()).length} rights granted, ${NOT_LOGGED.size} of them used without a trace, all others in the log`,
     );
@@ -113,6 +122,73 @@ describe("the operator's rights", () => {
   });
 });
 
+describe("the operator's rights without platforms", () => {
+  const values = ['platforms.enabled=false'];
+  let cluster: Cluster;
+  before(async () => {
+    cluster = await Cluster.start({ values });
+  });
+  after(() => cluster.stop());
+
+  void test('scales with a fraction of the rights, uses all of them, and leaves platforms alone', async (t) => {
+    await autoscaler(cluster, 'Deployment');
+    await autoscaler(cluster, 'StatefulSet');
+    await secured(cluster);
+    await assertUsed(cluster, values);
+    const granted = await rightsGranted(values);
+    assert.deepEqual(
+      granted.filter((right) => / (delete|update)$/.test(right) || /bssplatforms|configmaps|roles/.test(right)),
+      ['coordination.k8s.io/leases update'],
+    );
+    t.diagnostic(`${granted.length} rights granted, ${(await rightsGranted()).length} with platforms`);
+  });
+});
+
+const autoscalerOf = (name: string, namespace: string) => ({ apiVersion: API_VERSION, kind: AUTOSCALER_KIND, name, namespace });
+
+/** An object of this kind, scaled up to the safe number because the topic does not exist, and lowered again so that its event is repeated. */
+async function autoscaler(cluster: Cluster, kind: string): Promise<void> {
+  const [name, namespace] = ['consumers', `rights-${kind.toLowerCase()}`];
+  await cluster.client.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
+  const labels = { app: name };
+  const template = { metadata: { labels }, spec: { containers: [{ name: 'worker', image: 'worker' }] } };
+  const more = kind === 'StatefulSet' ? { serviceName: name } : {};
+  const workload = { apiVersion: 'apps/v1', kind, name, namespace };
+  const spec = { selector: { matchLabels: labels }, template, replicas: 1, ...more };
+  await cluster.client.create({ apiVersion: 'apps/v1', kind, metadata: { name, namespace }, spec });
+  const target = {
+    scaleTargetRef: { kind, name },
+    safeReplicas: 2,
+    lagUnknownAfter: '0s',
+    group: 'rights',
+    topics: ['rights'],
+    brokers: cluster.brokers,
+  };
+  await cluster.client.create({ apiVersion: API_VERSION, kind: AUTOSCALER_KIND, metadata: { name, namespace }, spec: target });
+  const scaled = async (replicas: number) => {
+    await until(`${kind} to have ${replicas} replicas`, LIMIT_MS, async () => replicasOf(await cluster.client.find(workload)) === replicas);
+  };
+  await scaled(2);
+  await cluster.client.patch(workload, { spec: { replicas: 1 } });
+  await scaled(2);
+}
+
+/** A missing Secret, and its arrival. */
+async function secured(cluster: Cluster): Promise<void> {
+  const [name, namespace] = ['secured', 'rights-deployment'];
+  const sasl = { secretName: 'kafka-login' };
+  const spec = { scaleTargetRef: { name }, group: 'rights', topics: ['rights'], brokers: cluster.brokers, sasl };
+  await cluster.client.create({ apiVersion: API_VERSION, kind: AUTOSCALER_KIND, metadata: { name, namespace }, spec });
+  const reason = async () => {
+    const { status } = await cluster.client.get<AutoscalerObject>(autoscalerOf(name, namespace));
+    return status?.conditions?.find(({ type }) => type === 'Ready')?.reason;
+  };
+  await until('the missing Secret to be reported', LIMIT_MS, async () => (await reason()) === 'SecretsMissing');
+  const metadata = { name: sasl.secretName, namespace };
+  await cluster.client.create({ apiVersion: 'v1', kind: 'Secret', metadata, stringData: { username: 'a', password: 'b' } });
+  await until('the Secret to be read', LIMIT_MS, async () => (await reason()) !== 'SecretsMissing');
+}
+
 function replicasOf(object: KubernetesObject | undefined): unknown {
   return (object?.['spec'] as { replicas?: number } | undefined)?.replicas;
 }
@@ -125,8 +201,8 @@ async function drift(platform: TestPlatform): Promise<void> {
   };
   await again();
   await again();
-  await platform.edit('Secret', 'credentials', { data: { 'debug-token': null } });
-  await until('the key to be back', LIMIT_MS, async () => 'debug-token' in (await platform.credentials()));
+  await platform.edit('Secret', 'credentials', { data: { 'api-key': null } });
+  await until('the key to be back', LIMIT_MS, async () => 'api-key' in (await platform.credentials()));
   await platform.ready();
 }
 
@@ -201,6 +277,19 @@ async function gatewayApi(cluster: Cluster): Promise<void> {
   await platform.event('DriftCorrected', /HTTPRoute a-gateway/);
   await platform.patch({ spec: { workloads: { gateway: { route: null } } } });
   await platform.gone('HTTPRoute', 'gateway');
+}
+
+async function monitoring(cluster: Cluster): Promise<void> {
+  await installPrometheusOperator(cluster.client);
+  const platform = await cluster.platform('monitoring', { prometheus: {}, observability: { mode: 'existing' } });
+  const objects = ['PodMonitor', 'PrometheusRule'];
+  for (const kind of objects) {
+    await platform.have(kind, 'monitoring');
+    await platform.edit(kind, 'monitoring', { metadata: { labels: { 'app.kubernetes.io/part-of': 'other' } } });
+    await platform.event('DriftCorrected', new RegExp(`${kind} a-monitoring`));
+  }
+  await platform.patch({ spec: { observability: { mode: 'managed' }, prometheus: { enabled: false } } });
+  for (const kind of objects) await platform.gone(kind, 'monitoring');
 }
 
 /** Takes one right out of the operator's ClusterRole. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { settleAll } from './settle-all.ts';
 
@@ -15,4 +16,12 @@ void test('rejects with the first error, but only after every promise has settle
   assert.equal(over, false, 'one request is still in flight');
   slow.resolve();
   assert.equal(await outcome, 'first');
+});
+
+// The alerts are read between passes, by requests that change nothing and never reject.
+void test('no step of a pass waits for several requests in another way', () => {
+  const files = globSync('**/*.ts', { cwd: import.meta.dirname, exclude: ['**/*.test.ts', 'testing/**', 'watch/**', 'alerts/**'] });
+  assert.ok(files.includes('apply/walk.ts'), files.join(', '));
+  const others = files.filter((file) => /\bPromise\.(all|any|race)\(/.test(readFileSync(new URL(file, import.meta.url), 'utf8')));
+  assert.deepEqual(others, []);
 });

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import process from 'node:process';
 import { Kafka, logLevel, type Consumer } from 'kafkajs';
-import { INTEREST_GROUP, INTEREST_TOPIC } from '../platform/index.ts';
+import { ENTRY_TOPIC, INTEREST_GROUP, INTEREST_TOPIC, READ_MODEL_GROUP } from '../platform/index.ts';
 import { Cluster, LIMIT_MS, until } from './testing/cluster.ts';
 
 const SECONDS = Number(process.env['SETTLED_SECONDS'] ?? 60);
@@ -15,23 +15,23 @@ const PASSES_PER_MINUTE = 5;
 const RENEWAL_SECONDS = 2;
 
 let cluster: Cluster;
-let member: Consumer;
+let members: Consumer[] = [];
 
 before(async () => {
   cluster = await Cluster.start();
 });
 after(async () => {
-  await member?.disconnect();
+  await Promise.all(members.map((member) => member.disconnect()));
   await cluster.stop();
 });
 
-/** A real member of the group that the interest consumers would form: without one the group counts as stopped. */
-async function joinGroup(): Promise<Consumer> {
+/** A real member of a group that the platform's pods would form: without one the group counts as stopped. */
+async function joinGroup(groupId: string, topic: string): Promise<Consumer> {
   const kafka = new Kafka({ brokers: cluster.brokers, logLevel: logLevel.NOTHING });
-  const consumer = kafka.consumer({ groupId: INTEREST_GROUP });
+  const consumer = kafka.consumer({ groupId });
   const joined = new Promise((resolve) => consumer.on(consumer.events.GROUP_JOIN, resolve));
   await consumer.connect();
-  await consumer.subscribe({ topics: [INTEREST_TOPIC] });
+  await consumer.subscribe({ topics: [topic] });
   await consumer.run({ eachMessage: () => Promise.resolve() });
   await joined;
   return consumer;
@@ -46,11 +46,16 @@ async function renewals(count: number): Promise<void> {
 void test('sends no write and runs few passes for a settled platform', async (t) => {
   const platform = await cluster.platform('settled', { redis: {}, prometheus: {}, networkPolicies: {} });
   await platform.ready();
-  member = await joinGroup();
-  await until('the group to be known', LIMIT_MS, async () => {
+  members = await Promise.all([joinGroup(INTEREST_GROUP, INTEREST_TOPIC), joinGroup(READ_MODEL_GROUP, ENTRY_TOPIC)]);
+  await until('the groups to be known', LIMIT_MS, async () => {
     const { consumerGroups, conditions } = await platform.status();
-    return consumerGroups?.[0]?.lag === 0 && conditions?.every(({ type, status }) => type !== 'ScalingLimited' || status === 'False');
+    return (
+      consumerGroups?.every(({ lag }) => lag === 0) &&
+      conditions?.every(({ type, status }) => type !== 'ScalingLimited' || status === 'False')
+    );
   });
+  // No Prometheus runs here: what fires stays unknown.
+  await until('the alerts to be unknown', LIMIT_MS, async () => (await platform.status()).alerts?.summary === 'unknown');
   // What this caused settles first.
   await renewals(10);
   const [writes, passes] = [(await cluster.writes()).length, await cluster.passes()];

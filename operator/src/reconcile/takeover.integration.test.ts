@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test, type TestContext } from 'node:test';
 import { noteRecovery, type AuditEvent } from '../runtime/testing/harness.ts';
 import { Cluster, LIMIT_MS, until, WRITING, type TestPlatform } from './testing/cluster.ts';
-import { containerEnvironment } from './testing/installation.ts';
+import { containerEnvironment, manifests } from './testing/installation.ts';
 import { OperatorProcess } from './testing/operator-process.ts';
 
 const TAKEOVER_MS = 20_000;
@@ -34,7 +34,7 @@ let disturbing: Promise<unknown>;
 /** A replica with synced caches, which leads as soon as it acquires the lease. */
 async function launch(name: string): Promise<Replica> {
   const { kubeconfigPath, credentialId } = await cluster.logIn();
-  const operator = await OperatorProcess.launch(kubeconfigPath, { ...(await containerEnvironment()), POD_NAME: name });
+  const operator = await OperatorProcess.launch(kubeconfigPath, { ...containerEnvironment(await manifests()), POD_NAME: name });
   const replica = { name, credentialId, operator };
   replicas.push(replica);
   return replica;

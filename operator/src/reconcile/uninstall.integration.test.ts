@@ -30,7 +30,7 @@ const DELETE_PLATFORM = 'kubectl delete bss demo -n bss --timeout=5m';
 const LIST_KEPT = 'kubectl get pvc,secret -n bss -l app.kubernetes.io/managed-by=bss-operator,app.kubernetes.io/instance=demo';
 const DELETE_KEPT = LIST_KEPT.replace(' get ', ' delete ');
 const UNINSTALL_OPERATOR = 'helm uninstall bss-operator --namespace bss-system --wait';
-const DELETE_CRD = 'kubectl delete crd bssplatforms.bss-platform.io --timeout=1m';
+const DELETE_CRD = 'kubectl delete crd bssplatforms.bss-platform.io consumerautoscalers.bss-platform.io --timeout=1m';
 const REQUEST_DELETION = 'kubectl delete bss demo -n bss --wait=false';
 const REMOVE_FINALIZER = `kubectl patch bss demo -n bss --type=merge --patch '{"metadata":{"finalizers":null}}'`;
 
@@ -108,6 +108,9 @@ function specOf(deletionPolicy: DeletionPolicy): object {
     kafka: { external: { brokers: kafka.kafka.brokers } },
     redis: off,
     prometheus: off,
+    loki: off,
+    tempo: off,
+    jaeger: off,
     networkPolicies: off,
   };
 }

@@ -37,6 +37,7 @@ export type { Kind, KubernetesObject, ManagedFieldsEntry, ObjectMeta, ObjectRefe
 export { withoutForeignManagers } from './managed-fields.ts';
 export { Reflector } from './reflector.ts';
 export type { ReflectorOptions } from './reflector.ts';
+export { Reflectors, type StoreView } from './reflectors.ts';
 export { HealthServer } from './server.ts';
 export type { Check, HealthServerOptions } from './server.ts';
 export { Shutdown } from './shutdown.ts';

@@ -11,6 +11,7 @@ import type { ComponentDefinition } from '../definition.ts';
 import { addressOf, nameOf } from '../names.ts';
 import { claim, configMap, service, statefulSet } from '../parts.ts';
 import { claimName, claimVolume, configVolume, container, goRuntime, podTemplate, probes, secretVolume } from '../pods.ts';
+import { hasPrometheus } from '../scraping.ts';
 import type { BssPlatformSpec } from '../spec.ts';
 import type { PlatformInput } from '../types.ts';
 
@@ -286,7 +287,7 @@ function template(input: PlatformInput, data: Record<string, string>) {
   });
 }
 
-const isPresent = ({ prometheus, alertmanager }: BssPlatformSpec) => prometheus.enabled && alertmanager.enabled;
+const isPresent = (spec: BssPlatformSpec) => hasPrometheus(spec) && spec.alertmanager.enabled;
 
 /** Where Prometheus sends alerts; undefined when the platform has no Alertmanager. */
 export function alertmanagerAddress(platform: Pick<PlatformInput, 'name' | 'namespace' | 'spec'>): string | undefined {
@@ -303,6 +304,8 @@ export const definition: ComponentDefinition = {
     const ports = outside(alertmanager.receivers);
     return ports.length > 0 ? [{ outside: ports }] : [];
   },
+  // It reads which alerts are silenced or inhibited.
+  admits: () => [{ from: 'operator', ports: [PORT] }],
   endpoints: (platform) => {
     const reached = alertmanagerAddress(platform);
     return reached === undefined ? [] : [{ name: 'alertmanager', address: `http://${reached}` }];

@@ -6,6 +6,7 @@ import { networkPolicies } from '../network.ts';
 export const definition: ComponentDefinition = {
   name: 'base',
   stage: 'stores',
+  withoutPods: true,
   manifests: (input: BuildInput): Draft[] => [
     // A ServiceAccount without rights: pods must not run as `default`, to which a user may have granted rights.
     { kind: 'ServiceAccount', name: input.name, automountServiceAccountToken: false },

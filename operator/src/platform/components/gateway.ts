@@ -1,25 +1,42 @@
 /** The gateway: the public HTTP entry. */
 import { z } from 'zod';
-import { annotationMap, host, objectName } from '../../api/common.ts';
+import { annotationMap, objectName } from '../../api/common.ts';
+import { authSchema, issuerPorts, publicAuthentication } from '../authentication.ts';
 import { piece } from '../../api/piece.ts';
 import { amounts } from '../../api/profiles.ts';
 import { rule } from '../../api/rules.ts';
 import type { Draft } from '../component.ts';
 import type { BuildInput, ComponentDefinition } from '../definition.ts';
 import { KINDS } from '../kinds.ts';
-import { slotKey } from '../logins.ts';
-import { addressOf, credentialsName, nameOf } from '../names.ts';
+import { acceptedKeys, callerOf, type CalledService } from '../api-keys.ts';
+import { addressOf, nameOf } from '../names.ts';
 import { disruptionBudget, service } from '../parts.ts';
-import { fromSecret, value } from '../pods.ts';
+import { value, type Requirements } from '../pods.ts';
 import type { BssPlatformSpec } from '../spec.ts';
 import type { Advice, Endpoint, PlatformInput } from '../types.ts';
-import { httpAddress, HTTP_PORT, METRICS_PORT, replicas, workload, workloadConnections, workloadFields } from '../workload.ts';
+import { HTTP_PORT, METRICS_PORT, replicas, workload, workloadConnections, workloadFields } from '../workload.ts';
 import { INTEREST_TOPIC } from './interest.ts';
 import { kafkaClient } from './kafka.ts';
+import { hasAccounts, hasCrm, hasOrchestrator, hasReadModel } from '../event-path.ts';
+import { ACCOUNTS } from './accounts.ts';
+import { CRM } from './crm.ts';
+import { LEDGER } from './ledger.ts';
+import { ORCHESTRATOR } from './orchestrator.ts';
+import { READ_MODEL } from './read-model.ts';
+
+const INGRESS_HOST = '^([*][.])?[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$';
+const NUMBERS = '^[0-9.]+$';
+
+/** The API server refuses capital letters and addresses in an Ingress. */
+const ingressHost = rule(z.string().min(1).max(253).describe('Host name of the gateway.'), {
+  cel: `self.matches('${INGRESS_HOST}') && !self.matches('${NUMBERS}')`,
+  message: 'write a host name in lower case, such as bss.example.com, without a scheme or port; an address is no host name',
+  check: (given) => new RegExp(INGRESS_HOST).test(given) && !new RegExp(NUMBERS).test(given),
+});
 
 const ingressSchema = z
   .strictObject({
-    host: host('Host name of the gateway.'),
+    host: ingressHost,
     className: objectName("IngressClass; the cluster's default class when absent.").optional(),
     tlsSecretName: objectName('Secret with the certificate (kubernetes.io/tls). Without it the route is plain HTTP.').optional(),
     annotations: annotationMap('Annotations of the Ingress: settings of the ingress controller, the issuer of the certificate.'),
@@ -67,11 +84,12 @@ const schema = rule(
           .boolean()
           .default(false)
           .describe(
-            'Serve POST /debug/seed, which publishes random events. Callers need the debug-token of the credentials Secret. Not for production.',
+            'Serve POST /debug/seed, which publishes random events. Callers need the scope debug:seed, which the api-key of the credentials Secret has. Not for production.',
           ),
       })
       .prefault({})
       .describe('Random events for demonstrations and load tests.'),
+    auth: authSchema,
     ingress: ingressSchema.optional(),
     route: routeSchema.optional(),
   }),
@@ -100,8 +118,8 @@ export const specPiece = piece('workloads.gateway', schema, {
   ],
 });
 
-/** Key of the token for POST /debug/seed. */
-const TOKEN_KEY = 'debug-token';
+/** Key of the API key that has every scope. */
+const KEY = 'api-key';
 
 function ingress(input: PlatformInput): Draft<'Ingress'> | undefined {
   const route = input.spec.workloads.gateway.ingress;
@@ -160,27 +178,42 @@ function seedInProduction({ profile, workloads: { gateway } }: BssPlatformSpec):
   };
 }
 
+function anonymousReads({ profile, workloads: { gateway } }: BssPlatformSpec): Advice | undefined {
+  const scopes = gateway.auth.anonymousScopes;
+  if (profile !== 'production' || !gateway.enabled || scopes.length === 0) return undefined;
+  return {
+    path: 'spec.workloads.gateway.auth.anonymousScopes',
+    message: `whoever reaches the gateway has the scopes ${scopes.join(', ')} without a credential: set API keys or issuers for the clients, and remove the list`,
+  };
+}
+
+/** The services behind the gateway. It has the routes of those that the platform has. */
+function services(spec: BssPlatformSpec): CalledService[] {
+  return [
+    LEDGER,
+    ...(hasOrchestrator(spec) ? [ORCHESTRATOR] : []),
+    ...(hasReadModel(spec) ? [READ_MODEL] : []),
+    ...(hasAccounts(spec) ? [ACCOUNTS] : []),
+    ...(hasCrm(spec) ? [CRM] : []),
+  ];
+}
+
 function gatewayDeployment(input: BuildInput): Draft<'Deployment'> {
   const { gateway } = input.spec.workloads;
-  const kafka = kafkaClient(input);
-  const secret = credentialsName(input);
-  const tokens = input.slots.live.map((slot) => slotKey(TOKEN_KEY, slot));
+  const called = services(input.spec).map((one) => callerOf(input, one));
+  const parts: Requirements[] = [kafkaClient(input), acceptedKeys(input, KEY), publicAuthentication(gateway.auth), ...called];
   return workload(input, {
     name: 'gateway',
     spec: gateway,
     replicas: gateway.replicas,
     env: [
-      ...kafka.env,
-      value('LEDGER_URL', httpAddress(input, 'ledger')),
+      ...parts.flatMap(({ env }) => env),
       value('INTEREST_TOPIC', INTEREST_TOPIC),
       value('DEBUG_SEED_ENABLED', String(gateway.debugSeed.enabled)),
-      // Two tokens during a rotation, otherwise the same one twice.
-      fromSecret('DEBUG_TOKEN', secret, tokens.at(0) ?? ''),
-      fromSecret('DEBUG_TOKEN_OTHER', secret, tokens.at(-1) ?? ''),
     ],
-    secrets: [...kafka.secrets, { name: secret, keys: tokens }],
-    volumes: kafka.volumes,
-    mounts: kafka.mounts,
+    secrets: parts.flatMap(({ secrets }) => secrets),
+    volumes: parts.flatMap(({ volumes = [] }) => volumes),
+    mounts: Object.assign({}, ...parts.map(({ mounts }) => mounts ?? {})) as Record<string, string>,
     http: true,
     gracePeriodSeconds: 30,
   });
@@ -191,15 +224,18 @@ export const definition: ComponentDefinition = {
   stage: 'workloads',
   present: ({ workloads }) => workloads.gateway.enabled,
   ports: () => ({ http: HTTP_PORT, metrics: METRICS_PORT }),
-  connections: (all) => workloadConnections(all, 'ledger', 'kafka'),
+  connections: (all) => [
+    ...workloadConnections(all, ...services(all).map(({ component }) => component), 'kafka'),
+    ...issuerPorts(all.workloads.gateway.auth),
+  ],
   admits: () => [{ from: 'anywhere', ports: [HTTP_PORT] }],
-  credentials: [{ key: TOKEN_KEY, type: 'token' }],
-  reads: [TOKEN_KEY],
+  credentials: [{ key: KEY, type: 'token' }],
+  reads: [KEY, ...[LEDGER, ORCHESTRATOR, READ_MODEL, ACCOUNTS, CRM].map(({ key }) => key)],
   endpoints: (platform) =>
     platform.spec.workloads.gateway.enabled
       ? [{ name: 'gateway', address: `http://${addressOf(platform, 'gateway')}:${HTTP_PORT}` }, ...publicAddress(platform.spec)]
       : [],
-  advise: (all) => [seedInProduction(all)],
+  advise: (all) => [seedInProduction(all), anonymousReads(all)],
   manifests: (input) => [
     service(input, 'gateway', { http: HTTP_PORT }),
     gatewayDeployment(input),

@@ -9,16 +9,21 @@ import type { ComponentDefinition } from '../definition.ts';
 import { addressOf, credentialsName, nameOf } from '../names.ts';
 import { configMap, deployment, service } from '../parts.ts';
 import { configVolume, container, fromSecret, goRuntime, podTemplate, probes, scratch, value } from '../pods.ts';
+import { hasPrometheus } from '../scraping.ts';
+import { hasJaeger, hasLoki, hasTempo } from '../stack.ts';
 import type { BssPlatformSpec } from '../spec.ts';
 import type { PlatformInput } from '../types.ts';
 import { alertmanagerAddress } from './alertmanager.ts';
+import { jaegerAddress } from './jaeger.ts';
+import { lokiAddress } from './loki.ts';
 import { prometheusAddress } from './prometheus.ts';
+import { TEMPO_API, tempoAddress } from './tempo.ts';
 
 const schema = z
   .strictObject({
     enabled: z
       .boolean()
-      .default(false)
+      .default(true)
       .describe(
         'Run Grafana. It needs Prometheus. The login is `admin`, its password is in the Secret `<platform>-credentials`, key `grafana-password`.',
       ),
@@ -44,28 +49,75 @@ const PROVISIONING = '/etc/grafana/provisioning';
 const DASHBOARDS = '/etc/grafana/dashboards';
 const DATA = '/var/lib/grafana';
 
-function dataSources(input: PlatformInput): string {
+/** Where the store of a link is: the uid of its data source. Dashboards name data sources by these. */
+const UID = { prometheus: 'prometheus', alertmanager: 'alertmanager', loki: 'loki', tempo: 'tempo', jaeger: 'jaeger' } as const;
+
+/** Grafana expands `$` in its files: two of them stand for one. */
+const variable = (name: string) => `$\${${name}}`;
+
+/** From the samples of a metric to the trace of one request, and from a line of log to its trace. */
+function traceLinks(spec: BssPlatformSpec) {
+  const store = hasTempo(spec) ? UID.tempo : hasJaeger(spec) ? UID.jaeger : undefined;
+  if (store === undefined) return { exemplars: {}, lines: {} };
+  const link = { matcherType: 'label', matcherRegex: 'trace_id', url: variable('__value.raw'), datasourceUid: store };
+  return {
+    exemplars: { exemplarTraceIdDestinations: [{ name: 'trace_id', datasourceUid: store }] },
+    lines: { derivedFields: [{ name: 'trace_id', urlDisplayLabel: 'Trace', ...link }] },
+  };
+}
+
+/** From a span to the lines of log of its trace, and to the metrics of its service. */
+function spanLinks(input: PlatformInput) {
+  const range = { spanStartTimeShift: '-5m', spanEndTimeShift: '5m' };
+  const requests = `http_request_duration_seconds_count{platform="${input.name}",$$__tags}`;
+  const buckets = `http_request_duration_seconds_bucket{platform="${input.name}",$$__tags}`;
+  return {
+    ...(hasLoki(input.spec)
+      ? {
+          tracesToLogsV2: {
+            datasourceUid: UID.loki,
+            ...range,
+            customQuery: true,
+            query: `{platform="${input.name}"} | trace_id="${variable('__trace.traceId')}"`,
+          },
+        }
+      : {}),
+    tracesToMetrics: {
+      datasourceUid: UID.prometheus,
+      ...range,
+      tags: [{ key: 'service.name', value: 'service' }],
+      queries: [
+        { name: 'Requests per second', query: `sum(rate(${requests}[5m]))` },
+        { name: 'p99', query: `histogram_quantile(0.99, sum by (le) (rate(${buckets}[5m])))` },
+      ],
+    },
+    nodeGraph: { enabled: true },
+  };
+}
+
+/** The data sources of the platform's stores, with the links between them. */
+export function dataSources(input: PlatformInput): object[] {
+  const { spec } = input;
   const alertmanager = alertmanagerAddress(input);
-  const prometheus = {
-    name: 'Prometheus',
-    uid: 'prometheus',
-    type: 'prometheus',
+  const { exemplars, lines } = traceLinks(spec);
+  const source = (name: string, uid: keyof typeof UID, url: string, jsonData: object) => ({
+    name,
+    uid: UID[uid],
+    type: uid,
     access: 'proxy',
-    isDefault: true,
-    url: `http://${prometheusAddress(input)}`,
-  };
-  const interval = { jsonData: { timeInterval: input.spec.prometheus.scrapeInterval, alertmanagerUid: 'alertmanager' } };
-  const alerts = {
-    name: 'Alertmanager',
-    uid: 'alertmanager',
-    type: 'alertmanager',
-    access: 'proxy',
-    jsonData: { implementation: 'prometheus' },
-  };
-  return stringify({
-    apiVersion: 1,
-    datasources: [{ ...prometheus, ...interval }, ...(alertmanager === undefined ? [] : [{ ...alerts, url: `http://${alertmanager}` }])],
+    url,
+    jsonData,
   });
+  const interval = { timeInterval: spec.prometheus.scrapeInterval, alertmanagerUid: UID.alertmanager };
+  return [
+    { ...source('Prometheus', 'prometheus', `http://${prometheusAddress(input)}`, { ...interval, ...exemplars }), isDefault: true },
+    ...(alertmanager === undefined
+      ? []
+      : [source('Alertmanager', 'alertmanager', `http://${alertmanager}`, { implementation: 'prometheus' })]),
+    ...(hasLoki(spec) ? [source('Loki', 'loki', lokiAddress(input), lines)] : []),
+    ...(hasTempo(spec) ? [source('Tempo', 'tempo', tempoAddress(input), spanLinks(input))] : []),
+    ...(hasJaeger(spec) ? [source('Jaeger', 'jaeger', jaegerAddress(input), spanLinks(input))] : []),
+  ];
 }
 
 const PROVIDERS = stringify({
@@ -82,7 +134,9 @@ const FILES = {
 
 function files(input: PlatformInput): Record<keyof typeof FILES, Record<string, string>> {
   return {
-    'grafana-datasources': { 'datasources.yml': dataSources(input) },
+    'grafana-datasources': {
+      'datasources.yml': stringify({ apiVersion: 1, datasources: dataSources(input) }, { aliasDuplicateObjects: false, lineWidth: 0 }),
+    },
     'grafana-providers': { 'dashboards.yml': PROVIDERS },
     'grafana-dashboards': { ...DASHBOARD_FILES },
   };
@@ -133,7 +187,7 @@ function template(input: PlatformInput, data: object) {
   });
 }
 
-const isPresent = ({ grafana, prometheus }: BssPlatformSpec) => grafana.enabled && prometheus.enabled;
+const isPresent = (spec: BssPlatformSpec) => spec.grafana.enabled && hasPrometheus(spec);
 
 export const definition: ComponentDefinition = {
   name: 'grafana',
@@ -141,7 +195,13 @@ export const definition: ComponentDefinition = {
   present: isPresent,
   images: [IMAGE],
   ports: () => ({ metrics: PORT }),
-  connections: () => ['prometheus', 'alertmanager'],
+  connections: (spec) => [
+    'prometheus',
+    'alertmanager',
+    ...(hasLoki(spec) ? ['loki'] : []),
+    TEMPO_API,
+    ...(hasJaeger(spec) ? ['jaeger'] : []),
+  ],
   admits: () => [{ from: 'anywhere', ports: [PORT] }],
   credentials: [{ key: PASSWORD_KEY, type: 'password' }],
   reads: [PASSWORD_KEY],

@@ -77,7 +77,7 @@ type Interest = BssPlatformSpec['workloads']['interest'];
 const GROUP: ConsumerGroup = {
   name: INTEREST_GROUP,
   topics: [INTEREST_TOPIC],
-  at: 'workloads.interest',
+  at: 'workloads.interest.autoscaling',
   autoscaling: ({ workloads }) => workloads.interest.autoscaling,
 };
 
@@ -132,6 +132,7 @@ export const definition: ComponentDefinition = {
   ports: () => ({ metrics: METRICS_PORT }),
   connections: (all) => workloadConnections(all, 'kafka', 'pgbouncer'),
   database: {
+    name: 'ledger',
     role: 'interest',
     pool: {
       most: 4,

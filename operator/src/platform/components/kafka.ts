@@ -1,12 +1,12 @@
 /** Kafka: one broker in KRaft mode that is its own controller, or a cluster of the user's. */
 import { createHash } from 'node:crypto';
-import type { V1EnvVar, V1Volume } from '@kubernetes/client-node';
 import { z } from 'zod';
-import { dataKey, managedXorExternal, objectName, placement, PORT_PATTERN, resources, secretKey, storage } from '../../api/common.ts';
+import { managedXorExternal, placement, resources, storage } from '../../api/common.ts';
 import { quantityValue } from '../../api/index.ts';
+import { accessOf, KAFKA_FIELDS, type KafkaAccess } from '../../api/kafka-access.ts';
 import { piece } from '../../api/piece.ts';
 import { amounts } from '../../api/profiles.ts';
-import { bytes, rule } from '../../api/rules.ts';
+import { bytes } from '../../api/rules.ts';
 import { authority } from '../authority.ts';
 import type { ComponentDefinition } from '../definition.ts';
 import { addressOf, nameOf } from '../names.ts';
@@ -23,18 +23,11 @@ import {
   scratch,
   secretVolume,
   value,
+  type Requirements,
 } from '../pods.ts';
 import type { BssPlatformSpec } from '../spec.ts';
 import { settleStore } from '../store.ts';
-import type { Advice, PlatformInput, SecretUse } from '../types.ts';
-
-const BROKER = `^[A-Za-z0-9_]([-A-Za-z0-9_.]*[A-Za-z0-9])?:${PORT_PATTERN}$`;
-
-const broker = rule(z.string().min(3).max(260).describe('Address of a broker: host:port.'), {
-  cel: `self.matches('${BROKER}')`,
-  message: 'write each broker as host:port, such as kafka.example.com:9092, without a scheme',
-  check: (given) => new RegExp(BROKER).test(given),
-});
+import type { Advice, PlatformInput } from '../types.ts';
 
 const managedKafka = z
   .strictObject({
@@ -45,45 +38,7 @@ const managedKafka = z
   })
   .describe('One Kafka broker in KRaft mode, run by the operator: for small and test installations.');
 
-const clientCertificate = z
-  .strictObject({
-    secretName: objectName(
-      "Secret in the platform's namespace that holds certificate and key in PEM, such as one of type kubernetes.io/tls.",
-    ),
-    certificateKey: dataKey('Key of the certificate.', 'tls.crt'),
-    keyKey: dataKey('Key of the private key.', 'tls.key'),
-  })
-  .describe('Certificate by which clients authenticate with the brokers (mutual TLS).');
-
-const brokerTls = rule(
-  z.strictObject({
-    enabled: z.boolean().default(false).describe('Connect by TLS.'),
-    caSecret: secretKey('Certificate authority of the brokers in PEM, if it is not publicly trusted.', 'ca.crt').optional(),
-    clientCertificate: clientCertificate.optional(),
-  }),
-  {
-    cel: 'self.enabled || !has(self.clientCertificate)',
-    message: 'clientCertificate has no effect without TLS: set enabled: true, or remove clientCertificate',
-    fieldPath: '.clientCertificate',
-    check: ({ enabled, clientCertificate: given }) => enabled || given === undefined,
-  },
-);
-
-const externalKafka = z
-  .strictObject({
-    brokers: z.array(broker).min(1).max(16).meta({ 'x-kubernetes-list-type': 'set' }).describe('Bootstrap addresses of the cluster.'),
-    tls: brokerTls.prefault({}).describe('TLS between clients and brokers.'),
-    sasl: z
-      .strictObject({
-        mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).default('scram-sha-512').describe('SASL mechanism.'),
-        secretName: objectName("Secret in the platform's namespace that holds user name and password."),
-        usernameKey: dataKey('Key of the user name.', 'username'),
-        passwordKey: dataKey('Key of the password.', 'password'),
-      })
-      .optional()
-      .describe('SASL authentication with the brokers.'),
-  })
-  .describe('An existing Kafka cluster, such as Strimzi or a cloud service.');
+const externalKafka = z.strictObject(KAFKA_FIELDS).describe('An existing Kafka cluster, such as Strimzi or a cloud service.');
 
 const schema = managedXorExternal(
   z
@@ -197,39 +152,16 @@ function pod(input: PlatformInput, kafka: Managed<'kafka'>, config: Record<strin
 
 type Platform = Pick<PlatformInput, 'name' | 'namespace' | 'spec'>;
 
-/** How to reach Kafka. Secrets are named, not read. */
-export interface KafkaAccess {
-  brokers: string[];
-  tls: boolean;
-  /** Key with the certificate authority in PEM, for brokers whose certificates are not publicly trusted. */
-  caSecret?: { name: string; key: string };
-  /** Keys with the certificate and the private key of the clients. */
-  clientCertificate?: { secretName: string; certificateKey: string; keyKey: string };
-  sasl?: { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; secretName: string; usernameKey: string; passwordKey: string };
-}
-
 export function kafkaAccess(platform: Platform): KafkaAccess {
   const external = platform.spec.kafka.external;
   if (!external) return { brokers: [`${addressOf(platform, 'kafka')}:${PORT}`], tls: false };
-  const { brokers, tls, sasl } = external;
-  return {
-    brokers,
-    tls: tls.enabled,
-    ...(tls.caSecret ? { caSecret: tls.caSecret } : {}),
-    ...(tls.clientCertificate ? { clientCertificate: tls.clientCertificate } : {}),
-    ...(sasl ? { sasl } : {}),
-  };
+  return accessOf(external);
 }
 
 const CLIENT_DIRECTORY = '/etc/kafka-client';
 
 /** Environment, mounts and Secrets of a pod that connects to Kafka. */
-export function kafkaClient(platform: Platform): {
-  env: V1EnvVar[];
-  volumes: V1Volume[];
-  mounts: Record<string, string>;
-  secrets: SecretUse[];
-} {
+export function kafkaClient(platform: Platform): Required<Requirements> {
   const { brokers, tls, caSecret, clientCertificate: client, sasl } = kafkaAccess(platform);
   const ca = caSecret && authority('kafka', caSecret);
   const env = [

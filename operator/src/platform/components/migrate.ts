@@ -11,7 +11,7 @@ import { container, fromSecret, podTemplate, value } from '../pods.ts';
 import { usesDatabase } from '../store.ts';
 import type { SecretUse } from '../types.ts';
 import { baseEnvironment, nodeRuntime, WORKLOAD_USER, workloadConnections } from '../workload.ts';
-import { postgresAccess, postgresAdmin } from './postgres.ts';
+import { postgresAccess, postgresAdmin, postgresUrl } from './postgres.ts';
 
 /** Every role, that of a component that is not present included: its login exists when the component is enabled. */
 function rolesOf({ definitions }: BuildInput): string[] {
@@ -47,9 +47,6 @@ function pod(input: BuildInput) {
   const server = postgresAccess(input);
   const admin = postgresAdmin(input, 'DATABASE_ADMIN_USER', 'PGPASSWORD');
   const own = passwords(input);
-  // The driver's own meaning of sslmode differs from libpq's.
-  const tls = server.tls === 'disable' ? '' : `?uselibpqcompat=true&sslmode=${server.tls}`;
-  const root = server.authority ? `&sslrootcert=${server.authority.path}` : '';
   return podTemplate(input, {
     component: 'migrate',
     placement: ledger,
@@ -66,7 +63,7 @@ function pod(input: BuildInput) {
           ...baseEnvironment(input, 'migrate', ledger.logLevel),
           ...nodeRuntime(RESOURCES),
           ...admin.env,
-          value('DATABASE_ADMIN_URL', `postgresql://$(DATABASE_ADMIN_USER)@${server.host}:${server.port}/postgres${tls}${root}`),
+          value('DATABASE_ADMIN_URL', postgresUrl(input, '$(DATABASE_ADMIN_USER)', 'postgres')),
           ...own.env,
           value('POOLERS', `${addressOf(input, 'pgbouncer-headless')}:${input.spec.pgbouncer.port}`),
           value('SEED_ACCOUNTS', input.spec.seedAccounts),

@@ -11,7 +11,7 @@ import { loginOf, passwordKey, STATS_USER, USERLIST_KEY } from '../logins.ts';
 import { addressOf, credentialsName, nameOf } from '../names.ts';
 import { configMap, deployment, disruptionBudget, service } from '../parts.ts';
 import { configVolume, container, fromSecret, goRuntime, podTemplate, probes, scratch, secretVolume, value } from '../pods.ts';
-import { databasePools } from '../pools.ts';
+import { databasePools, serverConnections } from '../pools.ts';
 import type { BssPlatformSpec } from '../spec.ts';
 import { usesDatabase } from '../store.ts';
 import type { Advice, PlatformInput, SecretUse } from '../types.ts';
@@ -141,7 +141,18 @@ function seconds(text: string): number {
   return Math.max(1, Math.round(durationMs(text) / 1000));
 }
 
-function ini(input: PlatformInput): string {
+/** The lines of the databases, each once. */
+function databases(input: BuildInput): string[] {
+  const { host, port: listens } = postgresAccess(input);
+  const { limits } = serverConnections(input.spec, input.definitions);
+  const names = new Set(input.definitions.flatMap(({ database }) => (database ? [database.name] : [])));
+  return [...names].map((name) => {
+    const limit = limits[name] === undefined ? '' : ` max_db_connections=${limits[name]}`;
+    return `${name} = host=${host} port=${listens} dbname=${name}${limit}`;
+  });
+}
+
+function ini(input: BuildInput): string {
   const { pgbouncer } = input.spec;
   const server = postgresAccess(input);
   const settings: Record<string, string | number> = {
@@ -171,7 +182,7 @@ function ini(input: PlatformInput): string {
     pidfile: '',
   };
   const lines = Object.entries(settings).map(([key, text]) => `${key} = ${text}`);
-  return ['[databases]', `ledger = host=${server.host} port=${server.port} dbname=ledger`, '', '[pgbouncer]', ...lines, ''].join('\n');
+  return ['[databases]', ...databases(input), '', '[pgbouncer]', ...lines, ''].join('\n');
 }
 
 function exporter(input: PlatformInput) {
@@ -219,7 +230,7 @@ function template(input: PlatformInput, config: Record<string, string>) {
 }
 
 /**
- * Environment of a workload that connects to the database through PgBouncer with a login of its own. The pod names the login, and each login has
+ * Environment of a workload that connects to its database through PgBouncer with a login of its own. The pod names the login, and each login has
  * its own key, so that a container that restarts uses the login that its pod was created with.
  */
 export function databaseClient(input: BuildInput, role: string): { env: V1EnvVar[]; secrets: SecretUse[] } {
@@ -227,9 +238,10 @@ export function databaseClient(input: BuildInput, role: string): { env: V1EnvVar
   const { active } = input.slots;
   const address = `${addressOf(input, 'pgbouncer')}:${input.spec.pgbouncer.port}`;
   const key = passwordKey(role, active);
+  const database = input.definitions.find((one) => one.database?.role === role)?.database?.name ?? role;
   return {
     env: [
-      value('DATABASE_URL', `postgresql://${loginOf(role, active)}@${address}/ledger`),
+      value('DATABASE_URL', `postgresql://${loginOf(role, active)}@${address}/${database}`),
       fromSecret('PGPASSWORD', secret, key),
       value('DB_POOL_MAX', input.pools[role] ?? 1),
     ],
@@ -246,18 +258,12 @@ function tooManyClients(spec: BssPlatformSpec, definitions: readonly ComponentDe
   };
 }
 
-/** Each pooler has a pool for each role. */
-function tooManyServerConnections(
-  { pgbouncer, postgres }: BssPlatformSpec,
-  definitions: readonly ComponentDefinition[],
-): Advice | undefined {
-  if (!postgres.managed) return undefined;
-  const roles = definitions.filter(({ database }) => database).length;
-  const most = pgbouncer.replicas * roles * (pgbouncer.defaultPoolSize + pgbouncer.reservePoolSize);
-  if (most <= postgres.managed.maxConnections - 10) return undefined;
+function tooManyServerConnections(spec: BssPlatformSpec, definitions: readonly ComponentDefinition[]): Advice | undefined {
+  const { demanded, available } = serverConnections(spec, definitions);
+  if (available === undefined || demanded <= available) return undefined;
   return {
     path: 'spec.postgres.managed.maxConnections',
-    message: `the poolers may open ${most} connections, and the server accepts ${postgres.managed.maxConnections} (10 of them kept for administration); raise maxConnections or lower the pool sizes`,
+    message: `the poolers may use ${demanded} connections, and the server accepts ${available} of them: PgBouncer limits each database to its share, and clients wait for the rest; raise maxConnections, or lower databasePool, the replicas or the pool sizes of PgBouncer`,
   };
 }
 

@@ -125,9 +125,7 @@ const externalPostgres = rule(
     fieldPath: '.caSecret',
     check: ({ tls, caSecret }) => ['verify-ca', 'verify-full'].includes(tls) === (caSecret !== undefined),
   },
-).describe(
-  'An existing PostgreSQL server, such as CloudNativePG or a cloud service. The operator creates the database ledger and its roles.',
-);
+).describe('An existing PostgreSQL server, such as CloudNativePG or a cloud service. The operator creates its databases and their roles.');
 
 const schema = managedXorExternal(
   z
@@ -306,6 +304,16 @@ export function postgresAccess(platform: Platform): PostgresAccess {
     adminUser: { secretName: name, key: usernameKey },
     adminPassword: { secretName: name, key: passwordKey },
   };
+}
+
+/**
+ * URL of a database of the server itself, without a password. The driver's own meaning of sslmode differs from libpq's.
+ * @param user name of the login, or a reference to a variable of the container
+ */
+export function postgresUrl(platform: Platform, user: string, database: string): string {
+  const { host: address, port: listens, tls, authority: root } = postgresAccess(platform);
+  const options = tls === 'disable' ? '' : `?uselibpqcompat=true&sslmode=${tls}`;
+  return `postgresql://${user}@${address}:${listens}/${database}${options}${root ? `&sslrootcert=${root.path}` : ''}`;
 }
 
 /** Variables `userVariable` and `passwordVariable` of the administrator, and the Secrets behind them. */

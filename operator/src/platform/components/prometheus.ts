@@ -8,10 +8,24 @@ import { piece } from '../../api/piece.ts';
 import { amounts } from '../../api/profiles.ts';
 import { bytes, positiveDuration } from '../../api/rules.ts';
 import type { Draft } from '../component.ts';
-import { isMetricsPort, presentIn, type BuildInput, type ComponentDefinition } from '../definition.ts';
+import type { BuildInput, ComponentDefinition } from '../definition.ts';
 import { addressOf, nameOf } from '../names.ts';
 import { claim, configMap, service, statefulSet } from '../parts.ts';
 import { claimName, claimVolume, configVolume, container, goRuntime, podTemplate, probes } from '../pods.ts';
+import {
+  COMPONENT,
+  copy,
+  foreignComponents,
+  hasPrometheus,
+  keep,
+  drop,
+  OWN_LABELS,
+  PUSHED_JOB,
+  PUSHED_LABELS,
+  ruleOptions,
+  RUNNING,
+  type Relabeling,
+} from '../scraping.ts';
 import type { BssPlatformSpec } from '../spec.ts';
 import type { Advice, PlatformInput } from '../types.ts';
 import { alertmanagerAddress } from './alertmanager.ts';
@@ -68,10 +82,6 @@ const IMAGE = {
 const USER = 65534;
 const PORT = 9090;
 
-const keep = (label: string, regex: string) => ({ source_labels: [label], action: 'keep', regex });
-const drop = (label: string, regex: string) => ({ source_labels: [label], action: 'drop', regex });
-const copy = (label: string, target: string) => ({ source_labels: [label], target_label: target });
-
 /** The Service of the operator's metrics, in its namespace: see the chart bss-operator. */
 const OPERATOR_SERVICE = 'bss-operator-metrics';
 const OPERATOR_PORT = 8081;
@@ -97,34 +107,13 @@ function operatorJob(input: PlatformInput) {
   };
 }
 
-/** `job` of every target that must exist: an alert fires when one is missing. */
-function targets({ definitions, spec }: BuildInput): string[] {
-  const always = presentIn(definitions, spec).filter(
-    ({ consumerGroup, honorLabels }) => !honorLabels && consumerGroup?.autoscaling(spec).minReplicas !== 0,
-  );
-  const jobs = always.flatMap(({ name, ports, jobs: named }) => {
-    const scraped = Object.keys(ports?.(spec) ?? {}).some(isMetricsPort);
-    return named?.(spec) ?? (scraped ? [name] : []);
-  });
-  return ['bss-operator', ...jobs].toSorted((a, b) => (a < b ? -1 : 1));
-}
-
-function rules(input: BuildInput): string {
-  const { runbooks, durationDivisor } = input.spec.prometheus.alerts;
-  return ruleFile({ targets: targets(input), divisor: durationDivisor, runbooks });
-}
-
 function alerting(input: PlatformInput) {
   const address = alertmanagerAddress(input);
   return address === undefined ? {} : { alerting: { alertmanagers: [{ static_configs: [{ targets: [address] }] }] } };
 }
 
-const COMPONENT = '__meta_kubernetes_pod_label_app_kubernetes_io_component';
-const PLATFORM = copy('__meta_kubernetes_pod_label_app_kubernetes_io_instance', 'platform');
-const NAMESPACE = copy('__meta_kubernetes_namespace', 'namespace');
-
 /** A scrape of every container port with a name that begins with `metrics`, in every running pod of this platform. */
-function scrape(input: PlatformInput, job: string, relabeling: object[]) {
+function scrape(input: PlatformInput, job: string, relabeling: readonly Relabeling[]) {
   return {
     job_name: job,
     kubernetes_sd_configs: [
@@ -134,30 +123,16 @@ function scrape(input: PlatformInput, job: string, relabeling: object[]) {
         selectors: [{ role: 'pod', label: `app.kubernetes.io/part-of=bss-platform,app.kubernetes.io/instance=${input.name}` }],
       },
     ],
-    relabel_configs: [
-      keep('__meta_kubernetes_pod_container_port_name', 'metrics(-.*)?'),
-      keep('__meta_kubernetes_pod_phase', 'Running'),
-      ...relabeling,
-    ],
+    relabel_configs: [keep('__meta_kubernetes_pod_container_port_name', 'metrics(-.*)?'), RUNNING, ...relabeling],
   };
 }
 
-/** Labels of the pods' own metrics. */
-const OWN_LABELS = [
-  copy('__meta_kubernetes_pod_container_name', 'job'),
-  copy('__meta_kubernetes_pod_container_name', 'service'),
-  copy(COMPONENT, 'component'),
-  NAMESPACE,
-  copy('__meta_kubernetes_pod_name', 'pod'),
-  PLATFORM,
-];
-
 /** Components with metrics of other programs have a job of their own, which keeps the labels of those metrics. */
 function scrapes(input: BuildInput) {
-  const foreign = presentIn(input.definitions, input.spec).flatMap(({ name, honorLabels }) => (honorLabels ? [name] : []));
+  const foreign = foreignComponents(input).map(({ name }) => name);
   if (foreign.length === 0) return [scrape(input, 'bss-platform', OWN_LABELS)];
   const names = foreign.join('|');
-  const honored = scrape(input, 'bss-platform-pushed', [keep(COMPONENT, names), copy(COMPONENT, 'component'), NAMESPACE, PLATFORM]);
+  const honored = scrape(input, PUSHED_JOB, [keep(COMPONENT, names), ...PUSHED_LABELS]);
   return [scrape(input, 'bss-platform', [drop(COMPONENT, names), ...OWN_LABELS]), { honor_labels: true, ...honored }];
 }
 
@@ -208,6 +183,14 @@ function identity(input: PlatformInput): Draft[] {
   ];
 }
 
+/**
+ * How old a sample may be in the result of a query. A Prometheus that ends writes no staleness markers: the next one would take the targets that
+ * are gone meanwhile for targets that are down, by default for five minutes, and ServiceDown would fire after every upgrade.
+ */
+function lookbackMs(scrapeInterval: string): number {
+  return Math.max(60_000, 4 * durationMs(scrapeInterval));
+}
+
 function template(input: PlatformInput, data: Record<string, string>) {
   const { prometheus } = input.spec;
   const name = nameOf(input, 'prometheus');
@@ -228,6 +211,7 @@ function template(input: PlatformInput, data: Record<string, string>) {
           '--storage.tsdb.path=/prometheus/data',
           `--storage.tsdb.retention.time=${durationMs(prometheus.retention)}ms`,
           `--storage.tsdb.retention.size=${Math.floor(quantityValue(prometheus.retentionSize))}B`,
+          `--query.lookback-delta=${lookbackMs(prometheus.scrapeInterval)}ms`,
           `--web.listen-address=:${PORT}`,
           '--enable-feature=exemplar-storage',
         ],
@@ -242,8 +226,9 @@ function template(input: PlatformInput, data: Record<string, string>) {
   });
 }
 
-function retentionAboveDisk({ prometheus }: BssPlatformSpec): Advice | undefined {
-  if (!prometheus.enabled || quantityValue(prometheus.retentionSize) < quantityValue(prometheus.storage.size)) return undefined;
+function retentionAboveDisk(spec: BssPlatformSpec): Advice | undefined {
+  const { prometheus } = spec;
+  if (!hasPrometheus(spec) || quantityValue(prometheus.retentionSize) < quantityValue(prometheus.storage.size)) return undefined;
   return {
     path: 'spec.prometheus.retentionSize',
     message: `retentionSize ${prometheus.retentionSize} is not below the volume's ${prometheus.storage.size}: the disk fills before Prometheus deletes old samples; lower it or raise storage.size`,
@@ -253,7 +238,7 @@ function retentionAboveDisk({ prometheus }: BssPlatformSpec): Advice | undefined
 export const definition: ComponentDefinition = {
   name: 'prometheus',
   stage: 'observability',
-  present: ({ prometheus }) => prometheus.enabled,
+  present: hasPrometheus,
   images: [IMAGE],
   ports: () => ({ metrics: PORT }),
   connections: ({ networkPolicies: { apiServer } }) => [
@@ -261,13 +246,14 @@ export const definition: ComponentDefinition = {
     { operator: [OPERATOR_PORT] },
     { outside: apiServer.ports, of: apiServer.addresses },
   ],
-  endpoints: (platform) =>
-    platform.spec.prometheus.enabled ? [{ name: 'prometheus', address: `http://${prometheusAddress(platform)}` }] : [],
+  // It reads the firing alerts.
+  admits: () => [{ from: 'operator', ports: [PORT] }],
+  endpoints: (platform) => (hasPrometheus(platform.spec) ? [{ name: 'prometheus', address: `http://${prometheusAddress(platform)}` }] : []),
   advise: (all) => [retentionAboveDisk(all)],
   // The API server accepts a RoleBinding only when its Role exists.
   prerequisites: (input) => [role(input)],
   manifests: (input) => {
-    const data = { 'prometheus.yml': config(input), 'rules.yml': rules(input) };
+    const data = { 'prometheus.yml': config(input), 'rules.yml': ruleFile(ruleOptions(input)) };
     return [
       ...identity(input),
       configMap(input, 'prometheus', data),

@@ -80,6 +80,11 @@ const TEXTS = [
   'PORT',
   '/',
   '/api',
+  '/mnt/a',
+  '/mnt/a/b.c',
+  '/mnt/../etc',
+  'kubernetes.io/hostname',
+  'container.apparmor.security.beta.kubernetes.io/a',
   'x'.repeat(40),
   'x'.repeat(63),
   'x'.repeat(64),
@@ -107,7 +112,7 @@ function valueOf(schema: Schema, random: Random, density: number): unknown {
   if (schema.type === 'string') return textOf(schema, random);
   if (schema.type === 'array')
     return Array.from({ length: Math.floor(random() * 4) }, () => valueOf(schema.items ?? {}, random, density * 3));
-  return typeof schema.additionalProperties === 'object' ? mapOf(schema, random) : objectOf(schema, random, density * 1.6);
+  return typeof schema.additionalProperties === 'object' ? mapOf(schema, random, density) : objectOf(schema, random, density * 1.6);
 }
 
 function objectOf({ properties = {}, required = [] }: Schema, random: Random, density: number): Record<string, unknown> {
@@ -115,9 +120,17 @@ function objectOf({ properties = {}, required = [] }: Schema, random: Random, de
   return Object.fromEntries(chosen.map(([key, child]) => [key, valueOf(child, random, density)]));
 }
 
-function mapOf({ additionalProperties }: Schema, random: Random): Record<string, unknown> {
-  const entry = additionalProperties as Schema;
-  return Object.fromEntries(Array.from({ length: Math.floor(random() * 3) }, () => [pick(random, TEXTS), textOf(entry, random)]));
+function mapOf(schema: Schema, random: Random, density: number): Record<string, unknown> {
+  const entry = schema.additionalProperties as Schema;
+  const keys = keysOf(schema);
+  return Object.fromEntries(Array.from({ length: Math.floor(random() * 3) }, () => [pick(random, keys), valueOf(entry, random, density)]));
+}
+
+/** Keys of a map: those that a rule lists, where one does. */
+function keysOf(schema: Schema): readonly string[] {
+  const rules = (schema['x-kubernetes-validations'] ?? []) as { rule: string }[];
+  const listed = rules.flatMap(({ rule }) => /^self\.all\(k, k in \['(.+)'\]\)$/.exec(rule)?.[1]?.split("', '") ?? []);
+  return listed.length > 0 ? listed : TEXTS;
 }
 
 function integerOf(schema: Schema, random: Random): number {

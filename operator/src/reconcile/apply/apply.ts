@@ -18,7 +18,7 @@ export interface Applied {
 }
 
 /** Applied after the objects that their pods need: a pod whose ConfigMap is missing waits for a retry of the kubelet. */
-const RUNS_PODS = new Set(['Deployment', 'StatefulSet', 'Job']);
+const RUNS_PODS = new Set(['Deployment', 'StatefulSet', 'DaemonSet', 'Job']);
 
 export function objectKey({ kind, metadata }: KubernetesObject): string {
   return `${kind}/${metadata.name}`;

@@ -83,8 +83,11 @@ export function restartReasons(
   return RESTART_REASONS.filter((reason) => found.has(reason));
 }
 
+/** A change of their template replaces their pods. */
+const RESTARTED = new Set(['Deployment', 'StatefulSet', 'DaemonSet']);
+
 function templateOf(object: KubernetesObject | undefined): Json | undefined {
-  if (object?.kind !== 'Deployment' && object?.kind !== 'StatefulSet') return undefined;
+  if (object === undefined || !RESTARTED.has(object.kind)) return undefined;
   const template = record(object['spec'])['template'];
   return template === undefined ? undefined : record(template);
 }

@@ -108,7 +108,7 @@ void test('rotates step by step, and resumes after the operator is killed at any
   const during = await platform.credentials();
   assert.equal(await loginOf(platform, 'ledger'), 'ledger', 'no pod changes before database and pooler know');
   assert.equal(during['postgres-password-former'], first['postgres-password']);
-  assert.equal(during['debug-token'], first['debug-token']);
+  assert.equal(during['api-key'], first['api-key']);
   for (const name of ['ledger', 'interest', 'ledger_b', 'interest_b'])
     assert.match(during['pgbouncer-userlist'] ?? '', new RegExp(`"${name}"`));
 
@@ -151,9 +151,9 @@ void test('rotates step by step, and resumes after the operator is killed at any
   );
   assert.deepEqual(
     [...(end['pgbouncer-userlist'] ?? '').matchAll(/^"(\w+)"/gm)].map(([, user]) => user),
-    ['ledger_b', 'interest_b', 'stats'],
+    ['ledger_b', 'relay_b', 'orchestrator_b', 'interest_b', 'readmodel_b', 'accounts_b', 'crm_b', 'stats'],
   );
-  assert.equal(end['debug-token'], end['debug-token-b']);
+  assert.equal(end['api-key'], end['api-key-b']);
   const { generation } = (await platform.have('Deployment', 'pgbouncer')).metadata;
   assert.equal(generation, pooler.metadata.generation, 'PgBouncer reads its users again, and is not restarted');
   for (const value of [...Object.values(first), ...Object.values(end)].filter((text) => text.length > 20))

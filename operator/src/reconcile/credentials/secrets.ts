@@ -1,7 +1,7 @@
 /** Values of the Secrets that a platform uses, and their hashes for the builders. The values never leave this process. */
 import { hash, type Credentials, type SecretHashes, type SecretUse } from '../../platform/index.ts';
 import { decode, type SecretObject } from './credentials.ts';
-import type { Pass } from '../pass.ts';
+import type { KubeClient } from '../../runtime/index.ts';
 import { settleAll } from '../settle-all.ts';
 
 export class SecretValues {
@@ -43,15 +43,26 @@ function named(keys: string[]): string {
   return `${keys.length === 1 ? 'key' : 'keys'} ${keys.join(', ')}`;
 }
 
-/** Reads the Secrets that users own; the values of the credentials Secret are passed in. @throws KubeError when a retry may succeed */
-export async function readSecrets(pass: Pass, foreign: string[], own: { name: string; values: Credentials }): Promise<SecretValues> {
-  const { namespace } = pass.platform.metadata;
+/** Reads Secrets of one namespace. */
+interface Reader {
+  client: KubeClient;
+  namespace: string;
+  signal: AbortSignal;
+}
+
+/** Reads the Secrets that users own; the values of the operator's own are passed in. @throws KubeError when a retry may succeed */
+export async function readSecrets(
+  reader: Reader,
+  foreign: string[],
+  own: { name: string; values: Credentials }[] = [],
+): Promise<SecretValues> {
+  const { client, namespace, signal } = reader;
   const read = await settleAll(
     foreign.map(async (name): Promise<[string, Credentials][]> => {
       const reference = { apiVersion: 'v1', kind: 'Secret', name, namespace };
-      const secret = await pass.client.find<SecretObject>(reference, { signal: pass.signal });
+      const secret = await client.find<SecretObject>(reference, { signal });
       return secret === undefined ? [] : [[name, decode(secret.data ?? {})]];
     }),
   );
-  return new SecretValues(new Map([...read.flat(), [own.name, own.values]]));
+  return new SecretValues(new Map([...read.flat(), ...own.map(({ name, values }): [string, Credentials] => [name, values])]));
 }

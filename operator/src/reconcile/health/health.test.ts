@@ -155,7 +155,45 @@ interface HealthRow {
   reason: string;
 }
 
+/** @param observed generation that the counts are about; the object has 1 */
+const daemonSet = (counted: Record<string, number>, observed = 1): KubernetesObject => ({
+  apiVersion: 'apps/v1',
+  kind: 'DaemonSet',
+  metadata: { name: 'a-log-agent', generation: 1 },
+  status: { observedGeneration: observed, ...counted },
+});
+
 const rows: HealthRow[] = [
+  {
+    name: 'an agent on every node',
+    live: daemonSet({ desiredNumberScheduled: 3, currentNumberScheduled: 3, numberReady: 3, updatedNumberScheduled: 3 }),
+    health: { healthy: true, ready: 3, desired: 3, message: '' },
+    reason: 'the nodes are the replicas',
+  },
+  {
+    name: 'an agent that one node lacks',
+    live: daemonSet({ desiredNumberScheduled: 3, currentNumberScheduled: 3, numberReady: 2, updatedNumberScheduled: 3 }),
+    health: { healthy: false, failing: false, ready: 2, desired: 3, message: '2 of 3 replicas ready' },
+    reason: 'the logs of that node are missing',
+  },
+  {
+    name: 'an agent of which one node has the former template',
+    live: daemonSet({ desiredNumberScheduled: 3, currentNumberScheduled: 3, numberReady: 3, updatedNumberScheduled: 2 }),
+    health: { healthy: false, message: '2 of 3 pods updated' },
+    reason: 'the rollout is not over',
+  },
+  {
+    name: 'an agent that no node tolerates',
+    live: daemonSet({ desiredNumberScheduled: 0, currentNumberScheduled: 0, numberReady: 0 }),
+    health: { healthy: true, ready: 0, desired: 0, message: '' },
+    reason: 'there is nothing to wait for',
+  },
+  {
+    name: 'an agent that was just created',
+    live: daemonSet({}, 0),
+    health: { healthy: false, ready: 0, desired: 1, message: 'the newest generation is not rolled out yet' },
+    reason: 'no count is known yet, and zero of zero would be healthy',
+  },
   { name: 'missing', live: undefined, health: { healthy: false, message: 'is not created yet' }, reason: 'nothing is there' },
   {
     name: 'rolled out',

@@ -19,7 +19,7 @@ interface Condition {
   message?: string;
 }
 
-/** Common fields of Deployments, StatefulSets and Jobs. */
+/** Common fields of Deployments, StatefulSets, DaemonSets and Jobs. */
 interface WorkloadObject extends KubernetesObject {
   spec?: { replicas?: number; suspend?: boolean };
   status?: {
@@ -28,6 +28,11 @@ interface WorkloadObject extends KubernetesObject {
     readyReplicas?: number;
     updatedReplicas?: number;
     succeeded?: number;
+    /** Of a DaemonSet: nodes that are to have a pod, and how many of them have a ready one and one of the present template. */
+    desiredNumberScheduled?: number;
+    currentNumberScheduled?: number;
+    numberReady?: number;
+    updatedNumberScheduled?: number;
     conditions?: Condition[];
   };
 }
@@ -43,11 +48,11 @@ export interface Surroundings {
   now: number;
 }
 
-/** Health of one Deployment, StatefulSet or Job; `live` is undefined when it does not exist. */
+/** Health of one Deployment, StatefulSet, DaemonSet or Job; `live` is undefined when it does not exist. */
 export function judge(live: KubernetesObject | undefined, around: Surroundings): Health {
   if (live === undefined) return { healthy: false, failing: false, ready: 0, desired: 1, message: 'is not created yet' };
   if (live.kind === 'Job') return judgeJob(live, around);
-  return judgeReplicas(live, around);
+  return live.kind === 'DaemonSet' ? judgeDaemon(live, around) : judgeReplicas(live, around);
 }
 
 /** Combines the health of several objects: adds the counts and joins the messages. */
@@ -78,6 +83,17 @@ function judgeReplicas(live: WorkloadObject, around: Surroundings): Health {
   const troubles = describeTroubles(around);
   const message = refused ?? troubles.message ?? claimTrouble(around.claims) ?? progress({ seen, desired, replicas, ready, updated });
   return { healthy: false, failing: refused !== undefined || troubles.failing || overdue(conditions), ready, desired, message };
+}
+
+/** Of a DaemonSet, whose replicas are the nodes that its pods tolerate: none of them may be left out. */
+function judgeDaemon(live: WorkloadObject, around: Surroundings): Health {
+  const { desiredNumberScheduled: desired = 0, numberReady: ready = 0, updatedNumberScheduled: updated = 0 } = live.status ?? {};
+  const seen = (live.status?.observedGeneration ?? 0) >= (live.metadata.generation ?? 0);
+  if (seen && updated >= desired && ready >= desired) return { healthy: true, failing: false, ready, desired, message: '' };
+  const troubles = describeTroubles(around);
+  const replicas = live.status?.currentNumberScheduled ?? 0;
+  const message = troubles.message ?? progress({ seen, desired, replicas, ready, updated });
+  return { healthy: false, failing: troubles.failing, ready, desired: seen ? desired : Math.max(1, desired), message };
 }
 
 /**

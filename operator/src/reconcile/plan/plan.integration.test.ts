@@ -46,11 +46,12 @@ void test('plans a proposal exactly, and applies none of it', async () => {
     spec: { redis: { enabled: false }, workloads: { gateway: { replicas: 2 }, ledger: { logLevel: 'debug' } } },
   });
   assert.equal(plan.result, 'Changes');
-  assert.match(plan.summary, /^1 to create, 2 to change, 4 to delete; the pods of Deployment a-ledger restart$/);
+  assert.match(plan.summary, /^1 to create, 3 to change, 4 to delete; the pods of Deployment a-ledger, Deployment a-crm restart$/);
   assert.equal(changeOf(plan, 'Deployment a-redis').action, 'delete');
   assert.match(changeOf(plan, 'Deployment a-gateway').diff ?? '', /^-\s+replicas: 1\n\+\s+replicas: 2$/m);
   assert.equal(changeOf(plan, 'Deployment a-gateway').restarts, undefined);
   assert.deepEqual(changeOf(plan, 'Deployment a-ledger').restarts, ['EnvironmentChanged']);
+  assert.match(changeOf(plan, 'Deployment a-crm').diff ?? '', /REDIS_URL/, 'crm loses the second level of its cache');
   assert.equal(plan.observedGeneration, earlier.metadata.generation);
 
   const later = await platform.get();

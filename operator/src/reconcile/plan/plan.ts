@@ -2,6 +2,7 @@
 import { FIELD_MANAGER } from '../../api/index.ts';
 import {
   adviseSpec,
+  refused,
   type BssPlatformSpec,
   buildPlatform,
   credentialsName,
@@ -18,6 +19,7 @@ import { desiredEntries, undesired } from '../ownership/inventory.ts';
 import { servedComponents } from '../watch/optional.ts';
 import { ownershipOf, type PlatformObject } from '../ownership/ownership.ts';
 import type { PlannedChange } from './planned.ts';
+import { podSecurity } from '../pod-security.ts';
 import { isKept } from '../prune/prune.ts';
 import { enlargement, withoutShrinking } from '../apply/volumes.ts';
 import { restartReasons } from '../apply/restart.ts';
@@ -55,11 +57,15 @@ export async function planChanges(client: KubeClient, proposal: Proposal, call: 
   const planning: Planning = { client, call, remarks: new Set() };
   const { name, namespace, uid } = next.metadata;
   const identity = { name, namespace, ...(uid === undefined ? {} : { uid }) };
-  const input = await platformInput(planning, { ...identity, spec, operatorNamespace, secretHashes: {}, slots: FIRST_SLOT });
+  const security = await podSecurity(client, namespace, call);
+  const input = await platformInput(planning, { ...identity, ...security, spec, operatorNamespace, secretHashes: {}, slots: FIRST_SLOT });
   const { components, warnings } = await servedComponents(buildPlatform(input), (kind) => client.serves(kind));
   const applied = (await settleAll(components.map((component) => planComponent(planning, next, component)))).flat();
   const deleted = live === undefined ? [] : await planDeletions(planning, live, input, components);
-  const advice = adviseSpec(spec).map(({ path, message }) => `${path}: ${message}`);
+  const advice = [
+    ...adviseSpec(spec).map(({ path, message }) => `${path}: ${message}`),
+    ...refused(input).map(({ path, what, remedy }) => `${path}: ${what}: ${remedy}`),
+  ];
   const pause = spec.paused ? ['spec.paused is true: the operator makes none of these changes until it is false'] : [];
   return { changes: [...applied, ...deleted], warnings: [...advice, ...warnings, ...[...planning.remarks].toSorted(), ...pause] };
 }

@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import { Kafka, logLevel, type Admin, type Producer } from 'kafkajs';
 import type { KubernetesObject } from '../../runtime/index.ts';
 import { Cluster, LIMIT_MS, until, type TestPlatform } from '../testing/cluster.ts';
+import { commitStart } from '../testing/consumer-group.ts';
 
 const TOPIC = 'usage';
 const GROUP = 'billing';
@@ -22,7 +23,7 @@ before(async () => {
   producer = kafka.producer();
   await Promise.all([admin.connect(), producer.connect()]);
   await admin.createTopics({ topics: [{ topic: TOPIC, numPartitions: PARTITIONS }], waitForLeaders: false });
-  await commit();
+  await commitStart(admin, GROUP, TOPIC, PARTITIONS);
   const autoscaling = { scaleToZero: true, maxReplicas: 2 };
   const consumerGroups = [
     { name: GROUP, topics: [TOPIC], deployment: DEPLOYMENT.name, autoscaling },
@@ -36,16 +37,6 @@ after(async () => {
   await Promise.all([admin.disconnect(), producer.disconnect()]);
   await cluster.stop();
 });
-
-/** The group has read everything so far. */
-async function commit(): Promise<void> {
-  const partitions = Array.from({ length: PARTITIONS }, (_, partition) => ({ partition, offset: '0' }));
-  await until('the group to take a commit', LIMIT_MS, async () => {
-    await admin.setOffsets({ groupId: GROUP, topic: TOPIC, partitions }).catch(() => undefined);
-    const [read] = await admin.fetchOffsets({ groupId: GROUP, topics: [TOPIC] }).catch(() => []);
-    return read?.partitions.every(({ offset }) => offset === '0') ?? false;
-  });
-}
 
 const deployed = () => cluster.client.get<KubernetesObject & { spec: { replicas: number } }>(DEPLOYMENT);
 const groupOf = async (name: string) => (await platform.status()).consumerGroups?.find((group) => group.name === name);

@@ -1,6 +1,6 @@
 /** Consumer groups in status. Figures are rounded and change only when they differ enough, so that a settled platform writes nothing. */
 import { isDeepStrictEqual } from 'node:util';
-import type { ConsumerGroupStatus, LearnedRate } from '../../autoscale/index.ts';
+import { isNewerSeason, type ConsumerGroupStatus, type LearnedRate } from '../../autoscale/index.ts';
 import type { StatusEntry } from '../status/outcome.ts';
 
 export type GroupEntry = StatusEntry<'consumerGroups'>;
@@ -18,8 +18,8 @@ export function nextGroups(previous: GroupEntry[] | undefined, seen: ConsumerGro
   );
 }
 
-/** A group of a hibernating platform: it is not sampled, and its learned rate is kept. */
-export function hibernating({ name, topics, learned, lastScaleTime }: GroupEntry): GroupEntry {
+/** A group of a hibernating platform: it is not sampled, and what was learned is kept. */
+export function hibernating({ name, topics, learned, season, lastScaleTime }: GroupEntry): GroupEntry {
   return {
     name,
     topics,
@@ -28,6 +28,7 @@ export function hibernating({ name, topics, learned, lastScaleTime }: GroupEntry
     reason: 'Hibernating',
     ...(lastScaleTime === undefined ? {} : { lastScaleTime }),
     ...(learned === undefined ? {} : { learned }),
+    ...(season === undefined ? {} : { season }),
   };
 }
 
@@ -40,6 +41,7 @@ function nextGroup(old: GroupEntry | undefined, seen: ConsumerGroupStatus): Grou
 function entryOf(old: GroupEntry | undefined, seen: ConsumerGroupStatus): GroupEntry {
   const scaled = seen.lastScaleTime === null ? old?.lastScaleTime : new Date(seen.lastScaleTime).toISOString().replace(/\.\d+Z$/, 'Z');
   const learned = steadyLearned(old?.learned, seen.learned);
+  const season = seen.season !== null && isNewerSeason(old?.season, seen.season) ? seen.season : old?.season;
   return {
     name: seen.name,
     topics: seen.topics,
@@ -54,6 +56,7 @@ function entryOf(old: GroupEntry | undefined, seen: ConsumerGroupStatus): GroupE
     message: seen.message,
     ...(scaled === undefined ? {} : { lastScaleTime: scaled }),
     ...(learned === undefined ? {} : { learned }),
+    ...(season === undefined ? {} : { season }),
   };
 }
 
@@ -67,7 +70,7 @@ function rounded(value: number | null): number | null {
 }
 
 const FIGURES = ['lag', 'delaySeconds', 'arrivalRate', 'ratePerReplica'] as const;
-const VOLATILE = new Set<string>([...FIGURES, 'message', 'learned']);
+const VOLATILE = new Set<string>([...FIGURES, 'message', 'learned', 'season']);
 
 /** True when the two differ only in figures (and the message, which repeats them). */
 export function onlyFiguresDiffer(old: GroupEntry, next: GroupEntry): boolean {
@@ -82,7 +85,7 @@ function withoutFigures(entry: GroupEntry) {
 }
 
 function figuresAreNear(old: GroupEntry, next: GroupEntry): boolean {
-  return FIGURES.every((figure) => isNear(old[figure], next[figure])) && old.learned === next.learned;
+  return FIGURES.every((figure) => isNear(old[figure], next[figure])) && old.learned === next.learned && old.season === next.season;
 }
 
 /** Zero is near only to zero: status must show when a lag is gone. */

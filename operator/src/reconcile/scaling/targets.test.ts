@@ -9,8 +9,9 @@ await test("scales the groups of other programs beside the platform's own, and n
     { name: 'billing', topics: ['usage.v1'], deployment: 'billing-worker', autoscaling: { maxDelay: '2m', maxReplicas: 6 } },
     { name: 'mail', topics: ['mail.v1', 'mail.v2'], deployment: 'mailer', autoscaling: { scaleToZero: true } },
   ];
-  const [own, billing, mail, ...rest] = scaleTargets(inputOf({ consumerGroups }));
+  const [own, readModel, billing, mail, ...rest] = scaleTargets(inputOf({ consumerGroups }));
   assert.deepEqual([own?.group, own?.deployment, rest], ['interest-batch', 'demo-interest', []]);
+  assert.deepEqual([readModel?.group, readModel?.deployment, readModel?.policy.mode], ['read-model', 'demo-read-model', 'fixed']);
   assert.deepEqual([billing?.namespace, billing?.deployment, billing?.topics], ['bss', 'billing-worker', ['usage.v1']]);
   assert.deepEqual([billing?.policy.maxDelaySeconds, billing?.policy.maxReplicas, billing?.policy.minReplicas], [120, 6, 1]);
   assert.deepEqual([mail?.policy.minReplicas, mail?.policy.scaleToZero], [0, true]);
@@ -18,7 +19,7 @@ await test("scales the groups of other programs beside the platform's own, and n
   const alone = scaleTargets(inputOf({ consumerGroups, workloads: { interest: { enabled: false } } }));
   assert.deepEqual(
     alone.map(({ group }) => group),
-    ['billing', 'mail'],
+    ['read-model', 'billing', 'mail'],
   );
   assert.deepEqual(scaleTargets(inputOf({ consumerGroups, hibernate: true })), []);
 });

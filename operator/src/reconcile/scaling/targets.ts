@@ -1,13 +1,11 @@
 /** From the spec to the targets and policies of the autoscaler. Pure. */
-import type { ScalePolicy, ScaleTarget } from '../../autoscale/index.ts';
-import { durationMs } from '../../api/index.ts';
-import { ownGroups, type BssPlatformSpec, type PlatformInput } from '../../platform/index.ts';
-
-type Autoscaling = BssPlatformSpec['workloads']['interest']['autoscaling'];
+import type { ScaledKind, ScalePolicy, ScaleTarget } from '../../autoscale/index.ts';
+import { durationMs, type Autoscaling, type ConsumerAutoscalerSpec } from '../../api/index.ts';
+import { ownGroups, type PlatformInput } from '../../platform/index.ts';
 
 const seconds = (duration: string) => durationMs(duration) / 1000;
 
-/** The autoscaler's policy for the fields of `spec...autoscaling`. */
+/** The autoscaler's policy for the fields of `spec...autoscaling`, and for those of a ConsumerAutoscaler. */
 export function scalePolicy(autoscaling: Autoscaling): ScalePolicy {
   const { lagPerReplica, safeReplicas } = autoscaling;
   return {
@@ -33,21 +31,34 @@ export function scaleTargets(platform: Pick<PlatformInput, 'name' | 'namespace' 
   return [...ownTargets(platform), ...externalTargets(platform)];
 }
 
+/** A consumer group as a resource describes it. */
+interface GroupDescription {
+  group: string;
+  topics: string[];
+  namespace: string;
+  /** Name of the object. */
+  deployment: string;
+  /** Its kind; a Deployment when left out. */
+  kind?: ScaledKind;
+  autoscaling: Autoscaling;
+}
+
+function targetOf({ autoscaling, ...group }: GroupDescription): ScaleTarget {
+  return { ...group, policy: scalePolicy(autoscaling) };
+}
+
 function ownTargets(platform: Pick<PlatformInput, 'name' | 'namespace' | 'spec'>): ScaleTarget[] {
-  return ownGroups(platform).map(({ autoscaling, ...group }) => ({
-    ...group,
-    namespace: platform.namespace,
-    policy: scalePolicy(autoscaling),
-  }));
+  return ownGroups(platform).map((group) => targetOf({ ...group, namespace: platform.namespace }));
 }
 
 /** Groups of other programs: their Deployments are not the operator's. */
 export function externalTargets({ namespace, spec }: Pick<PlatformInput, 'namespace' | 'spec'>): ScaleTarget[] {
-  return spec.consumerGroups.map(({ name, topics, deployment, autoscaling }) => ({
-    group: name,
-    topics,
-    namespace,
-    deployment,
-    policy: scalePolicy(autoscaling),
-  }));
+  return spec.consumerGroups.map(({ name, ...group }) => targetOf({ ...group, group: name, namespace }));
+}
+
+/** The group of a ConsumerAutoscaler. */
+export function autoscalerTarget(namespace: string, spec: ConsumerAutoscalerSpec): ScaleTarget {
+  const { group, topics, scaleTargetRef } = spec;
+  const { name, apiVersion, kind } = scaleTargetRef;
+  return targetOf({ group, topics, namespace, deployment: name, kind: { apiVersion, kind }, autoscaling: spec });
 }

@@ -2,6 +2,7 @@
 import type { BssPlatformStatus } from '../../api/index.ts';
 import type { Problem as ScaleProblem } from '../../autoscale/index.ts';
 import type { ActedOutcome, ComponentState, Outcome, StatusEntry } from './outcome.ts';
+import { withoutNewFigures } from './messages.ts';
 import { retentionRisk } from './retention.ts';
 
 export type Condition = StatusEntry<'conditions'>;
@@ -207,16 +208,6 @@ function scalingFindings({ groups }: ActedOutcome): Finding[] {
     lag[0] ? yes('LagUnknown', lag[0].type, joined(lag)) : no('LagUnknown', 'LagKnown', ''),
     rest[0] ? yes('ScalingLimited', rest[0].type, joined(rest)) : no('ScalingLimited', 'NotLimited', ''),
   ];
-}
-
-function shape(text: string): string {
-  return text.replaceAll(/\d+([.,]\d+)*/g, '#');
-}
-
-/** Keeps the old message when only its numbers differ: they change with every sample. */
-function withoutNewFigures(finding: Finding, old: Condition | undefined): Finding {
-  const same = old?.status === finding.status && old.reason === finding.reason && shape(old.message) === shape(finding.message);
-  return same ? { ...finding, message: old.message } : finding;
 }
 
 function yes(type: ConditionType, reason: string, message: string): Finding {

@@ -2,6 +2,7 @@
 import type { BssPlatformStatus, Problem } from '../../api/index.ts';
 import type { BssPlatformSpec } from '../../platform/index.ts';
 import type { ConsumerGroupStatus } from '../../autoscale/index.ts';
+import type { AlertStatus } from '../alerts/alert-status.ts';
 import type { Health } from '../health/health.ts';
 
 /** One entry of a list in status. */
@@ -23,6 +24,8 @@ export interface InvalidOutcome {
   type: 'invalid';
   generation: number;
   problems: Problem[];
+  /** Undefined: not read yet. */
+  alerts: AlertStatus | undefined;
 }
 
 /** Rotation of the generated credentials. */
@@ -48,6 +51,8 @@ export interface ActedOutcome {
   topicDifferences: string[] | undefined;
   /** Undefined: not sampled now. */
   groups: ConsumerGroupStatus[] | undefined;
+  /** Undefined: not read yet. */
+  alerts: AlertStatus | undefined;
   warnings: string[];
   endpoints: StatusEntry<'endpoints'>[];
   secretName: string;

@@ -2,7 +2,7 @@
  * Hibernation and the retention of topics. Kafka deletes events by their age, and unread events age in hibernation: an external Kafka deletes them
  * meanwhile, the managed one when it wakes. Pure.
  */
-import { durationMs } from '../../api/index.ts';
+import { retentionMs } from '../../api/index.ts';
 import { consumedTopics, type BssPlatformSpec } from '../../platform/index.ts';
 
 interface Risk {
@@ -18,10 +18,11 @@ interface Risk {
  */
 export function retentionRisk(spec: BssPlatformSpec, since: string, at: string): Risk {
   if (!spec.hibernate) return { status: 'False', reason: 'NotHibernated', message: '' };
-  const [shortest] = consumedTopics(spec).toSorted((a, b) => durationMs(a.retention) - durationMs(b.retention));
+  const limited = consumedTopics(spec).filter((topic) => Number.isFinite(retentionMs(topic.retention)));
+  const [shortest] = limited.toSorted((a, b) => retentionMs(a.retention) - retentionMs(b.retention));
   if (shortest === undefined) return { status: 'False', reason: 'NoConsumers', message: '' };
   const { name, retention } = shortest;
-  const deadline = Date.parse(since) + durationMs(retention);
+  const deadline = Date.parse(since) + retentionMs(retention);
   const end = new Date(deadline).toISOString().replace(/\.\d+Z$/, 'Z');
   const topic = `topic ${name} keeps events for ${retention}, and unread events age in hibernation`;
   return Date.parse(at) < deadline

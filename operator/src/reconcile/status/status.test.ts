@@ -41,6 +41,7 @@ function acted(changes: Partial<ActedOutcome> & { raw?: object } = {}): ActedOut
     missingSecrets: [],
     topicDifferences: [],
     groups: undefined,
+    alerts: undefined,
     warnings: [],
     endpoints: [{ name: 'gateway', address: 'http://a' }],
     secretName: 'a-credentials',
@@ -142,7 +143,7 @@ const rows: Row[] = [
   {
     name: 'invalid',
     previous: ready,
-    outcome: { type: 'invalid', generation: 2, problems: [{ path: 'spec.x', message: 'remove it' }] },
+    outcome: { type: 'invalid', generation: 2, problems: [{ path: 'spec.x', message: 'remove it' }], alerts: undefined },
     conditions: { Ready: ['False', 'InvalidSpec', 'spec.x: remove it'], SpecValid: ['False', 'InvalidSpec', 'spec.x: remove it'] },
   },
   {
@@ -236,11 +237,42 @@ describe('status', () => {
   });
 });
 
+describe('alerts', () => {
+  const none = { summary: 'none', critical: 0, warning: 0, muted: 0, firing: [], lastRead: '2026-01-01T12:00:00Z' };
+  const unknown = { ...none, summary: 'unknown', message: 'why' };
+  const before = after(acted({ alerts: unknown }), ready);
+
+  void test('shows them while the platform acts, is paused, and has an invalid spec; they do not change a condition', () => {
+    const invalid: Outcome = { type: 'invalid', generation: 2, problems: [], alerts: none };
+    for (const outcome of [acted({ alerts: none }), acted({ type: 'paused', alerts: none }), invalid])
+      assert.deepEqual(after(outcome, before).alerts, none, outcome.type);
+    assert.deepEqual(before.conditions, ready.conditions);
+  });
+
+  void test('keeps them until they are read, and removes them with Prometheus', () => {
+    assert.deepEqual(after(acted(), before).alerts, unknown);
+    for (const raw of [{ hibernate: true }, { prometheus: { enabled: false } }]) {
+      const next = after(acted({ raw, alerts: unknown }), before);
+      assert.equal('alerts' in next, false);
+      assert.equal(statusPatch(before, next).status['alerts'], null);
+    }
+  });
+
+  void test('writes nothing when only the time of the read differs, and removes the message by a merge patch', () => {
+    const later = after(acted({ alerts: { ...unknown, lastRead: '2026-01-01T13:00:00Z' } }), before);
+    assert.equal(difference(before, later), 'none');
+    const next = after(acted({ alerts: none }), before);
+    assert.equal(difference(before, next), 'more');
+    assert.deepEqual(statusPatch(before, next).status['alerts'], { ...none, message: null });
+  });
+});
+
 const sampled: ConsumerGroupStatus = {
   name: 'interest-batch',
   topics: ['t'],
   namespace: 'n',
   deployment: 'a-interest',
+  unusable: null,
   lag: 1000,
   delaySeconds: 10.4,
   arrivalRate: 123.4,
@@ -256,6 +288,7 @@ const sampled: ConsumerGroupStatus = {
   message: 'lag 1000',
   problems: [],
   learned: { ratePerReplica: 51.7, startupSeconds: 4.2, observations: 9 },
+  season: '1.1000.x',
   lastSampleTime: NOW,
   lastScaleTime: null,
   counters: { samples: 1, unusableSamples: 0, scaleUps: 0, scaleDowns: 0, scaleErrors: 0 },
@@ -276,6 +309,9 @@ describe('consumer groups', () => {
     ['a small move of the figures', { lag: 1050, delaySeconds: 10.9, message: 'lag 1050' }, 'none'],
     ['one more observation of the same', { learned: { ratePerReplica: 52, startupSeconds: 5, observations: 10 } }, 'none'],
     ['a large move', { lag: 2000, message: 'lag 2000' }, 'figures'],
+    ['a season of less than an hour later', { season: '1.1011.y' }, 'none'],
+    ['a season of an hour later', { season: '1.1012.y' }, 'figures'],
+    ['no season since a restart', { season: null }, 'none'],
     ['the lag is gone', { lag: 0, delaySeconds: 0 }, 'figures'],
     ['the lag is not known any more', { lag: null }, 'more'],
     ['another number of replicas', { desiredReplicas: 3 }, 'more'],
@@ -316,9 +352,9 @@ describe('consumer groups', () => {
     );
   });
 
-  void test('keeps only the learned rate in hibernation', () => {
+  void test('keeps only the learned rate and the season in hibernation', () => {
     const group = after(acted({ raw: { hibernate: true } }), before).consumerGroups?.[0];
-    assert.deepEqual([group?.lag, group?.replicas, group?.learned?.observations], [undefined, 0, 9]);
+    assert.deepEqual([group?.lag, group?.replicas, group?.learned?.observations, group?.season], [undefined, 0, 9, '1.1000.x']);
   });
 
   void test('keeps groups unchanged while they are not sampled', () => {
@@ -377,7 +413,7 @@ describe('transitions', () => {
     ['begins to rotate', ready, introducing, ['RotationBegun']],
     ['continues the rotation', introducing, replacing, []],
     ['has rotated', locking, rotated, ['Ready', 'RotationDone']],
-    ['is invalid', ready, after({ type: 'invalid', generation: 2, problems: [] }, ready), ['InvalidSpec']],
+    ['is invalid', ready, after({ type: 'invalid', generation: 2, problems: [], alerts: undefined }, ready), ['InvalidSpec']],
     ['was upgraded', ready, after(acted({ raw: { version: '0.2.0' } }), ready), ['Upgraded']],
   ];
   for (const [name, old, next, expected] of moves) void test(name, () => assert.deepEqual(reasons(old, next), expected));

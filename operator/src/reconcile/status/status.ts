@@ -1,6 +1,8 @@
 /** Status of a platform: pure, from the previous status and the outcome of a pass. */
 import { isDeepStrictEqual } from 'node:util';
+import type { z } from 'zod';
 import { statusSchema, type BssPlatformStatus } from '../../api/index.ts';
+import { hasAlerts, nextAlerts } from '../alerts/alert-status.ts';
 import { conditionOf, NO_PROGRESS, nextConditions, type Condition } from './conditions.ts';
 import { hibernating, nextGroups, onlyFiguresDiffer, type GroupEntry } from '../scaling/groups.ts';
 import type { ActedOutcome, ComponentState, Outcome, StatusEntry } from './outcome.ts';
@@ -8,20 +10,31 @@ import type { ActedOutcome, ComponentState, Outcome, StatusEntry } from './outco
 /** Minimum interval between writes that change only figures. */
 export const FIGURES_INTERVAL_MS = 10_000;
 
-/** The valid fields of a status: a CRD of another version may have admitted others. */
+/** The valid fields of a status. */
 export function readStatus(raw: unknown): BssPlatformStatus | undefined {
+  return validFields(statusSchema, raw);
+}
+
+/** The fields that fit the schema: a CRD of another version may have admitted others. */
+export function validFields<S extends z.ZodObject>(schema: S, raw: unknown): z.output<S> | undefined {
   if (typeof raw !== 'object' || raw === null) return undefined;
-  const fields = Object.entries(statusSchema.shape).flatMap(([key, schema]) => {
+  const fields = Object.entries(schema.shape).flatMap(([key, field]) => {
     const value: unknown = key in raw ? raw[key as keyof typeof raw] : undefined;
-    return value !== undefined && schema.safeParse(value).success ? [[key, value]] : [];
+    return value !== undefined && (field as z.ZodType).safeParse(value).success ? [[key, value]] : [];
   });
-  return Object.fromEntries(fields);
+  return Object.fromEntries(fields) as z.output<S>;
 }
 
 /** The status after a pass. @param now epoch milliseconds */
 export function nextStatus(previous: BssPlatformStatus | undefined, outcome: Outcome, now: number): BssPlatformStatus {
   const conditions = nextConditions(previous, outcome, instant(now));
-  if (outcome.type === 'invalid') return { ...previous, observedGeneration: outcome.generation, conditions };
+  if (outcome.type === 'invalid')
+    return defined({
+      ...previous,
+      observedGeneration: outcome.generation,
+      conditions,
+      alerts: nextAlerts(previous?.alerts, outcome.alerts),
+    });
   if (outcome.type === 'deleting') return { ...previous, conditions };
   return defined({
     observedGeneration: outcome.type === 'paused' ? previous?.observedGeneration : outcome.generation,
@@ -30,6 +43,7 @@ export function nextStatus(previous: BssPlatformStatus | undefined, outcome: Out
     components: outcome.components.filter((part) => isShown(part)).map((part) => componentEntry(part)),
     consumerGroups: groups(previous, outcome),
     endpoints: outcome.endpoints,
+    alerts: hasAlerts(outcome.spec) ? nextAlerts(previous?.alerts, outcome.alerts) : undefined,
     secretName: outcome.secretName,
     warnings: outcome.warnings,
     inventory: outcome.inventory ?? previous?.inventory,
@@ -42,7 +56,7 @@ export function withPlan({ plan: _old, ...status }: BssPlatformStatus, plan: Bss
 }
 
 /** RFC 3339 with whole seconds, as Kubernetes writes times. */
-function instant(now: number): string {
+export function instant(now: number): string {
   return new Date(now).toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
@@ -92,11 +106,14 @@ export function difference(old: BssPlatformStatus | undefined, next: BssPlatform
 
 /** Merge patch that turns `old` into `next`: replaces lists, and sets removed fields to null. */
 export function statusPatch(old: BssPlatformStatus | undefined, next: BssPlatformStatus): { status: Record<string, unknown> } {
-  // A merge patch merges nested objects: removed fields of the plan must be named too.
-  const plan = next.plan === undefined ? {} : { plan: { ...removedFields(old?.plan, next.plan), ...next.plan } };
-  return { status: { ...removedFields(old, next), ...next, ...plan } };
+  // A merge patch merges nested objects: their removed fields must be named too.
+  const nested = (['plan', 'alerts'] as const).flatMap((key) => {
+    const value = next[key];
+    return value === undefined ? [] : [[key, { ...removedFields(old?.[key], value), ...value }]];
+  });
+  return { status: { ...removedFields(old, next), ...next, ...Object.fromEntries(nested) } };
 }
 
-function removedFields(old: object | undefined, next: object): Record<string, null> {
+export function removedFields(old: object | undefined, next: object): Record<string, null> {
   return Object.fromEntries(Object.keys(old ?? {}).flatMap((key) => (key in next ? [] : [[key, null]])));
 }

@@ -2,7 +2,7 @@
  * `node operator/src/reconcile/testing/benchmark.ts [platforms] [seconds]`: what many platforms cost the operator, on a real API server and a real Kafka, with
  * a hand in place of nodes and controllers. Prints the figures and writes docs/results/operator-scale.md.
  */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -11,6 +11,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { until } from '../../runtime/testing/harness.ts';
 import { Cluster, type TestPlatform } from './cluster.ts';
 import type { OperatorProcess } from './operator-process.ts';
+import { consumption, median } from './process-usage.ts';
 
 const PLATFORMS = Number(process.argv[2] ?? 200);
 const SECONDS = Number(process.argv[3] ?? 60);
@@ -19,24 +20,15 @@ const LIMIT_MS = 10 * 60_000;
 const RESULT = new URL('../../../../docs/results/operator-scale.md', import.meta.url);
 
 /** The smallest platform that serves anything: Postgres, PgBouncer, migration, ledger and gateway on a Kafka of the user's. */
-const MINIMAL = { workloads: { interest: { enabled: false }, kafkaExporter: { enabled: false } } };
+const OFF = { enabled: false };
+const MINIMAL = {
+  workloads: { interest: OFF, kafkaExporter: OFF, outboxRelay: OFF, orchestrator: OFF, readModel: OFF, accounts: OFF, crm: OFF },
+};
 
 interface Row {
   what: string;
   value: string;
   goal: string;
-}
-
-/** Of /proc: what the kernel counts for a process. Memory in MiB, processor time in seconds. */
-async function usage(pid: number): Promise<{ rss: number; peak: number; cpu: number }> {
-  const [status, stat] = await Promise.all([readFile(`/proc/${pid}/status`, 'utf8'), readFile(`/proc/${pid}/stat`, 'utf8')]);
-  const mebibytes = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) / 1024;
-  // The name, in parentheses, may hold blanks; the two times are the 14th and 15th field, in hundredths of a second.
-  const [user, system] = stat
-    .slice(stat.lastIndexOf(')') + 2)
-    .split(' ')
-    .slice(11, 13);
-  return { rss: mebibytes('VmRSS'), peak: mebibytes('VmHWM'), cpu: (Number(user) + Number(system)) / 100 };
 }
 
 /** Number of platforms that are ready and had their first pass since the operator's start. */
@@ -66,10 +58,6 @@ async function seconds(work: () => Promise<unknown>): Promise<number> {
   const begun = performance.now();
   await work();
   return (performance.now() - begun) / 1000;
-}
-
-function median(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
 /** From the creation of a platform until all of its objects exist, one platform after the other on an operator that has nothing else to do. */
@@ -117,18 +105,12 @@ interface Steady {
 }
 
 async function steady(cluster: Cluster): Promise<Steady> {
-  const { pid } = cluster.operator;
-  const [before, passes, writes, begun] = [await usage(pid), await cluster.passes(), (await cluster.writes()).length, performance.now()];
-  const sizes: number[] = [];
-  while (performance.now() - begun < SECONDS * 1000) {
-    await pause(1000);
-    sizes.push((await usage(pid)).rss);
-  }
-  const after = await usage(pid);
+  const [passes, writes] = [await cluster.passes(), (await cluster.writes()).length];
+  const { rss, peak, cpu, seconds: taken } = await consumption(cluster.operator.pid, SECONDS);
   return {
-    rss: median(sizes),
-    peak: after.peak,
-    cpu: (100 * (after.cpu - before.cpu)) / ((performance.now() - begun) / 1000),
+    rss,
+    peak,
+    cpu: (100 * cpu) / taken,
     passes: (await cluster.passes()) - passes,
     writes: (await cluster.writes()).length - writes,
   };

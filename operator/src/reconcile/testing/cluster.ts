@@ -1,13 +1,22 @@
 /** A real API server with the operator on it (under the rights that the chart gives it), a hand that plays the nodes, and a real Kafka. */
 import { platformDefinition } from '../../platform/crd.ts';
-import { API_VERSION, KIND, type BssPlatform, type BssPlatformStatus } from '../../api/index.ts';
+import { autoscalerDefinition } from '../../api/crd.ts';
+import { API_VERSION, AUTOSCALER_KIND, KIND, type BssPlatform, type BssPlatformStatus } from '../../api/index.ts';
 import { startApiServer, startServices, type ApiServer } from '../../../../local/src/services/index.ts';
-import { KubeClient, KubeError, loadKubeConfig, Metrics, type KubernetesObject, type ObjectReference } from '../../runtime/index.ts';
+import {
+  isAlreadyExists,
+  KubeClient,
+  KubeError,
+  loadKubeConfig,
+  Metrics,
+  type KubernetesObject,
+  type ObjectReference,
+} from '../../runtime/index.ts';
 import { readAudit, until, type AuditEvent } from '../../runtime/testing/harness.ts';
 import { conditionOf, type ConditionType } from '../status/conditions.ts';
 import type { PlatformObject } from '../ownership/ownership.ts';
 import { Hand } from './hand.ts';
-import { containerEnvironment, installRights, logIn, NAMESPACE, USERNAME, type Login } from './installation.ts';
+import { containerEnvironment, installRights, logIn, manifests, NAMESPACE, USERNAME, type Login } from './installation.ts';
 import { OperatorProcess } from './operator-process.ts';
 
 /** Bounds a wait on a busy machine; no test measures by it. */
@@ -18,12 +27,17 @@ const TESTER = 'bss-test';
 const API: Record<string, string> = {
   Deployment: 'apps/v1',
   StatefulSet: 'apps/v1',
+  DaemonSet: 'apps/v1',
   Job: 'batch/v1',
   NetworkPolicy: 'networking.k8s.io/v1',
   PodDisruptionBudget: 'policy/v1',
   CustomResourceDefinition: 'apiextensions.k8s.io/v1',
   Ingress: 'networking.k8s.io/v1',
   HTTPRoute: 'gateway.networking.k8s.io/v1',
+  PodMonitor: 'monitoring.coreos.com/v1',
+  PrometheusRule: 'monitoring.coreos.com/v1',
+  Role: 'rbac.authorization.k8s.io/v1',
+  RoleBinding: 'rbac.authorization.k8s.io/v1',
   ScaledObject: 'keda.sh/v1alpha1',
   TriggerAuthentication: 'keda.sh/v1alpha1',
 };
@@ -38,8 +52,14 @@ export interface Write {
 export interface ClusterOptions {
   /** False: the test starts operators itself. */
   operator?: boolean;
+  /** False: the cluster does not serve ConsumerAutoscalers. */
+  autoscalers?: boolean;
   /** Admission plugins of the API server beyond those that are on by default. */
   admissionPlugins?: string[];
+  /** Values of the chart, as for `--set`. */
+  values?: string[];
+  /** Namespaces that exist before the operator is installed. */
+  namespaces?: string[];
   /** Of the operator, beside what the chart sets. */
   environment?: Record<string, string>;
 }
@@ -69,18 +89,23 @@ export class Cluster {
     this.#environment = parts.environment;
   }
 
-  static async start({ operator = true, admissionPlugins = [], environment = {} }: ClusterOptions = {}): Promise<Cluster> {
+  static async start(options: ClusterOptions = {}): Promise<Cluster> {
+    const { operator = true, autoscalers = true, admissionPlugins = [], values = [], namespaces = [], environment = {} } = options;
     const [api, services] = await Promise.all([startApiServer({ audit: true, admissionPlugins }), startServices({ kafka: true })]);
     try {
       const config = loadKubeConfig({ path: api.kubeconfigPath });
       const client = new KubeClient({ config, metrics: new Metrics(), userAgent: TESTER });
       await client.create(platformDefinition());
-      await createNamespace(client, NAMESPACE);
-      await installRights(client);
-      await until('the definition to be served', LIMIT_MS, () => client.serves({ apiVersion: API_VERSION, kind: KIND }));
+      if (autoscalers) await client.create(autoscalerDefinition());
+      for (const namespace of [NAMESPACE, ...namespaces]) await createNamespace(client, namespace);
+      const installed = await manifests(values);
+      await installRights(client, installed);
+      for (const kind of autoscalers ? [KIND, AUTOSCALER_KIND] : [KIND])
+        await until(`${kind} to be served`, LIMIT_MS, () => client.serves({ apiVersion: API_VERSION, kind }));
       const hand = new Hand(client);
       await hand.start();
-      const cluster = new Cluster({ api, client, hand, brokers: services.kafka.brokers, services, environment });
+      const env = { ...containerEnvironment(installed), ...environment };
+      const cluster = new Cluster({ api, client, hand, brokers: services.kafka.brokers, services, environment: env });
       if (operator) await cluster.startOperator();
       return cluster;
     } catch (error) {
@@ -116,7 +141,7 @@ export class Cluster {
   /** Resolves when it leads. */
   async startOperator(): Promise<void> {
     const { kubeconfigPath } = await this.logIn();
-    this.#operator = await OperatorProcess.start(kubeconfigPath, { ...(await containerEnvironment()), ...this.#environment });
+    this.#operator = await OperatorProcess.start(kubeconfigPath, this.#environment);
   }
 
   /** One more token of the operator's account. */
@@ -153,9 +178,11 @@ export class Cluster {
     return (await this.#audit()).filter(({ resource, verb }) => resource === 'leases' && WRITING.has(verb)).length;
   }
 
-  /** Passes of the operator's controller since it started. */
+  /** Passes over platforms since the operator started. */
   async passes(): Promise<number> {
-    return Number(/bss_operator_reconcile_duration_seconds_count\{[^}]*\} (\d+)/.exec(await this.operator.metrics())?.[1] ?? Number.NaN);
+    return Number(
+      /bss_operator_reconcile_duration_seconds_count\{controller="platform"\} (\d+)/.exec(await this.operator.metrics())?.[1] ?? Number.NaN,
+    );
   }
 
   async #audit(): Promise<Write[]> {
@@ -171,8 +198,13 @@ export class Cluster {
 /** Verbs that change something. */
 export const WRITING = new Set(['create', 'update', 'patch', 'delete', 'deletecollection']);
 
+/** Unless it exists. */
 async function createNamespace(client: KubeClient, name: string): Promise<void> {
-  await client.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+  try {
+    await client.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error;
+  }
 }
 
 /** The platform `a` in a namespace, seen from outside. */
@@ -188,7 +220,8 @@ export class TestPlatform {
   }
 
   async create(spec: Record<string, unknown> = {}, annotations: Record<string, string> = {}): Promise<void> {
-    const few = { redis: { enabled: false }, prometheus: { enabled: false }, networkPolicies: { enabled: false } };
+    const off = { enabled: false };
+    const few = { redis: off, prometheus: off, loki: off, tempo: off, jaeger: off, networkPolicies: off };
     const kafka = { external: { brokers: this.#cluster.brokers } };
     const metadata = { name: 'a', namespace: this.namespace, annotations };
     await this.#cluster.client.create({ apiVersion: API_VERSION, kind: KIND, metadata, spec: { kafka, ...few, ...spec } });

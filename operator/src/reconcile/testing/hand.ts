@@ -1,5 +1,5 @@
 /**
- * A hand that plays the controllers and the nodes on an API server that has none: it sets the status of Deployments, StatefulSets and Jobs to
+ * A hand that plays the controllers and the nodes on an API server that has none: it sets the status of Deployments, StatefulSets, DaemonSets and Jobs to
  * healthy, unless a test holds it back.
  */
 import { MANAGED_SELECTOR } from '../ownership/ownership.ts';
@@ -14,6 +14,7 @@ interface Workload extends KubernetesObject {
 const KINDS = [
   { apiVersion: 'apps/v1', kind: 'Deployment' },
   { apiVersion: 'apps/v1', kind: 'StatefulSet' },
+  { apiVersion: 'apps/v1', kind: 'DaemonSet' },
   { apiVersion: 'batch/v1', kind: 'Job' },
 ];
 
@@ -73,7 +74,7 @@ export class Hand {
       this.#dirty.set(uid, object);
       return;
     }
-    const status = object.kind === 'Job' ? jobStatus(object) : replicaStatus(object);
+    const status = statusOf(object);
     if (this.#isWithheld(name) || !differs(object.status ?? {}, status)) return;
     this.#busy.add(uid);
     // Deleted or changed meanwhile: the watch reports it.
@@ -83,6 +84,17 @@ export class Hand {
     this.#dirty.delete(uid);
     if (newer !== undefined) await this.#tend(newer);
   }
+}
+
+function statusOf(object: Workload): Record<string, unknown> {
+  if (object.kind === 'Job') return jobStatus(object);
+  return object.kind === 'DaemonSet' ? daemonStatus(object) : replicaStatus(object);
+}
+
+/** On a cluster of one node. */
+function daemonStatus({ metadata }: Workload): Record<string, unknown> {
+  const counts = { desiredNumberScheduled: 1, currentNumberScheduled: 1, updatedNumberScheduled: 1, numberAvailable: 1 };
+  return { ...counts, numberReady: 1, numberMisscheduled: 0, observedGeneration: metadata.generation };
 }
 
 function replicaStatus({ metadata, spec }: Workload): Record<string, unknown> {

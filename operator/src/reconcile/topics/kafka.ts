@@ -1,7 +1,7 @@
 /** The operator's own connection to a platform's Kafka, for topics and for the autoscaler's samples. */
 import { Kafka, logLevel } from 'kafkajs';
 import type { KafkaConnection } from '../../autoscale/index.ts';
-import type { KafkaAccess } from '../../platform/index.ts';
+import type { KafkaAccess } from '../../api/index.ts';
 
 /** Reads a value of a Secret in the platform's namespace; undefined when the Secret or key does not exist. */
 export type ReadSecret = (name: string, key: string) => string | undefined;

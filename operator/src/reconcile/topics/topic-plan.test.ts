@@ -48,6 +48,13 @@ const rows: { name: string; wanted?: WantedTopic[]; existing: ExistingTopic[]; p
     reason: 'other overrides of the topic stay',
   },
   {
+    name: 'kept forever',
+    wanted: [{ ...wanted, retention: 'unlimited' }],
+    existing: [there],
+    plan: { alter: [{ name: 'a', config: { ...config, 'retention.ms': '-1' } }] },
+    reason: 'Kafka writes no limit as -1',
+  },
+  {
     name: 'a topic of others',
     existing: [there, { name: 'b', partitions: 1, overrides: {} }],
     plan: {},

@@ -1,5 +1,5 @@
 /** The changes that turn the existing topics into the desired ones. Pure. */
-import { durationMs } from '../../api/index.ts';
+import { retentionMs } from '../../api/index.ts';
 import type { BssPlatformSpec } from '../../platform/index.ts';
 
 export type WantedTopic = BssPlatformSpec['topics'][number];
@@ -42,8 +42,12 @@ export function planTopics(wanted: WantedTopic[], existing: ExistingTopic[]): To
   return { ...plan, differences: plan.differences.toSorted() };
 }
 
+/** Kafka's value for a topic that keeps its events forever. */
+const FOREVER = -1;
+
 function configOf({ retention, cleanupPolicy, maxMessageBytes }: WantedTopic): Record<string, string> {
-  const config = { 'retention.ms': String(durationMs(retention)), 'cleanup.policy': cleanupPolicy };
+  const kept = retentionMs(retention);
+  const config = { 'retention.ms': String(Number.isFinite(kept) ? kept : FOREVER), 'cleanup.policy': cleanupPolicy };
   return maxMessageBytes === undefined ? config : { ...config, 'max.message.bytes': String(maxMessageBytes) };
 }
 

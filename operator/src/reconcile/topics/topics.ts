@@ -155,7 +155,8 @@ function isOwn(config: { configSource: number }): boolean {
 }
 
 async function applyPlan(admin: Admin, { create, extend, alter }: TopicPlan): Promise<void> {
-  if (create.length > 0) await admin.createTopics({ waitForLeaders: true, topics: create.map((topic) => topicConfig(topic)) });
+  // The client's own wait ends with an error if it asks a broker that has not yet learned of the topic; clients of a new topic wait for its leaders anyway.
+  if (create.length > 0) await admin.createTopics({ waitForLeaders: false, topics: create.map((topic) => topicConfig(topic)) });
   if (extend.length > 0)
     await admin.createPartitions({ topicPartitions: extend.map(({ name, partitions }) => ({ topic: name, count: partitions })) });
   if (alter.length > 0)

@@ -1,14 +1,14 @@
 /** Caches of what the operator watches: platforms, the objects that it created for them, and their pods. */
 import { API_VERSION, FIELD_MANAGER, KIND } from '../../api/index.ts';
 import { kindsWhere, TEMPLATE_ANNOTATION } from '../../platform/index.ts';
-import { keyOf, Reflector, systemClock, withoutForeignManagers } from '../../runtime/index.ts';
+import { keyOf, Reflectors, systemClock, withoutForeignManagers } from '../../runtime/index.ts';
 import type { Change, Clock, KubeClient, Kind, KubernetesObject, Logger, Metrics, ObjectReference } from '../../runtime/index.ts';
 import { INSTANCE_LABEL, MANAGED_SELECTOR, platformKeysOf, type PlatformObject } from '../ownership/ownership.ts';
 import type { PodObject } from '../health/pods.ts';
 
 /** Kinds that every cluster serves. */
 const OWNED_KINDS: Kind[] = kindsWhere(({ optional }) => !optional);
-/** Kinds that a cluster serves after KEDA or the Gateway API is installed. */
+/** Kinds that a cluster serves after KEDA, the Gateway API or prometheus-operator is installed. */
 const OPTIONAL_KINDS: Kind[] = kindsWhere(({ optional }) => optional === true);
 
 /** Discovery interval for kinds that the cluster does not serve: they may be installed after the operator. */
@@ -21,6 +21,8 @@ const SELECTION = { labelSelector: MANAGED_SELECTOR, indexers: { [BY_PLATFORM]: 
 
 interface CacheOptions {
   client: KubeClient;
+  /** Empty: all of the cluster. */
+  namespaces: readonly string[];
   metrics: Metrics;
   logger: Logger;
   clock?: Clock;
@@ -35,10 +37,10 @@ interface Watching {
 }
 
 export class Cache {
-  readonly platforms: Reflector<PlatformObject>;
-  readonly pods: Reflector<PodObject>;
+  readonly platforms: Reflectors<PlatformObject>;
+  readonly pods: Reflectors<PodObject>;
   readonly #options: CacheOptions;
-  readonly #owned: Map<string, Reflector>;
+  readonly #owned: Map<string, Reflectors>;
   readonly #handlers: ((platformKey: string) => void)[] = [];
   /** Optional kinds that the cluster did not serve at the last discovery. */
   #missing: Kind[];
@@ -48,9 +50,12 @@ export class Cache {
   private constructor(options: CacheOptions, kinds: Kind[]) {
     this.#options = options;
     const platform = { kind: { apiVersion: API_VERSION, kind: KIND }, transform: withoutForeignManagers<PlatformObject>(FIELD_MANAGER) };
-    this.platforms = new Reflector<PlatformObject>({ ...options, ...platform });
+    this.platforms = new Reflectors<PlatformObject>({ ...options, ...platform }, options.namespaces);
     this.platforms.subscribe(({ key }) => this.#notify([key]));
-    this.pods = new Reflector<PodObject>({ ...options, ...SELECTION, kind: { apiVersion: 'v1', kind: 'Pod' }, transform: slimPod });
+    this.pods = new Reflectors<PodObject>(
+      { ...options, ...SELECTION, kind: { apiVersion: 'v1', kind: 'Pod' }, transform: slimPod },
+      options.namespaces,
+    );
     this.pods.subscribe((change) => this.#changed(change));
     this.#owned = new Map(kinds.map((kind) => [kindKey(kind), this.#reflector(kind)]));
     this.#missing = OPTIONAL_KINDS.filter((kind) => !this.#owned.has(kindKey(kind)));
@@ -66,8 +71,9 @@ export class Cache {
     return [this.platforms, this.pods, ...this.#owned.values()];
   }
 
-  #reflector(kind: Kind): Reflector {
-    const reflector = new Reflector({ ...this.#options, ...SELECTION, kind, transform: withoutForeignManagers(FIELD_MANAGER) });
+  #reflector(kind: Kind): Reflectors {
+    const options = { ...this.#options, ...SELECTION, kind, transform: withoutForeignManagers(FIELD_MANAGER) };
+    const reflector = new Reflectors(options, this.#options.namespaces);
     reflector.subscribe((change) => this.#changed(change));
     return reflector;
   }

@@ -1,5 +1,5 @@
 /** Objects of optional kinds: a platform works without them on clusters that do not serve the kind. */
-import { HTTP_ROUTE, type Component } from '../../platform/index.ts';
+import { HTTP_ROUTE, POD_MONITOR, PROMETHEUS_RULE, type Component } from '../../platform/index.ts';
 import type { Kind, KubernetesObject } from '../../runtime/index.ts';
 
 interface Optional extends Kind {
@@ -12,6 +12,14 @@ const OPTIONAL: Optional[] = [
     ...HTTP_ROUTE,
     warning:
       'spec.workloads.gateway.route: the cluster does not serve HTTPRoute (gateway.networking.k8s.io/v1), so the gateway is not reachable from outside: install the Gateway API, or set ingress instead',
+  },
+  {
+    ...POD_MONITOR,
+    warning: `spec.observability.mode: the cluster does not serve PodMonitor (${POD_MONITOR.apiVersion}), so nothing scrapes the platform: install prometheus-operator, or set the mode to managed`,
+  },
+  {
+    ...PROMETHEUS_RULE,
+    warning: `spec.observability.mode: the cluster does not serve PrometheusRule (${PROMETHEUS_RULE.apiVersion}), so there are no alerts: install prometheus-operator, or set the mode to managed`,
   },
 ];
 

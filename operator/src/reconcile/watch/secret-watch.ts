@@ -1,12 +1,14 @@
 /**
  * Reports changes of Secrets that users own and platforms use, such as a new password of an external store. Such Secrets have no label of the
- * operator, so it watches all Secrets, but only their metadata: the values never reach this process. The watch starts with the first platform that
- * needs it. It needs no further permission, because the operator manages credentials Secrets in every namespace.
+ * operator, so it watches all Secrets of the watched namespaces, but only their metadata: the values never reach this process. The watch starts with the first platform that
+ * needs it. It needs no further permission, because the operator manages credentials Secrets in every watched namespace.
  */
-import { Reflector, type KubeClient, type KubernetesObject, type Logger, type Metrics } from '../../runtime/index.ts';
+import { Reflectors, type KubeClient, type KubernetesObject, type Logger, type Metrics } from '../../runtime/index.ts';
 
 export interface SecretWatchOptions {
   client: KubeClient;
+  /** Empty: all of the cluster. */
+  namespaces: readonly string[];
   metrics: Metrics;
   logger: Logger;
   onChange: (platformKey: string) => void;
@@ -19,7 +21,7 @@ export class SecretWatch {
   readonly #options: SecretWatchOptions;
   /** Keys of Secrets, by the key of the platform that uses them. */
   readonly #used = new Map<string, ReadonlySet<string>>();
-  #reflector: Reflector | undefined;
+  #reflector: Reflectors | undefined;
 
   constructor(options: SecretWatchOptions) {
     this.#options = options;
@@ -40,17 +42,11 @@ export class SecretWatch {
     await this.#reflector?.stop();
   }
 
-  #begin(): Reflector {
-    const { client, metrics, logger } = this.#options;
+  #begin(): Reflectors {
+    const { client, metrics, logger, namespaces } = this.#options;
     const selection = { metadataOnly: true, fieldSelector: FIELD_SELECTOR };
-    const reflector = new Reflector({
-      client,
-      metrics,
-      logger,
-      ...selection,
-      kind: { apiVersion: 'v1', kind: 'Secret' },
-      transform: nameOnly,
-    });
+    const kind = { apiVersion: 'v1', kind: 'Secret' };
+    const reflector = new Reflectors({ client, metrics, logger, ...selection, kind, transform: nameOnly }, namespaces);
     reflector.subscribe(({ key }) => this.#changed(key));
     reflector.start();
     return reflector;

@@ -75,6 +75,16 @@ export function valueAt(value: unknown, ...path: string[]): unknown {
   return here;
 }
 
+/** @param wait `kubectl wait` for the condition Established, which ends with an error while a definition has no conditions yet */
+export async function untilEstablished(wait: () => Promise<unknown>): Promise<void> {
+  await until('the definitions to be established', 60_000, () =>
+    wait().then(
+      () => true,
+      () => false,
+    ),
+  );
+}
+
 /** One finished request, as the API server's audit log has it. */
 export interface AuditEvent {
   verb: string;
@@ -89,8 +99,12 @@ export interface AuditEvent {
 
 /** The audit log's events so far, oldest first. */
 export async function readAudit(path: string): Promise<AuditEvent[]> {
-  // The last line may still be being written.
-  const lines = (await readFile(path, 'utf8')).split('\n').filter((line) => line.endsWith('}'));
+  const text = await readFile(path, 'utf8');
+  // The last line may still be being written, up to any of its braces.
+  const lines = text
+    .slice(0, text.lastIndexOf('\n') + 1)
+    .split('\n')
+    .filter((line) => line !== '');
   return lines.map((line) => {
     const event: AuditEvent = JSON.parse(line);
     return event;
