@@ -10,7 +10,7 @@ const SELECTION = { namespace: 'bss', platform: 'demo', rateInterval: '1m' };
 test('Prometheus parses every expression of every dashboard', async (context) => {
   const promtool = await Promtool.open();
   context.after(() => promtool.close());
-  const expressions = await dashboardExpressions(SELECTION);
+  const expressions = (await dashboardExpressions(SELECTION)).filter(({ source }) => source === 'prometheus');
   assert.ok(expressions.length > 100, `only ${expressions.length} expressions were found`);
   // promtool names the rule that it cannot parse: a rule for each expression.
   const rules = expressions.map(({ expr, place }, index) => ({ record: `expression_${index}`, labels: { place }, expr }));

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parser as logql } from '@grafana/lezer-logql';
+import { parser as traceql } from '@grafana/lezer-traceql';
+import type { Tree } from '@lezer/common';
+import { dashboardExpressions } from '../testing/expressions.ts';
 import { BOARDS, dashboard } from './index.ts';
 
 const PANELS = BOARDS.flatMap((board) => board.rows.flatMap((row) => row.panels.map((panel) => ({ board, panel }))));
@@ -52,5 +56,39 @@ await test('panels do not overlap', () => {
           taken.set(cell, panel.title ?? '');
         }
     }
+  }
+});
+
+await test('every variable of a query is one of its dashboard, or of Grafana', () => {
+  for (const board of BOARDS) {
+    const { templating, panels = [] } = dashboard(board);
+    const known = new Set(['__rate_interval', '__auto', '__range', ...(templating?.list ?? []).map(({ name }) => name)]);
+    const used = [...JSON.stringify(panels.flatMap((panel) => ('targets' in panel ? panel.targets : []))).matchAll(/\$\{?(\w+)/g)];
+    assert.ok(used.length > 0, board.uid);
+    for (const [, name = ''] of used) assert.ok(known.has(name), `${board.uid} has no variable ${name}`);
+  }
+});
+
+await test('exemplars are drawn where the query reads a histogram', () => {
+  const drawn = PANELS.flatMap(({ board, panel }) =>
+    panel.queries.filter(({ exemplars }) => exemplars).map(({ expr }) => ({ board, panel, expr })),
+  );
+  assert.ok(drawn.length > 4);
+  for (const { board, panel, expr } of drawn) assert.match(expr, /_bucket\{/, `${board.uid}: ${panel.title}`);
+});
+
+function mistakes(tree: Tree): number[] {
+  const found: number[] = [];
+  tree.iterate({ enter: ({ type, from }) => void (type.isError && found.push(from)) });
+  return found;
+}
+
+await test("Grafana's grammars parse every query for Loki and Tempo", async () => {
+  const expressions = await dashboardExpressions({ namespace: 'bss', platform: 'demo', rateInterval: '1m' });
+  const parsers = { loki: logql, tempo: traceql };
+  for (const [source, parser] of Object.entries(parsers)) {
+    const queries = expressions.filter((expression) => expression.source === source);
+    assert.ok(queries.length > 2, `only ${queries.length} queries for ${source}`);
+    for (const { place, expr } of queries) assert.deepEqual(mistakes(parser.parse(expr)), [], `${place}: ${expr}`);
   }
 });

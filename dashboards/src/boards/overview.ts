@@ -1,8 +1,8 @@
 import { APIS, NODE_JOBS, selected } from '../promql.ts';
 import { GROUP_LAG, TOPIC_RATE } from '../rules/kafka.ts';
 import { POOL_RATIO } from '../rules/postgresql.ts';
-import { ERROR_RATIO, HEAP_RATIO, LATENCY, REQUEST_RATE } from '../rules/system.ts';
-import { graph, query, stat, type Board } from './board.ts';
+import { ERROR_RATIO, HEAP_RATIO, REQUEST_RATE } from '../rules/system.ts';
+import { graph, query, responseTimes, stat, type Board } from './board.ts';
 
 const rate = (metric: string, matchers = '') => `sum(rate(${selected(metric, matchers)}[$__rate_interval]))`;
 
@@ -27,6 +27,7 @@ export const overview: Board = {
         ),
         stat('Targets down', 'short', 'Targets that Prometheus cannot scrape.', `count(${selected('up')} == 0) or vector(0)`, {
           limits: { warning: null, critical: 1 },
+          next: 'bss-components',
         }),
         stat('Records that wait', 'short', 'Lag of all consumer groups. Target: below 1,000.', `sum(${selected(GROUP_LAG)})`, {
           limits: { warning: 1000, critical: 10_000 },
@@ -77,13 +78,11 @@ export const overview: Board = {
         graph('Request rate', 'reqps', 'Requests a second, by service.', [query(selected(REQUEST_RATE), '{{service}}')], {
           next: 'credit-ledger',
         }),
-        graph(
-          'Response time',
-          's',
-          'p50, p95 and p99 by service. p95: warning 500 ms, critical 1 s.',
-          (['p50', 'p95', 'p99'] as const).map((quantile) => query(selected(LATENCY[quantile]), `{{service}} ${quantile}`)),
-          { limits: { warning: 0.5, critical: 1 }, next: 'credit-ledger' },
-        ),
+        graph('Response time', 's', 'p50, p95 and p99 by service. p95: warning 500 ms, critical 1 s.', responseTimes(), {
+          limits: { warning: 0.5, critical: 1 },
+          next: 'credit-ledger',
+          drill: ['bss-logs', 'bss-traces'],
+        }),
         graph(
           'Error rate',
           'percentunit',
@@ -92,6 +91,7 @@ export const overview: Board = {
           {
             limits: { warning: 0.01, critical: 0.05 },
             next: 'bss-slo',
+            drill: ['bss-logs', 'bss-traces'],
           },
         ),
         graph(
@@ -99,7 +99,7 @@ export const overview: Board = {
           'percentunit',
           'Share of requests without a 5xx over one day, with the SLA of 99.9 %.',
           [query(`1 - ${selected('service:slo_errors:ratio_rate1d')}`, '{{service}}'), query('vector(0.999)', 'SLA')],
-          { next: 'bss-slo', max: 1 },
+          { next: 'bss-slo', min: 0.99, max: 1 },
         ),
         graph(
           'Database pools',

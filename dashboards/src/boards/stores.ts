@@ -1,12 +1,8 @@
-import { selected } from '../promql.ts';
+import { quantileOf, rateOf, selected } from '../promql.ts';
 import { GROUP_LAG, GROUP_RATE, TOPIC_RATE } from '../rules/kafka.ts';
 import { POOL_RATIO, QUERY_SECONDS } from '../rules/postgresql.ts';
 import { CACHE_MEMORY_RATIO } from '../rules/redis.ts';
 import { graph, query, stat, type Board } from './board.ts';
-
-const rate = (metric: string, matchers = '') => `rate(${selected(metric, matchers)}[$__rate_interval])`;
-const quantile = (q: number, metric: string, by = '') =>
-  `histogram_quantile(${q}, sum by (le${by === '' ? '' : `, ${by}`}) (${rate(`${metric}_bucket`)}))`;
 
 export const kafka: Board = {
   uid: 'bss-kafka',
@@ -49,7 +45,7 @@ export const kafka: Board = {
         graph('Appended', 'ops', 'Records that producers append, by topic.', [query(selected(TOPIC_RATE, 'topic!~"__.*"'), '{{topic}}')]),
         graph('Consumed', 'ops', 'Records that groups commit.', [query(selected(GROUP_RATE), '{{consumergroup}} {{topic}}')]),
         graph('Clients', 'ops', "Records that the platform's own clients produce and consume.", [
-          query(`sum by (service, direction, topic) (${rate('kafka_client_messages_total')})`, '{{service}} {{direction}} {{topic}}'),
+          query(`sum by (service, direction, topic) (${rateOf('kafka_client_messages_total')})`, '{{service}} {{direction}} {{topic}}'),
         ]),
       ],
     },
@@ -71,10 +67,10 @@ export const kafka: Board = {
         ]),
         graph('Members', 'short', 'Consumers in each group.', [query(selected('kafka_consumergroup_members'), '{{consumergroup}}')]),
         graph('Joins', 'short', 'Times that members joined their group, a minute: rebalances.', [
-          query(`60 * sum by (service) (${rate('kafka_consumer_group_joins_total')})`, '{{service}}'),
+          query(`60 * sum by (service) (${rateOf('kafka_consumer_group_joins_total')})`, '{{service}}'),
         ]),
         graph('Pause of a rebalance', 's', 'p95 of the time that a member consumes nothing because of a rebalance.', [
-          query(quantile(0.95, 'kafka_consumer_rebalance_pause_seconds', 'service'), '{{service}}'),
+          query(quantileOf(0.95, 'kafka_consumer_rebalance_pause_seconds', 'service'), '{{service}}'),
         ]),
         graph('Partitions', 'short', 'Partitions of each topic: the most consumers that can work at once.', [
           query(selected('kafka_topic_partitions', 'topic!~"__.*"'), '{{topic}}'),
@@ -126,8 +122,8 @@ export const database: Board = {
           query(bouncer('pgbouncer_pools_server_idle_connections'), '{{user}} idle'),
         ]),
         graph('Queries', 'ops', 'Queries and transactions a second.', [
-          query(`sum(${rate('pgbouncer_stats_queries_pooled_total', 'database!="pgbouncer"')})`, 'queries'),
-          query(`sum(${rate('pgbouncer_stats_sql_transactions_pooled_total', 'database!="pgbouncer"')})`, 'transactions'),
+          query(`sum(${rateOf('pgbouncer_stats_queries_pooled_total', 'database!="pgbouncer"')})`, 'queries'),
+          query(`sum(${rateOf('pgbouncer_stats_sql_transactions_pooled_total', 'database!="pgbouncer"')})`, 'transactions'),
         ]),
         graph('Clients and their limit', 'short', 'Clients of each PgBouncer, with max_client_conn.', [
           query(selected('pgbouncer_used_clients'), '{{pod}}'),
@@ -142,12 +138,12 @@ export const database: Board = {
           query(`sum by (state) (${selected('pg_stat_activity_count', 'datname="ledger"')})`, '{{state}}'),
         ]),
         graph('Transactions', 'ops', 'Commits and rollbacks a second.', [
-          query(`sum(${rate('pg_stat_database_xact_commit')})`, 'commits'),
-          query(`sum(${rate('pg_stat_database_xact_rollback')})`, 'rollbacks'),
+          query(`sum(${rateOf('pg_stat_database_xact_commit')})`, 'commits'),
+          query(`sum(${rateOf('pg_stat_database_xact_rollback')})`, 'rollbacks'),
         ]),
         graph('Rows', 'ops', 'Rows fetched and inserted a second.', [
-          query(`sum(${rate('pg_stat_database_tup_fetched', 'datname="ledger"')})`, 'fetched'),
-          query(`sum(${rate('pg_stat_database_tup_inserted', 'datname="ledger"')})`, 'inserted'),
+          query(`sum(${rateOf('pg_stat_database_tup_fetched', 'datname="ledger"')})`, 'fetched'),
+          query(`sum(${rateOf('pg_stat_database_tup_inserted', 'datname="ledger"')})`, 'inserted'),
         ]),
         graph(
           'Buffer hits',
@@ -155,7 +151,7 @@ export const database: Board = {
           'Share of blocks found in shared_buffers. Usually above 99 %.',
           [
             query(
-              `sum(${rate('pg_stat_database_blks_hit', 'datname="ledger"')}) / (sum(${rate('pg_stat_database_blks_hit', 'datname="ledger"')}) + sum(${rate('pg_stat_database_blks_read', 'datname="ledger"')}))`,
+              `sum(${rateOf('pg_stat_database_blks_hit', 'datname="ledger"')}) / (sum(${rateOf('pg_stat_database_blks_hit', 'datname="ledger"')}) + sum(${rateOf('pg_stat_database_blks_read', 'datname="ledger"')}))`,
               'hits',
             ),
           ],
@@ -181,7 +177,7 @@ export const database: Board = {
       title: 'Services',
       panels: [
         graph('Statements', 'ops', 'Statements that each service sends.', [
-          query(`sum by (service, operation) (${rate('db_calls_total')})`, '{{service}} {{operation}}'),
+          query(`sum by (service, operation) (${rateOf('db_calls_total')})`, '{{service}} {{operation}}'),
         ]),
         graph('Connections of the services', 'short', 'Connections of each pool, by state.', [
           query(`sum by (service, state) (${selected('db_pool_connections')})`, '{{service}} {{state}}'),
@@ -194,8 +190,62 @@ export const database: Board = {
 export const cache: Board = {
   uid: 'bss-cache',
   title: 'Cache Performance',
-  description: 'Redis: hit rate, memory, commands.',
+  description: 'The caches of the services, and Redis: hit rate, staleness, memory, commands.',
   rows: [
+    {
+      title: 'Caches of the services',
+      panels: [
+        graph(
+          'Reads without a load',
+          'percentunit',
+          'Share of the reads that made no load, by cache. Target: above 80 %.',
+          [
+            query(
+              `sum by (service, cache) (${rateOf('cache_requests_total', 'result!~"miss|bypass"')}) / sum by (service, cache) (${rateOf('cache_requests_total')})`,
+              '{{service}} {{cache}}',
+            ),
+          ],
+          { limits: { warning: 0.8, critical: null, falling: true }, max: 1 },
+        ),
+        graph('Reads', 'ops', 'Reads by how they were answered: from the process, from Redis, by a load.', [
+          query(`sum by (result) (${rateOf('cache_requests_total')})`, '{{result}}'),
+        ]),
+        graph(
+          'Delay of invalidation',
+          's',
+          'Time from a change in the database to its effect in a process. Target: p99 below 250 ms.',
+          [
+            query(quantileOf(0.5, 'cache_invalidation_delay_seconds', 'service'), '{{service}} p50'),
+            query(quantileOf(0.99, 'cache_invalidation_delay_seconds', 'service'), '{{service}} p99'),
+          ],
+          { limits: { warning: 0.25, critical: 2 } },
+        ),
+        graph('Invalidations', 'ops', 'Invalidations by cause; a gap removes every entry.', [
+          query(`sum by (service, cause) (${rateOf('cache_invalidations_total')})`, '{{service}} {{cause}}'),
+        ]),
+        graph(
+          'Trusted',
+          'short',
+          '1 while the entries of a process are used. At 0 every read goes to the database.',
+          [query(`min by (service, pod) (${selected('cache_trusted')})`, '{{service}} {{pod}}')],
+          { limits: { warning: 1, critical: null, falling: true }, max: 1 },
+        ),
+        graph('Redis joined', 'short', '1 while a process uses the values in Redis.', [
+          query(`min by (service, pod) (${selected('cache_redis_joined')})`, '{{service}} {{pod}}'),
+        ]),
+        graph('Time of a load', 's', 'p95 of the time to load a value from the database, by cache.', [
+          query(quantileOf(0.95, 'cache_load_duration_seconds', 'service, cache'), '{{service}} {{cache}}'),
+        ]),
+        graph('Size in the process', 'bytes', 'Size of the entries of each process, and its limit.', [
+          query(`max by (service, pod) (${selected('cache_bytes')})`, '{{service}} {{pod}}'),
+          query(`max by (service) (${selected('cache_bytes_limit')})`, '{{service}} limit'),
+        ]),
+        graph('Early reloads and warming', 'ops', 'Entries reloaded before they expired, and entries that warming has read.', [
+          query(`sum by (service) (${rateOf('cache_early_expirations_total')})`, '{{service}} early'),
+          query(`sum by (service) (${rateOf('cache_warmed_keys_total')})`, '{{service}} warmed'),
+        ]),
+      ],
+    },
     {
       title: 'Redis',
       panels: [
@@ -205,7 +255,7 @@ export const cache: Board = {
           'Share of reads that found their key. Target: above 80 %.',
           [
             query(
-              `sum(${rate('redis_keyspace_hits_total')}) / (sum(${rate('redis_keyspace_hits_total')}) + sum(${rate('redis_keyspace_misses_total')}))`,
+              `sum(${rateOf('redis_keyspace_hits_total')}) / (sum(${rateOf('redis_keyspace_hits_total')}) + sum(${rateOf('redis_keyspace_misses_total')}))`,
               'hits',
             ),
           ],
@@ -220,11 +270,11 @@ export const cache: Board = {
           query(selected('redis_memory_max_bytes'), 'maxmemory'),
         ]),
         graph('Commands', 'ops', 'Commands a second, by kind.', [
-          query(`topk(10, sum by (cmd) (${rate('redis_commands_total')}))`, '{{cmd}}'),
+          query(`topk(10, sum by (cmd) (${rateOf('redis_commands_total')}))`, '{{cmd}}'),
         ]),
         graph('Time of a command', 's', 'Mean time in the server, by kind.', [
           query(
-            `topk(10, sum by (cmd) (${rate('redis_commands_duration_seconds_total')}) / sum by (cmd) (${rate('redis_commands_total')}))`,
+            `topk(10, sum by (cmd) (${rateOf('redis_commands_duration_seconds_total')}) / sum by (cmd) (${rateOf('redis_commands_total')}))`,
             '{{cmd}}',
           ),
         ]),
@@ -233,8 +283,8 @@ export const cache: Board = {
           query(selected('redis_blocked_clients'), 'blocked'),
         ]),
         graph('Keys that went', 'ops', 'Keys evicted for want of memory, and expired by their time.', [
-          query(`sum(${rate('redis_evicted_keys_total')})`, 'evicted'),
-          query(`sum(${rate('redis_expired_keys_total')})`, 'expired'),
+          query(`sum(${rateOf('redis_evicted_keys_total')})`, 'evicted'),
+          query(`sum(${rateOf('redis_expired_keys_total')})`, 'expired'),
         ]),
       ],
     },

@@ -35,6 +35,17 @@ export function businessGroups({ timing }: RuleOptions): Group[] {
           description: '{{ $value | humanizePercentage }} of the calculations failed, above 1 %.',
         },
         {
+          alert: 'PaymentTransfersOverdue',
+          // Every replica counts the rows of the one database.
+          expr: `max by (${PLATFORM}) (${series('payment_transfers_pending', 'state="overdue"')}) > 0`,
+          for: timing.for('critical'),
+          severity: 'critical',
+          team: 'business',
+          summary: 'Payments of platform {{ $labels.platform }} have no known outcome',
+          description:
+            'The outcome of {{ $value }} payments or refunds has been unknown for more than an hour. They are resumed time and again.',
+        },
+        {
           alert: 'ThroughputLow',
           // A small backlog is caught up within one batch, whatever the rates say.
           expr:

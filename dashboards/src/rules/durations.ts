@@ -18,6 +18,10 @@ const FOR = {
   resources: 600,
   /** A controller that makes no progress. */
   control: 600,
+  /** A file system that is short of space. */
+  disk: 900,
+  /** A forecast. */
+  forecast: 3600,
 } as const;
 
 /** Seconds of the ranges that rules look back over. */
@@ -28,6 +32,10 @@ const WINDOW = {
   event: 600,
   /** The age from which a reading counts as old. */
   stale: 30,
+  /** Use of a file system over which its course is fitted. */
+  trend: 21_600,
+  /** How far ahead a file system that fills up is announced. */
+  forecast: 345_600,
 } as const;
 
 /** Seconds by which Alertmanager gathers and repeats notifications. */
@@ -67,6 +75,8 @@ const LEAST_RANGE = 20;
 export interface Timing {
   readonly for: (kind: keyof typeof FOR) => string;
   readonly range: (kind: keyof typeof WINDOW) => string;
+  /** Half of such a range. */
+  readonly half: (kind: keyof typeof WINDOW) => string;
   /** The same as a number of seconds. */
   readonly seconds: (kind: keyof typeof WINDOW) => number;
   readonly notify: (kind: keyof typeof NOTIFY) => string;
@@ -83,6 +93,7 @@ export function timing(divisor: number): Timing {
   return {
     for: (kind) => duration(FOR[kind] / divisor),
     range: (kind) => range(WINDOW[kind]),
+    half: (kind) => duration(shortened(WINDOW[kind]) / 2),
     seconds: (kind) => shortened(WINDOW[kind]),
     notify: (kind) => duration(NOTIFY[kind] / divisor),
     hold: (rate) => duration(rate.for / divisor),

@@ -1,17 +1,22 @@
 /** Every rule of a platform, and the rule files that Prometheus reads. */
 import { stringify } from 'yaml';
 import { businessGroups } from './business.ts';
+import { capacityGroups } from './capacity.ts';
 import { timing } from './durations.ts';
+import { eventPathGroups } from './event-path.ts';
 import { kafkaGroups } from './kafka.ts';
 import { monitoringGroups } from './monitoring.ts';
 import { operatorGroups } from './operator.ts';
 import { postgresqlGroups } from './postgresql.ts';
 import { redisGroups } from './redis.ts';
+import { scoped, type Scope } from './scope.ts';
 import { sloGroups } from './slo.ts';
 import { systemGroups } from './system.ts';
+import { telemetryGroups } from './telemetry.ts';
 import { isAlert, type Alert, type Group, type Recording, type RuleOptions } from './types.ts';
 
 export { INHIBITIONS, type Inhibition } from './inhibition.ts';
+export { OPERATOR_PLATFORM, type Scope } from './scope.ts';
 export { timing, type Timing } from './durations.ts';
 export type { Severity, Team } from './types.ts';
 
@@ -26,16 +31,27 @@ export interface RuleFileOptions {
 
 /** `job` of every target of a platform with all of its parts. */
 export const ALL_TARGETS = [
+  'accounts',
   'alertmanager',
   'bss-operator',
+  'collector',
+  'crm',
   'gateway',
   'interest',
+  'jaeger',
   'kafka-exporter',
   'ledger',
+  'log-agent',
+  'loki',
+  'node-exporter',
+  'orchestrator',
+  'outbox-relay',
   'pgbouncer-exporter',
   'postgres-exporter',
   'prometheus',
+  'read-model',
   'redis-exporter',
+  'tempo',
 ] as const;
 
 export const DEFAULTS: RuleFileOptions = { targets: ALL_TARGETS, divisor: 1, runbooks: 'docs/runbooks/' };
@@ -46,9 +62,12 @@ const BUILDERS: readonly ((options: RuleOptions) => Group[])[] = [
   redisGroups,
   kafkaGroups,
   businessGroups,
+  eventPathGroups,
   sloGroups,
   operatorGroups,
   monitoringGroups,
+  telemetryGroups,
+  capacityGroups,
 ];
 
 export function ruleGroups({ targets, divisor }: Pick<RuleFileOptions, 'targets' | 'divisor'> = DEFAULTS): Group[] {
@@ -67,14 +86,27 @@ export function ruleFile(options: RuleFileOptions = DEFAULTS): string {
   return text;
 }
 
+/** The rules of one platform in the format of Prometheus, for a Prometheus that holds the series of several. */
+export function scopedGroups(options: RuleFileOptions, scope: Scope): WrittenGroup[] {
+  return scoped(ruleGroups(options), scope).map((group) => writtenGroup(group, options.runbooks));
+}
+
 /** Text of a file with these groups. */
 export function fileOf(groups: readonly Group[], runbooks: string): string {
-  const content = { groups: groups.map(({ name, rules }) => ({ name, rules: rules.map((rule) => written(rule, runbooks)) })) };
-  return stringify(content, { lineWidth: 0 });
+  return stringify({ groups: groups.map((group) => writtenGroup(group, runbooks)) }, { lineWidth: 0 });
+}
+
+export interface WrittenGroup {
+  name: string;
+  rules: object[];
+}
+
+function writtenGroup({ name, rules }: Group, runbooks: string): WrittenGroup {
+  return { name, rules: rules.map((rule) => written(rule, runbooks)) };
 }
 
 /** A rule in the format of Prometheus. */
-function written(rule: Alert | Recording, runbooks: string): unknown {
+function written(rule: Alert | Recording, runbooks: string): object {
   if (!isAlert(rule)) return { record: rule.record, expr: rule.expr, ...(rule.labels ? { labels: rule.labels } : {}) };
   const { alert, expr, severity, team, summary, description, labels = {} } = rule;
   return {

@@ -17,18 +17,31 @@ export const CONSEQUENCES: Readonly<Record<string, readonly string[]>> = {
     'KafkaConsumerGroupEmpty',
     'KafkaConsumerLag',
     'KafkaConsumerStalled',
+    'OutboxAgeCritical',
+    'OutboxAgeWarning',
+    'OutboxRelayStalled',
+    'ReadModelBehind',
     'ThroughputLow',
   ],
   PostgresDown: [
+    'CacheDistrusted',
     'DbConnectionsCritical',
     'DbConnectionsWarning',
     'DbPoolExhausted',
     'DbSlowQueries',
     'KafkaConsumerStalled',
+    'ReadModelBehind',
     'ThroughputLow',
+    'TransfersFailing',
   ],
+  OutboxRelayStalled: ['OutboxAgeCritical', 'OutboxAgeWarning'],
   KafkaConsumerGroupEmpty: ['ConsumerDelayHigh', 'KafkaConsumerLag', 'KafkaConsumerStalled', 'ThroughputLow'],
   KafkaConsumerStalled: ['ConsumerDelayHigh', 'KafkaConsumerLag', 'ThroughputLow'],
+  DiskSpaceCritical: ['CapacityForecast', 'LokiRequestErrors', 'PrometheusNotIngesting', 'TempoRequestErrors'],
+  DiskSpaceLow: ['CapacityForecast'],
+  CollectorExportFailing: ['CollectorQueueFull', 'CollectorRefusesData', 'JaegerNotIngesting', 'SpansDropped'],
+  CollectorQueueFull: ['CollectorRefusesData', 'SpansDropped'],
+  CollectorRefusesData: ['SpansDropped'],
 };
 
 export const INHIBITIONS: readonly Inhibition[] = [
@@ -36,12 +49,18 @@ export const INHIBITIONS: readonly Inhibition[] = [
     // Both lack a family where neither has one: that must not count as equal.
     source_matchers: ['severity="critical"', 'family=~".+"'],
     target_matchers: ['severity="warning"', 'family=~".+"'],
-    equal: [...ON_PLATFORM, 'family', 'service', 'pod', 'database', 'user'],
+    equal: [...ON_PLATFORM, 'family', 'service', 'api', 'pod', 'database', 'user', 'device'],
   },
   {
     source_matchers: ['alertname="ServiceDown"', 'service=~".+"'],
     target_matchers: ['alertname!="ServiceDown"', 'service=~".+"'],
     equal: [...ON_PLATFORM, 'service'],
+  },
+  {
+    // The workloads have nowhere to send their spans to.
+    source_matchers: ['alertname=~"ServiceDown|TargetMissing"', 'job="collector"'],
+    target_matchers: ['alertname="SpansDropped"'],
+    equal: [],
   },
   ...Object.entries(CONSEQUENCES).map(([cause, consequences]) => ({
     source_matchers: [`alertname="${cause}"`],

@@ -24,6 +24,46 @@ function recordings({ timing }: RuleOptions): Group {
   };
 }
 
+/**
+ * How often an event happened within a range, by service. A process may count its first event before its first scrape, where `increase` sees none:
+ * all that a new series has counted is recent.
+ */
+export function recent(metric: string, range: string, ...by: string[]): string {
+  const counted = series(metric);
+  return `sum by (${[PLATFORM, 'service', ...by].join(', ')}) ((${counted} unless ${counted} offset ${range}) or increase(${counted}[${range}])) > 0`;
+}
+
+/** Records that were not applied. */
+function records({ timing }: RuleOptions): Alert[] {
+  const range = timing.range('event');
+  return [
+    {
+      alert: 'DeadLetters',
+      expr: recent('interest_dead_letters_total', range, 'reason'),
+      severity: 'warning',
+      team: 'streaming',
+      summary: '{{ $labels.service }} of platform {{ $labels.platform }} gives up on records',
+      description: '{{ $value | printf "%.0f" }} records went to the dead-letter topic: {{ $labels.reason }}.',
+    },
+    {
+      alert: 'RecordsLost',
+      expr: recent('interest_records_lost_total', range),
+      severity: 'critical',
+      team: 'streaming',
+      summary: 'Kafka deleted records before {{ $labels.service }} of platform {{ $labels.platform }} applied them',
+      description: '{{ $value | printf "%.0f" }} records were deleted by the retention of their topic and are not in the ledger.',
+    },
+    {
+      alert: 'TopicRecreated',
+      expr: recent('interest_partitions_recreated_total', range),
+      severity: 'warning',
+      team: 'streaming',
+      summary: 'A topic that {{ $labels.service }} of platform {{ $labels.platform }} reads was deleted and created again',
+      description: '{{ $value | printf "%.0f" }} partitions are read from their first record on.',
+    },
+  ];
+}
+
 function groups({ timing }: RuleOptions): Alert[] {
   return [
     {
@@ -74,14 +114,7 @@ export function kafkaGroups(options: RuleOptions): Group[] {
           description: 'The exporter last read offsets and groups {{ $value | humanizeDuration }} ago.',
         },
         ...groups(options),
-        {
-          alert: 'DeadLetters',
-          expr: `sum by (${PLATFORM}, service, reason) (increase(${series('interest_dead_letters_total')}[${timing.range('event')}])) > 0`,
-          severity: 'warning',
-          team: 'streaming',
-          summary: '{{ $labels.service }} of platform {{ $labels.platform }} gives up on records',
-          description: '{{ $value | printf "%.0f" }} records went to the dead-letter topic: {{ $labels.reason }}.',
-        },
+        ...records(options),
       ],
     },
   ];

@@ -1,5 +1,5 @@
-/** Redis. */
-import { series } from '../promql.ts';
+/** Redis, and the caches of the services. */
+import { PLATFORM, series } from '../promql.ts';
 import type { Group, RuleOptions } from './types.ts';
 
 /** Share of maxmemory in use. Without a limit (maxmemory 0) there is no share. */
@@ -40,6 +40,15 @@ export function redisGroups({ timing }: RuleOptions): Group[] {
           team: 'cache',
           summary: 'Redis of platform {{ $labels.platform }} refuses clients',
           description: '{{ $value | printf "%.0f" }} connections were refused: maxclients is reached.',
+        },
+        {
+          alert: 'CacheDistrusted',
+          expr: `min by (${PLATFORM}, service, pod) (${series('cache_trusted')}) == 0`,
+          for: timing.for('warning'),
+          severity: 'warning',
+          team: 'cache',
+          summary: 'A cache of {{ $labels.service }} is not used',
+          description: 'The cache in {{ $labels.pod }} cannot read the notifications of changes: every read goes to the database.',
         },
       ],
     },

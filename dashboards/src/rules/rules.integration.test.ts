@@ -1,5 +1,7 @@
 /** The rules under promtool, which evaluates them with Prometheus' own engine. */
 import assert from 'node:assert/strict';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { stringify } from 'yaml';
 import { Promtool } from '../testing/promtool.ts';
@@ -7,6 +9,7 @@ import { ALERT_CASES, INTERVAL, RECORD_CASES, type AlertCase, type RecordCase } 
 import { DEFAULTS, fileOf, ruleFile, ruleGroups } from './index.ts';
 import { isAlert, type Alert, type Group, type Recording } from './types.ts';
 
+const RUNBOOKS = join(import.meta.dirname, '..', '..', '..', 'docs', 'runbooks');
 const GROUPS = ruleGroups();
 const RULES = GROUPS.flatMap(({ rules }) => rules);
 const ALERTS = RULES.filter(isAlert);
@@ -129,6 +132,21 @@ async function passes(rule: string, id: string, { interval, series, expectations
 test('Prometheus accepts every rule', async () => {
   await promtool.write('rules.yml', ruleFile());
   await promtool.run('check', 'rules', '--lint=all', '--lint-fatal', 'rules.yml');
+});
+
+/** The PromQL that a page of the runbooks asks, with its shell variables filled in. */
+function queriesOf(page: string): string[] {
+  return [...page.matchAll(/^query (.+)$/gm)].map(([, argument = '']) => argument.replaceAll(/'\$\w+'/g, 'demo').slice(1, -1));
+}
+
+test('Prometheus parses every query of the runbooks', async () => {
+  const files = (await readdir(RUNBOOKS)).filter((file) => file !== 'README.md');
+  const pages = await Promise.all(files.map(async (file) => ({ file, text: await readFile(join(RUNBOOKS, file), 'utf8') })));
+  const queries = pages.flatMap(({ file, text }) => queriesOf(text).map((expr) => ({ file, expr })));
+  assert.ok(queries.length > 80, `only ${queries.length} queries were found`);
+  const rules = queries.map(({ file, expr }, index) => ({ record: `query_${index}`, labels: { file }, expr }));
+  await promtool.write('queries.yml', stringify({ groups: [{ name: 'runbooks', rules }] }, { lineWidth: 0 }));
+  await promtool.run('check', 'rules', 'queries.yml');
 });
 
 test('every alert and every recording rule has a case', () => {

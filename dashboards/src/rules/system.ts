@@ -1,5 +1,5 @@
 /** General health: targets, errors, latency, the runtime of Node. */
-import { APIS, NODE_JOBS, PLATFORM, series } from '../promql.ts';
+import { APIS, NODE_JOBS, PLATFORM, series, TIMED_REQUESTS } from '../promql.ts';
 import type { Alert, Group, RuleOptions } from './types.ts';
 
 const BY_SERVICE = `${PLATFORM}, service`;
@@ -22,7 +22,7 @@ function recordings({ timing }: RuleOptions): Group {
   const rate = timing.range('rate');
   const requests = series('http_requests_total', `job=~"${APIS}"`);
   const failed = series('http_requests_total', `job=~"${APIS}",status=~"5.."`);
-  const buckets = series('http_request_duration_seconds_bucket', `job=~"${APIS}"`);
+  const buckets = series('http_request_duration_seconds_bucket', TIMED_REQUESTS);
   const quantile = (q: number) => `histogram_quantile(${q}, sum by (${BY_SERVICE}, le) (rate(${buckets}[${rate}])))`;
   const node = `job=~"${NODE_JOBS}"`;
   return {

@@ -34,7 +34,12 @@ type Segment = readonly [until: number, value: number | null];
 
 /** Samples of a gauge that has each value up to a minute. */
 export function gauge(...segments: Segment[]): string {
-  return every(INTERVAL, segments, (value) => value);
+  return gaugeEvery(INTERVAL, ...segments);
+}
+
+/** The same with another time between samples, in seconds. */
+export function gaugeEvery(interval: number, ...segments: Segment[]): string {
+  return every(interval, segments, (value) => value);
 }
 
 /** Samples of a counter that grows at each rate a second up to a minute. */

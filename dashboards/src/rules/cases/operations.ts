@@ -146,6 +146,7 @@ const monitoring: AlertCase[] = [
 ];
 
 const LEDGER = 'job="ledger",service="ledger",pod="demo-ledger-1"';
+const CHECK = `${LEDGER},route="/api/v1/ledger/check"`;
 const IN_LEDGER = { ...DEMO, service: 'ledger', sla: 'true' };
 
 /** 10 requests a second, of which `share` fail up to a minute. */
@@ -156,11 +157,13 @@ function failing(interval: number, share: number, until: number, end: number): R
   };
 }
 
-/** 10 requests a second, of which `share` take longer than a second up to a minute. */
+/** 10 requests a second, of which `share` take longer than a second up to a minute. Checks of the whole ledger are slow all the time, and do not count. */
 function slow(interval: number, share: number, until: number, end: number): Record<string, string> {
   return {
     [demo('http_request_duration_seconds_bucket', `${LEDGER},le="1.0"`)]: counterEvery(interval, [until, 10 * (1 - share)], [end, 10]),
     [demo('http_request_duration_seconds_count', LEDGER)]: counterEvery(interval, [end, 10]),
+    [demo('http_request_duration_seconds_bucket', `${CHECK},le="1.0"`)]: counterEvery(interval, [end, 0]),
+    [demo('http_request_duration_seconds_count', CHECK)]: counterEvery(interval, [end, 1]),
   };
 }
 

@@ -4,6 +4,7 @@ import { POOL_RATIO, QUERY_SECONDS } from '../postgresql.ts';
 import { CACHE_MEMORY_RATIO } from '../redis.ts';
 import { counter, DEMO, demo, gauge, type AlertCase, type RecordCase } from './case.ts';
 
+const INTEREST = 'service="interest",pod="demo-interest-1"';
 const EXPORTER = 'pod="demo-exporters-1"';
 const IN_EXPORTER = { ...DEMO, pod: 'demo-exporters-1' };
 const IN_POOLER = { ...DEMO, pod: 'demo-pgbouncer-1' };
@@ -133,6 +134,17 @@ const cache: AlertCase[] = [
     labels: IN_EXPORTER,
     description: '4 connections were refused: maxclients is reached.',
   },
+  {
+    alert: 'CacheDistrusted',
+    series: {
+      [demo('cache_trusted', 'service="crm",pod="demo-crm-1",cache="customers"')]: gauge([5, 1], [30, 0], [60, 1]),
+      [demo('cache_trusted', 'service="crm",pod="demo-crm-2",cache="customers"')]: gauge([60, 1]),
+    },
+    fires: 10,
+    resolved: 30,
+    labels: { ...DEMO, service: 'crm', pod: 'demo-crm-1' },
+    description: 'The cache in demo-crm-1 cannot read the notifications of changes: every read goes to the database.',
+  },
 ];
 
 const GROUP = 'consumergroup="interest-batch"';
@@ -196,6 +208,23 @@ const kafka: AlertCase[] = [
     labels: { ...DEMO, service: 'interest', reason: 'not_json' },
     description: '3 records went to the dead-letter topic: not_json.',
   },
+  {
+    // The consumer found the gap when it started, before its first scrape.
+    alert: 'RecordsLost',
+    series: { [demo('interest_records_lost_total', INTEREST)]: `_x80 ${gauge([30, 500])}` },
+    fires: 20,
+    resolved: 30,
+    labels: { ...DEMO, service: 'interest' },
+    description: '500 records were deleted by the retention of their topic and are not in the ledger.',
+  },
+  {
+    alert: 'TopicRecreated',
+    series: { [demo('interest_partitions_recreated_total', INTEREST)]: gauge([20, 0], [60, 12]) },
+    fires: 20,
+    resolved: 31,
+    labels: { ...DEMO, service: 'interest' },
+    description: '12 partitions are read from their first record on.',
+  },
 ];
 
 /** 10 calculations a second, a tenth of which fail for half an hour. */
@@ -219,6 +248,17 @@ const business: AlertCase[] = [
     resolved: 36,
     labels: DEMO,
     description: '10% of the calculations failed, above 1 %.',
+  },
+  {
+    alert: 'PaymentTransfersOverdue',
+    series: {
+      [demo('payment_transfers_pending', 'job="crm",service="crm",pod="demo-crm-1",state="overdue"')]: gauge([10, 0], [30, 2], [60, 0]),
+      [demo('payment_transfers_pending', 'job="crm",service="crm",pod="demo-crm-1",state="in_progress"')]: gauge([60, 5]),
+    },
+    fires: 12,
+    resolved: 30,
+    labels: DEMO,
+    description: 'The outcome of 2 payments or refunds has been unknown for more than an hour. They are resumed time and again.',
   },
   {
     alert: 'ThroughputLow',

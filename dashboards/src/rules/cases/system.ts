@@ -4,6 +4,7 @@ import { counter, DEMO, demo, gauge, type AlertCase, type RecordCase } from './c
 
 const GATEWAY = 'job="gateway",service="gateway",pod="demo-gateway-1"';
 const ROUTE = `${GATEWAY},method="GET",route="/accounts/{id}"`;
+const SEED = `${GATEWAY},method="POST",route="/debug/seed"`;
 const POD = { ...DEMO, job: 'gateway', service: 'gateway', pod: 'demo-gateway-1' };
 const SERVICE = { ...DEMO, service: 'gateway' };
 
@@ -17,13 +18,17 @@ function requests(share: number): Record<string, string> {
 
 const BOUNDS = [0.1, 0.5, 1, 2.5];
 
-/** 10 requests a second, all of which take between two bounds for half an hour, and less than 100 ms after it. */
+/**
+ * 10 requests a second, all of which take between two bounds for half an hour, and less than 100 ms after it. All the time, one request a second seeds
+ * events for longer, and does not count.
+ */
 function durations(above: number): Record<string, string> {
   const buckets = [...BOUNDS.map((bound) => [String(bound), bound > above] as const), ['+Inf', true] as const];
+  const bucketOf = (route: string, le: string): string => demo('http_request_duration_seconds_bucket', `${route},status="200",le="${le}"`);
   return Object.fromEntries(
-    buckets.map(([le, within]) => [
-      demo('http_request_duration_seconds_bucket', `${ROUTE},status="200",le="${le}"`),
-      counter([30, within ? 10 : 0], [60, 10]),
+    buckets.flatMap(([le, within]) => [
+      [bucketOf(ROUTE, le), counter([30, within ? 10 : 0], [60, 10])],
+      [bucketOf(SEED, le), counter([60, le === '+Inf' ? 1 : 0])],
     ]),
   );
 }
