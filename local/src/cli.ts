@@ -25,7 +25,9 @@ import { describeError, Failure } from './failure.ts';
 import { cacheDir, clusterPaths } from './paths.ts';
 import { prepareMachine } from './preflight.ts';
 import { describePruned, pruneCache } from './build/cache.ts';
-import { ALL_PROGRAMS, ensurePrograms } from './build/programs.ts';
+import { ALL_PROGRAMS, ensurePrograms, MODULE_NAMES } from './build/programs.ts';
+import { printBuildTimes } from './build/times.ts';
+import { ensureSchemathesis } from './build/python.ts';
 import { Progress } from './progress.ts';
 
 interface Command {
@@ -74,6 +76,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     usage: 'build [--programs] [--images]',
     help: 'fill the build cache without a cluster: programs, images, or both',
     run: runBuild,
+  },
+  'build-times': {
+    usage: 'build-times [MODULE...]',
+    help: 'compile each Go module with an empty compile cache, and print a table of the times; keeps nothing',
+    run: runBuildTimes,
   },
   prune: { usage: 'prune', help: 'remove what no checkout has used for two weeks from the build cache; build does it too', run: runPrune },
   clean: { usage: 'clean', help: 'remove the build cache', run: runClean },
@@ -224,6 +231,12 @@ async function runBuild(args: readonly string[]): Promise<number> {
   return 0;
 }
 
+async function runBuildTimes(args: readonly string[]): Promise<number> {
+  const { words } = parse(args);
+  await printBuildTimes(words.length > 0 ? words : MODULE_NAMES);
+  return 0;
+}
+
 async function runPrune(args: readonly string[]): Promise<number> {
   parse(args);
   console.log(describePruned(await pruneCache()) ?? 'The build cache holds nothing that is unused.');
@@ -231,18 +244,20 @@ async function runPrune(args: readonly string[]): Promise<number> {
 }
 
 async function buildPrograms(): Promise<void> {
-  const progress = new Progress('build', 2);
-  await progress.step('check this machine', (note) => prepareMachine(note));
+  const progress = new Progress('build', 3);
+  await progress.step('check this machine', (note) => prepareMachine(note, ['cluster', 'tests']));
   await progress.step('programs', (note) => ensurePrograms(ALL_PROGRAMS, note));
+  await progress.step('Schemathesis', () => ensureSchemathesis());
 }
 
 /** Paths of the project's image archives. Loaded late: the other commands need none of it. */
 async function buildImages(): Promise<string[]> {
   const images = await import('./build/images.ts');
-  const progress = new Progress('images', 2);
+  const progress = new Progress('images', 3);
   await progress.step('check this machine', (note) => prepareMachine(note, ['images']));
   const built = await progress.step('build', (note) => images.buildImages(note));
-  return built.map((image) => image.archive);
+  const stack = await progress.step('build the monitoring stack', (note) => images.buildStack(note));
+  return [...built, stack].map((image) => image.archive);
 }
 
 async function runClean(args: readonly string[]): Promise<number> {

@@ -38,6 +38,7 @@ require('node:http').createServer((request, response) => {
   response.end(JSON.stringify({ requests: statSync('/data/requests', { throwIfNoEntry: false })?.size ?? 0, group: statSync('/data/requests').gid, pod: process.env.HOSTNAME }));
 }).listen(8080);
 require('node:fs').appendFileSync('/data/requests', '');
+console.log('the counter listens');
 `;
 
 const POD = {
@@ -214,6 +215,10 @@ await test('the local cluster', async (t) => {
     const { requests, group } = await count(FIRST);
     assert.equal(requests, 1);
     assert.equal(group, 999, 'the kubelet gives the volume to the fsGroup of the pod');
+  });
+
+  await t.test('the logs of pods are where agents on a node look for them', LIMIT, async () => {
+    assert.match(await onNode(FIRST, 'cat /var/log/pods/lab_counter-*/counter/*.log'), / stdout F the counter listens$/m);
   });
 
   await t.test('an address on loopback outlives the pod, and the volume keeps its data', LIMIT, async () => {

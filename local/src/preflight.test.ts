@@ -10,7 +10,7 @@ const GOOD: MachineFacts = {
   missingTools: [],
   missingFeatures: [],
   memoryAvailable: 20 * GIB,
-  cacheDisk: { path: '/cache', free: 50 * GIB },
+  cacheDisk: { path: '/cache', free: 50 * GIB, filled: false },
   stateDisk: { path: '/state', free: 50 * GIB },
 };
 
@@ -23,14 +23,19 @@ const CASES: readonly { name: string; facts: Partial<MachineFacts>; problem: Reg
   { name: 'no overlayfs', facts: { missingFeatures: ['overlayfs'] }, problem: /does not provide overlayfs/, remedy: /modprobe overlay/ },
   { name: 'little memory', facts: { memoryAvailable: GIB }, problem: /Only 1\.0 GiB of memory/, remedy: /larger machine/ },
   {
-    name: 'little disk',
-    facts: { cacheDisk: { path: '/cache', free: GIB } },
-    problem: /1\.0 GiB of disk is free at \/cache/,
+    name: 'too little disk for the first build',
+    facts: { cacheDisk: { path: '/cache', free: 10 * GIB, filled: false } },
+    problem: /10\.0 GiB of disk is free at \/cache; 17\.0 GiB are needed/,
     remedy: /XDG_CACHE_HOME/,
   },
 ];
 
 await test('a suitable machine has no problems', () => assert.deepEqual(findProblems(GOOD), []));
+
+await test('a cache that an earlier build has filled needs little more', () => {
+  const withFree = (free: number) => findProblems({ ...GOOD, cacheDisk: { path: '/cache', free, filled: true } });
+  assert.deepEqual([withFree(3 * GIB).length, withFree(GIB).length], [0, 1]);
+});
 
 for (const { name, facts, problem, remedy } of CASES) {
   await test(`${name}: the problem is named with its remedy`, () => {

@@ -14,6 +14,7 @@ const DAY_MS = 86_400_000;
 const KEEP_MS: Readonly<Record<string, number>> = {
   programs: 14 * DAY_MS,
   rootfs: 14 * DAY_MS,
+  python: 14 * DAY_MS,
   images: DAY_MS,
   'images/layers': 14 * DAY_MS,
 };

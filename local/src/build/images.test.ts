@@ -7,14 +7,15 @@ import { DEFINITIONS } from '../../../operator/src/platform/components/index.ts'
 import { imageOf, thirdPartyImages } from '../../../operator/src/platform/images.ts';
 import { parseSpec } from '../../../operator/src/platform/index.ts';
 import { PROMETHEUS_VERSION } from './programs.ts';
-import { isBuildInput, npmSettings, THIRD_PARTY } from './images.ts';
+import { isBuildInput, npmSettings, stackEntries, THIRD_PARTY } from './images.ts';
+import { whyMissing } from './stack.ts';
 import { PROJECT_DIR } from '../paths.ts';
 
-test('every third-party image that the operator uses is built locally, under the name that containerd gives it', () => {
-  const refs = THIRD_PARTY.flatMap((entry) => entry.refs);
+test('every third-party image whose program is here is built locally, under the name that containerd gives it', () => {
+  const refs = [...THIRD_PARTY, ...stackEntries()].flatMap((entry) => entry.refs);
   const parsed = parseSpec({});
   assert.ok(parsed.ok);
-  for (const image of thirdPartyImages(DEFINITIONS).filter(({ debian }) => debian !== undefined)) {
+  for (const image of thirdPartyImages(DEFINITIONS).filter((each) => whyMissing(each) === undefined)) {
     assert.ok(
       refs.some((ref) => ref.endsWith(`/${imageOf(parsed.spec, image)}`)),
       image.name,

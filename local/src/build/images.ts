@@ -8,6 +8,7 @@ import { homedir } from 'node:os';
 import { join, relative } from 'node:path';
 import process from 'node:process';
 import { DEFINITIONS } from '../../../operator/src/platform/components/index.ts';
+import type { Image } from '../../../operator/src/platform/definition.ts';
 import { testedImage, thirdPartyImages } from '../../../operator/src/platform/images.ts';
 import { run } from '../exec.ts';
 import { withLock } from '../lock.ts';
@@ -17,6 +18,7 @@ import { markUsed } from './cache.ts';
 import { contentHash } from './programs.ts';
 import type { Note } from '../progress.ts';
 import { copyTree, ensureDebian, ensureFolder, ensureRootfs, ROOTFS_PATH, runIsolated } from './rootfs.ts';
+import { ensureStackRootfs, stackImages } from './stack.ts';
 
 export interface ImageArchive {
   /** Path of an OCI archive, for `ctr images import`. */
@@ -37,22 +39,19 @@ function fullName(ref: string): string {
   return `docker.io/${ref.includes('/') ? '' : 'library/'}${ref}`;
 }
 
-/** Images of programs that Debian has, or that are built here. */
-function localImages() {
-  return thirdPartyImages(DEFINITIONS).filter(({ debian }) => debian !== undefined);
-}
-
 /** One entry for each stop signal: the images share their layers. Stop signals are those of the public images. */
-function thirdParty(): ImageEntry[] {
-  const bySignal = Map.groupBy(localImages(), ({ debian }) => debian?.stopSignal);
-  return [...bySignal].map(([stopSignal, images]) => ({
-    refs: images.map((image) => fullName(testedImage(image))),
+function entriesOf(images: readonly Image[]): ImageEntry[] {
+  const bySignal = Map.groupBy(images, ({ debian }) => debian?.stopSignal);
+  return [...bySignal].map(([stopSignal, some]) => ({
+    refs: some.map((image) => fullName(testedImage(image))),
     settings: { Env: [`PATH=${ROOTFS_PATH}`], ...(stopSignal === undefined ? {} : { StopSignal: stopSignal }) },
   }));
 }
 
-/** The images of the programs that the operator's definitions name. */
-export const THIRD_PARTY: readonly ImageEntry[] = thirdParty();
+/** The images of the programs that the operator's definitions name, without the monitoring stack. */
+export const THIRD_PARTY: readonly ImageEntry[] = entriesOf(
+  thirdPartyImages(DEFINITIONS).filter(({ debian }) => debian !== undefined && !debian.stack),
+);
 
 /** "$1": storage of buildah, "$2": work folder, "$3": base archive, "$4": its name, "$5": repository; then options of the build. */
 const BUILD_SCRIPT = `
@@ -73,7 +72,7 @@ engine rmi --prune > /dev/null
 `;
 
 /**
- * Builds the archives that the local cluster imports. What is in the cache already is not built again.
+ * Builds the archives that the local cluster imports before a platform can run. What is in the cache already is not built again.
  * @throws Failure with the output of the build that failed
  */
 export async function buildImages(note: Note = () => undefined): Promise<ImageArchive[]> {
@@ -87,6 +86,25 @@ async function buildThirdParty(note: Note): Promise<ImageArchive> {
     return packFolder(root, THIRD_PARTY, target);
   });
   return { archive, refs: THIRD_PARTY.flatMap(({ refs }) => refs) };
+}
+
+/** The images of the monitoring stack whose programs this machine has. */
+export function stackEntries(): ImageEntry[] {
+  return entriesOf(stackImages());
+}
+
+/**
+ * Builds the archive of the monitoring stack, with the images whose programs this machine has.
+ * @throws Failure when a program cannot be built
+ */
+export async function buildStack(note: Note = () => undefined): Promise<ImageArchive> {
+  const root = await ensureStackRootfs(note);
+  const entries = stackEntries();
+  const archive = await ensureArchive('stack', [root, JSON.stringify(entries)], (target) => {
+    note('packing the programs of the monitoring stack');
+    return packFolder(root, entries, target);
+  });
+  return { archive, refs: entries.flatMap(({ refs }) => refs) };
 }
 
 async function buildOurs(note: Note): Promise<ImageArchive> {

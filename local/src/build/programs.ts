@@ -18,6 +18,11 @@ import type { Note } from '../progress.ts';
 export const KUBERNETES_VERSION = 'v1.36.3';
 /** Its Go module numbers this v0.316.0. */
 export const PROMETHEUS_VERSION = 'v3.16.0';
+/** Its Go module numbers this v1.76.0. */
+const JAEGER_VERSION = 'v2.13.0';
+const LOKI_VERSION = '3.7.8';
+const NODE_EXPORTER_VERSION = '1.12.1';
+export const K6_VERSION = 'v1.8.1';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
@@ -25,13 +30,18 @@ const GIB = 1024 ** 3;
 interface ModuleBuild {
   /** Arguments of `go build`, after `-trimpath`. */
   readonly flags: readonly string[];
-  /** Package of each program. */
+  /** Build static programs, which need no file of their image. */
+  readonly static?: true;
+  /** Package of each program; `.` is the module itself. */
   readonly packages: Readonly<Record<string, string>>;
 }
 
 const STRIPPED = '-s -w';
 /** The linker would strip it; not to write it at all spares the compiler a tenth of its work, and panics are as readable. */
 const NO_DEBUG_INFORMATION = '-gcflags=all=-dwarf=false';
+
+/** Go's own resolver and user database in place of the C library's. Modules with the same tags share compiled packages. */
+const PURE_GO = 'netgo,osusergo';
 
 /** go build names a program after its package; `server` is what etcd's is called. */
 const MODULES = {
@@ -74,7 +84,7 @@ const MODULES = {
   monitoring: {
     flags: [
       '-tags',
-      'netgo,osusergo,remove_all_sd,enable_dns_sd,enable_kubernetes_sd',
+      `${PURE_GO},remove_all_sd,enable_dns_sd,enable_kubernetes_sd`,
       '-ldflags',
       `${STRIPPED} -X github.com/prometheus/common/version.Version=${PROMETHEUS_VERSION.slice(1)}`,
     ],
@@ -83,6 +93,39 @@ const MODULES = {
       promtool: 'github.com/prometheus/prometheus/cmd/promtool',
     },
   },
+  'kube-score': {
+    flags: ['-ldflags', STRIPPED],
+    packages: { 'kube-score': 'github.com/zegl/kube-score/cmd/kube-score' },
+  },
+  loki: {
+    static: true,
+    flags: ['-tags', PURE_GO, '-ldflags', `${STRIPPED} -X github.com/grafana/loki/v3/pkg/util/build.Version=${LOKI_VERSION}`],
+    packages: { loki: 'github.com/grafana/loki/v3/cmd/loki', logcli: 'github.com/grafana/loki/v3/cmd/logcli' },
+  },
+  jaeger: {
+    static: true,
+    flags: [
+      '-tags',
+      PURE_GO,
+      '-ldflags',
+      `${STRIPPED} -X github.com/jaegertracing/jaeger/internal/version.latestVersion=${JAEGER_VERSION}`,
+    ],
+    packages: { jaeger: 'github.com/jaegertracing/jaeger/cmd/jaeger' },
+  },
+  collector: {
+    static: true,
+    flags: ['-tags', PURE_GO, '-ldflags', STRIPPED],
+    packages: { 'otelcol-contrib': '.' },
+  },
+  'node-exporter': {
+    static: true,
+    flags: ['-tags', PURE_GO, '-ldflags', `${STRIPPED} -X github.com/prometheus/common/version.Version=${NODE_EXPORTER_VERSION}`],
+    packages: { node_exporter: 'github.com/prometheus/node_exporter' },
+  },
+  k6: {
+    flags: ['-ldflags', STRIPPED],
+    packages: { k6: 'go.k6.io/k6' },
+  },
 } as const satisfies Record<string, ModuleBuild>;
 
 type ModuleName = keyof typeof MODULES;
@@ -90,9 +133,22 @@ type ProgramsOf<M extends ModuleName> = keyof (typeof MODULES)[M]['packages'];
 /** A program that can be asked for; `pause` is the C program that holds a pod's namespaces. */
 export type ProgramName = { [M in ModuleName]: ProgramsOf<M> }[ModuleName] | 'pause';
 
-const MODULE_NAMES: readonly ModuleName[] = ['kubernetes', 'containerd', 'runc', 'cni', 'monitoring'];
+/** Modules of the monitoring stack: they are compiled one after the other, behind a running cluster. */
+const STACK_MODULES: readonly ModuleName[] = ['collector', 'node-exporter', 'jaeger', 'loki'];
+export const MODULE_NAMES: readonly ModuleName[] = [
+  'kubernetes',
+  'containerd',
+  'runc',
+  'cni',
+  'monitoring',
+  'kube-score',
+  'k6',
+  ...STACK_MODULES,
+];
 
-/** Everything that a node needs, kubectl and helm included, and Prometheus with promtool. */
+/**
+ * Everything that a node needs, kubectl and helm included, Prometheus with promtool, the linter of the manifests, the load generator, and the monitoring stack.
+ */
 export const ALL_PROGRAMS: readonly ProgramName[] = [...MODULE_NAMES.flatMap((module) => programsOf(module)), 'pause'];
 
 /** Whether a program of this name is built here. */
@@ -106,12 +162,33 @@ export function isProgram(name: string): name is ProgramName {
  */
 export async function ensurePrograms<N extends ProgramName>(names: readonly N[], note: Note = () => undefined): Promise<Record<N, string>> {
   const wanted: readonly ProgramName[] = names;
-  const groups: Promise<Record<string, string>>[] = MODULE_NAMES.map((module) => {
+  const ofModule = async (module: ModuleName): Promise<Record<string, string>> => {
     const mine = programsOf(module).filter((name) => wanted.includes(name));
-    return mine.length === 0 ? Promise.resolve({}) : ensureModule(module, mine, note);
-  });
+    return mine.length === 0 ? {} : ensureModule(module, mine, note);
+  };
+  const groups = MODULE_NAMES.filter((module) => !STACK_MODULES.includes(module)).map(ofModule);
   if (wanted.includes('pause')) groups.push(ensurePause());
-  const paths: Record<N, string> = Object.assign({}, ...(await Promise.all(groups)));
+  const paths: Record<N, string> = Object.assign({}, ...(await Promise.all([...groups, inTurn(STACK_MODULES, ofModule)])));
+  return paths;
+}
+
+/** Some packages of these modules take more than a gigabyte to compile: one module at a time keeps the memory of the whole in bounds. */
+async function inTurn(
+  modules: readonly ModuleName[],
+  ensure: (module: ModuleName) => Promise<Record<string, string>>,
+): Promise<Record<string, string>> {
+  const paths: Record<string, string> = {};
+  for (const module of modules) Object.assign(paths, await ensure(module));
+  return paths;
+}
+
+/** Where `ensurePrograms` keeps each program, built or not. */
+export async function programPaths(names: readonly ProgramName[]): Promise<Record<string, string>> {
+  const all = MODULE_NAMES.map(async (module) => {
+    const mine = programsOf(module).filter((name) => names.includes(name));
+    return mine.length === 0 ? {} : pathsInModule(module, mine);
+  });
+  const paths: Record<string, string> = Object.assign({}, ...(await Promise.all(all)));
   return paths;
 }
 
@@ -135,31 +212,73 @@ function keysOf<K extends string>(record: Readonly<Partial<Record<K, unknown>>>)
 }
 
 async function ensureModule(module: ModuleName, names: readonly ProgramName[], note: Note): Promise<Record<string, string>> {
-  const { flags, packages }: ModuleBuild = MODULES[module];
-  const folder = join(PROJECT_DIR, 'local', 'programs', module);
-  const toolchain = await goVersion();
-  const pinned = await contentsOf(folder, ['go.mod', 'go.sum']);
-  const keyOf = async (goPackage: string): Promise<string> => {
-    const own = goPackage.startsWith('./') ? await contentsOf(folder, await goFiles(folder)) : [];
-    return contentHash([toolchain, ...flags, goPackage, ...pinned, ...own]);
-  };
-  const targets: Record<string, string> = {};
-  for (const name of names) targets[name] = cachePath('programs', await keyOf(packages[name] ?? ''), name);
+  const build: ModuleBuild = MODULES[module];
+  const folder = moduleFolder(module);
+  const targets = await pathsInModule(module, names);
   for (const target of Object.values(targets)) markUsed(target);
   const missing = (): string[] => names.filter((name) => !existsSync(targets[name] ?? ''));
   if (missing().length === 0) return targets;
   await withLock(`programs-${module}`, async () => {
     // Another process may have built them while this one waited.
     const toBuild = missing();
-    if (toBuild.length > 0) await buildModule({ module, folder, flags, packages, toBuild, targets }, note);
+    if (toBuild.length > 0) await buildModule({ ...build, module, folder, toBuild, targets }, note);
   });
   return targets;
 }
 
-interface BuildJob extends ModuleBuild {
-  readonly module: string;
+function moduleFolder(module: ModuleName): string {
+  return join(PROJECT_DIR, 'local', 'programs', module);
+}
+
+/** The path of a program holds the hash of what it is built from. */
+async function pathsInModule(module: ModuleName, names: readonly ProgramName[]): Promise<Record<string, string>> {
+  const { flags, packages, ...build }: ModuleBuild = MODULES[module];
+  const folder = moduleFolder(module);
+  const toolchain = [await goVersion(), ...(build.static ? ['static'] : [])];
+  const pinned = await contentsOf(folder, ['go.mod', 'go.sum']);
+  const keyOf = async (goPackage: string): Promise<string> => {
+    const own = goPackage.startsWith('.') ? await contentsOf(folder, await goFiles(folder)) : [];
+    return contentHash([...toolchain, ...flags, goPackage, ...pinned, ...own]);
+  };
+  const targets: Record<string, string> = {};
+  for (const name of names) targets[name] = cachePath('programs', await keyOf(packages[name] ?? ''), name);
+  return targets;
+}
+
+interface Build extends ModuleBuild {
   readonly folder: string;
   readonly toBuild: readonly string[];
+}
+
+/** How go is called. */
+export interface GoBuild {
+  readonly args: readonly string[];
+  readonly cwd: string;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** @param output folder for the programs */
+function goBuild({ folder, flags, packages, toBuild, static: isStatic }: Build, output: string): GoBuild {
+  const wanted = toBuild.map((name) => packages[name] ?? name);
+  return {
+    args: ['build', '-v', '-trimpath', '-buildvcs=false', NO_DEBUG_INFORMATION, ...flags, '-o', `${output}/`, ...wanted],
+    cwd: folder,
+    env: { ...goEnvironment(isStatic), ...compilerMemory(freemem()) },
+  };
+}
+
+/**
+ * How all programs of a module are built.
+ * @throws Failure when there is no such module
+ */
+export function goBuildOf(name: string, output: string): GoBuild {
+  const module = MODULE_NAMES.find((each) => each === name);
+  if (module === undefined) throw new Failure(`There is no module ${name}: choose from ${MODULE_NAMES.join(', ')}`);
+  return goBuild({ ...MODULES[module], folder: moduleFolder(module), toBuild: programsOf(module) }, output);
+}
+
+interface BuildJob extends Build {
+  readonly module: string;
   readonly targets: Readonly<Record<string, string>>;
 }
 
@@ -173,10 +292,10 @@ async function buildModule(job: BuildJob, note: Note): Promise<void> {
     if (compiled % 100 === 0) note(`${job.module}: ${compiled} packages compiled`);
   };
   try {
-    const packages = job.toBuild.map((name) => job.packages[name] ?? name);
-    const args = ['build', '-v', '-trimpath', '-buildvcs=false', NO_DEBUG_INFORMATION, ...job.flags, '-o', `${output}/`, ...packages];
-    await run('go', args, { cwd: job.folder, env: { ...goEnvironment(), ...compilerMemory(freemem()) }, onLine: countPackages });
-    for (const name of job.toBuild) await publish(join(output, builtName(job.packages[name] ?? name)), job.targets[name] ?? '');
+    const { args, cwd, env } = goBuild(job, output);
+    // Clusters that run on this machine keep their pace.
+    await run('nice', ['-n', '10', 'go', ...args], { cwd, env, onLine: countPackages });
+    for (const name of job.toBuild) await publish(join(output, builtName(job.packages[name] ?? name, job.module)), job.targets[name] ?? '');
   } catch (error) {
     throw buildFailure(`building ${job.module} (${job.toBuild.join(', ')})`, error);
   } finally {
@@ -185,8 +304,8 @@ async function buildModule(job: BuildJob, note: Note): Promise<void> {
 }
 
 /** The file name that go build gives to a package's program: its last path element, a version suffix left out. */
-function builtName(goPackage: string): string {
-  return basename(goPackage.replace(/\/v\d+$/, ''));
+function builtName(goPackage: string, module: string): string {
+  return goPackage === '.' ? module : basename(goPackage.replace(/\/v\d+$/, ''));
 }
 
 async function ensurePause(): Promise<Record<string, string>> {
@@ -258,8 +377,8 @@ export function compilerMemory(available: number): { readonly GOGC: string; read
 }
 
 /** A workspace file or flags of the user's own must not change what is built. */
-function goEnvironment(): NodeJS.ProcessEnv {
-  return { ...process.env, GOFLAGS: '', GOWORK: 'off', CGO_ENABLED: '1' };
+function goEnvironment(withoutC = false): NodeJS.ProcessEnv {
+  return { ...process.env, GOFLAGS: '', GOWORK: 'off', CGO_ENABLED: withoutC ? '0' : '1' };
 }
 
 function buildFailure(what: string, error: unknown): Failure {

@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DEFINITIONS } from '../../../operator/src/platform/components/index.ts';
+import type { DebianSource } from '../../../operator/src/platform/definition.ts';
 import { thirdPartyImages } from '../../../operator/src/platform/images.ts';
 import { run } from '../exec.ts';
 import { Failure } from '../failure.ts';
@@ -20,12 +21,10 @@ const SUITE = 'trixie';
 /** Needed by Node's official build, absent from a minimal Debian. */
 const DEBIAN_EXTRA = ['libatomic1'];
 
-const SOURCES = thirdPartyImages(DEFINITIONS).flatMap(({ debian }) => debian ?? []);
+/** The monitoring stack has a root file system of its own. */
+const SOURCES = thirdPartyImages(DEFINITIONS).flatMap(({ debian }) => (debian === undefined || debian.stack ? [] : debian));
 
 const PACKAGES = ['ca-certificates', ...SOURCES.flatMap(({ packages }) => packages)].toSorted((a, b) => (a < b ? -1 : 1));
-
-/** Program names of the public images, for programs with another name in Debian. */
-const PROGRAM_NAMES: Readonly<Record<string, string>> = Object.assign({}, ...SOURCES.map(({ programs = {} }) => programs));
 
 /** Programs that are built from their Go modules, because Debian has not the version that the image has. */
 const BUILT = SOURCES.flatMap(({ built = [] }) => built).filter(isProgram);
@@ -34,6 +33,9 @@ const BUILT = SOURCES.flatMap(({ built = [] }) => built).filter(isProgram);
 export const POSTGRES_UID = 999;
 /** For programs that need no name in /etc/passwd. */
 export const NONROOT_UID = 65532;
+
+/** Where programs that are built here are in a root file system. */
+export const BUILT_FOLDER = '/usr/local/bin';
 
 /** PATH of a process in the fat file system. */
 export const ROOTFS_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/postgresql/17/bin';
@@ -94,11 +96,18 @@ export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 chroot "$1" apt-get update -q
 chroot "$1" apt-get install -q -y --no-install-recommends ${PACKAGES.join(' ')}
 rm "$1/etc/apt/apt.conf.d/99machine" "$1/usr/sbin/policy-rc.d"
-${Object.entries(PROGRAM_NAMES)
-  .map(([name, program]) => `ln -s ${program} "$1/usr/bin/${name}"`)
-  .join('\n')}
+${SOURCES.flatMap((source) => linkCommands(source)).join('\n')}
 mkdir "$1/data"
 ${TRIM_SCRIPT}`;
+
+/** Shell commands that give the programs their names and paths of the public image, in a root file system "$1". Pure. */
+export function linkCommands({ programs = {}, built = [] }: Pick<DebianSource, 'programs' | 'built'>): string[] {
+  return Object.entries(programs).map(([name, program]) => {
+    if (!name.startsWith('/')) return `ln -s ${program} "$1/usr/bin/${name}"`;
+    const folder = built.includes(program) ? BUILT_FOLDER : '/usr/bin';
+    return `mkdir -p "$1${dirname(name)}"; ln -s ${join(folder, program)} "$1${name}"`;
+  });
+}
 
 /** The minimal Debian that every image starts from. */
 export function ensureDebian(note: Note = () => undefined): Promise<string> {
@@ -125,7 +134,7 @@ export async function ensureRootfs(note: Note = () => undefined): Promise<string
     await downloading('installing the Debian packages', 'the Debian archive', installed);
     await mkdir(join(draft, 'opt', 'kafka'), { recursive: true });
     await copyTree(jars, join(draft, 'opt', 'kafka', 'libs'));
-    for (const [name, path] of Object.entries(built)) await copyFile(path, join(draft, 'usr', 'local', 'bin', name));
+    for (const [name, path] of Object.entries(built)) await copyFile(path, join(draft, BUILT_FOLDER, name));
   });
 }
 

@@ -33,7 +33,7 @@ for entry in /*; do
   esac
 done
 chmod 1777 "$root/tmp"
-mkdir -p "$root/var/lib" "$root/var/log" "$root/var/tmp" "$root/.host"
+mkdir -p "$root/var/lib" "$root/var/log/pods" "$root/var/tmp" "$root/.host"
 ln -s /run "$root/var/run"
 for folder in "$cache" "$project" "$(dirname "$node")" "$state" "$run"; do
   mkdir -p "$root$folder" 2>/dev/null || [ -d "$root$folder" ]
@@ -43,6 +43,9 @@ for folder in "$cache" "$project" "$(dirname "$node")" "$state" "$run"; do
     *) mount -o remount,bind,ro "$root$folder" ;;
   esac
 done
+# The kubelet writes the logs of pods to the folder of the cluster. Agents that read them look at the usual place.
+mkdir -p "$state/logs/pods"
+mount --bind "$state/logs/pods" "$root/var/log/pods"
 cd "$root"
 pivot_root . .host
 mount -t proc proc /proc

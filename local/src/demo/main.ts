@@ -6,13 +6,18 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { parseAllDocuments } from 'yaml';
+import { uncompiledComponents, type Unavailable } from '../build/stack.ts';
 import { describeError, Failure, tellingLines } from '../failure.ts';
 import { Progress } from '../progress.ts';
 import { installOperator } from '../target/install.ts';
 import { chooseTarget } from '../target/choose.ts';
-import { bringUp, type Target } from '../target/target.ts';
+import { adaptManifest, describeSwitchedOff } from '../target/manifest.ts';
+import { bringUp, bringUpWithStack, type Target } from '../target/target.ts';
 import { audit } from './audit.ts';
+import { costSection, monitoringCost } from './cost.ts';
+import type { Incident } from './incident-text.ts';
+import { showIncident } from './incident.ts';
+import { showOrder, type OrderRun } from './order.ts';
 import {
   Gateway,
   groupOffsets,
@@ -22,10 +27,14 @@ import {
   PlatformResource,
   prometheusValue,
   until,
+  type LedgerCheck,
   type Replicas,
 } from './platform.ts';
 import { recordChart, recordPage, type DemoRecord } from './record.ts';
-import { formatSummary, verdicts } from './summary.ts';
+import { stackAddresses } from './stack.ts';
+import { formatMissing, formatSummary, verdicts, type DemoFacts } from './summary.ts';
+import { showTransfer, type TransferRun } from './transfer.ts';
+import { TerminalRecording, terminalSvg } from './terminal.ts';
 import { formatSample, scaleActions, worstLag, type TimelineSample } from './timeline.ts';
 
 const EXAMPLE = fileURLToPath(new URL('../../../examples/demo.yaml', import.meta.url));
@@ -40,33 +49,91 @@ const SEED_CHUNK = 50_000;
 /** Where to keep the run: a path without ending, such as docs/results/demo-run. */
 const RECORD = process.env['RECORD'] ?? '';
 const REST_MS = 600_000;
+const SAMPLE_MS = 2000;
+/** Of the recorded terminal: a run of two minutes in about half of one. */
+const TERMINAL = { command: 'make demo', columns: 150, rows: 34, speed: 5, longestPause: 15 } as const;
 
 async function main(): Promise<void> {
   const started = Date.now();
+  const recording = RECORD === '' ? undefined : new TerminalRecording();
   const { target, reason } = chooseTarget();
   console.log(reason);
   try {
     const ok = await demo(target, started);
     process.exitCode = ok ? 0 : 1;
+    if (recording !== undefined) await writeFile(`${RECORD}-terminal.svg`, terminalSvg(recording.lines(), TERMINAL));
   } finally {
     await target.close();
   }
 }
 
-/** @returns whether everything that the demo promises was seen */
+/**
+ * The autoscaler's part comes first: where the monitoring stack has yet to be compiled, the platform gets it afterwards.
+ * @returns whether everything that the demo promises was seen
+ */
 async function demo(target: Target, started: number): Promise<boolean> {
-  const progress = new Progress('demo', 4);
-  await progress.step('cluster and images', () => bringUp(target));
+  const warm = await target.hasStack();
+  const progress = new Progress('demo', warm ? 8 : 10);
+  await progress.step('cluster and images', () => (warm ? bringUpWithStack(target) : bringUp(target)));
   sayWhatStaysOnInterrupt();
   await progress.step('helm install bss-operator', () => installOperator(target));
   const platform = new PlatformResource(await target.kubectl(), NAMESPACE, PLATFORM);
-  const readySeconds = await progress.step('kubectl apply -f examples/demo.yaml, wait for Ready', () => applyAndWait(target, platform), {
-    live: false,
+  const readySeconds = await progress.step(
+    'kubectl apply -f examples/demo.yaml, wait for Ready',
+    () => applyAndWait(target, platform, warm ? [] : uncompiledComponents()),
+    { live: false },
+  );
+  const events = await progress.step('events, and the autoscaler at work', () => burst(target, platform), { live: false });
+  // It takes about a minute; what follows does not wait for it.
+  const settling = settle(target, platform, events);
+  settling.catch(() => undefined);
+  const settled = () => progress.step('replicas taken back, every balance compared', () => settling, { live: false });
+  const factsOf = (run: SettledRun): DemoFacts => ({
+    ...run,
+    readySeconds,
+    totalSeconds: (Date.now() - started) / 1000,
+    hints: target.hints(),
   });
-  const run = await progress.step('events, and the autoscaler at work', () => burst(target, platform), { live: false });
-  const facts = { ...run, readySeconds, totalSeconds: (Date.now() - started) / 1000, hints: target.hints() };
+  if (!warm) {
+    console.log(`\n${formatSummary(factsOf(await settled()))}\n`);
+    await addStack(target, platform, progress);
+  }
+  const transfer = await progress.step('a transfer, and its trace', () => aTransfer(target, platform), { live: false });
+  const order = await progress.step('an order, its invoice and its payment', () => anOrder(target, platform), { live: false });
+  const run = warm ? await settled() : await settling;
+  const incident = await progress.step('an incident', () => anIncident(target, platform), { live: false });
+  const addresses = [...run.addresses, ...(await stackAddresses(target, platform))];
+  const facts = { ...factsOf(run), transfer, order, incident, addresses };
   console.log(`\n${formatSummary(facts)}`);
   return verdicts(facts).every((verdict) => verdict.ok);
+}
+
+/** Compiles the programs of the monitoring stack, and gives the platform its components. */
+async function addStack(target: Target, platform: PlatformResource, progress: Progress): Promise<void> {
+  await progress.step('monitoring stack: programs', (note) => target.loadStack(note));
+  await progress.step('monitoring stack: components', () => applyAndWait(target, platform, []), { live: false });
+}
+
+async function gatewayOf(target: Target, platform: PlatformResource): Promise<Gateway> {
+  return new Gateway(await target.forward(NAMESPACE, `${PLATFORM}-gateway`, 8080), () => platform.credential('api-key'));
+}
+
+/** @returns what became of the transfers, or why they did not go as they should */
+async function aTransfer(target: Target, platform: PlatformResource): Promise<TransferRun | string | undefined> {
+  const gateway = await gatewayOf(target, platform);
+  return showTransfer(target, platform, gateway, (text) => console.log(`    ${text}`)).catch((error: unknown) => describeError(error));
+}
+
+/** @returns what became of it, or why it did not go as it should; undefined where the platform has no crm */
+async function anOrder(target: Target, platform: PlatformResource): Promise<OrderRun | string | undefined> {
+  const gateway = await gatewayOf(target, platform);
+  return showOrder(platform, gateway, (text) => console.log(`    ${text}`)).catch((error: unknown) => describeError(error));
+}
+
+/** @returns what became of it, or why it did not go as it should */
+async function anIncident(target: Target, platform: PlatformResource): Promise<Incident | string> {
+  const gateway = await gatewayOf(target, platform);
+  return showIncident(target, platform, gateway, (text) => console.log(`    ${text}`)).catch((error: unknown) => describeError(error));
 }
 
 /** From here on an interrupted demo leaves a running cluster, with which the next demo continues. */
@@ -77,26 +144,22 @@ function sayWhatStaysOnInterrupt(): void {
   });
 }
 
-/** The example with the workloads' image of this build, so that changed code replaces the pods of an earlier demo. */
-function withImage(example: string, tag: string | undefined): string {
-  if (tag === undefined) return example;
-  const objects = parseAllDocuments(example).map((document) => document.toJS() as { kind: string; spec?: object });
-  const changed = objects.map((object) =>
-    object.kind === 'BssPlatform'
-      ? { ...object, spec: { ...object.spec, images: { workloads: `bss-platform/workloads:${tag}` } } }
-      : object,
-  );
-  return JSON.stringify({ apiVersion: 'v1', kind: 'List', items: changed });
-}
-
-/** @returns seconds from apply to Ready */
-async function applyAndWait(target: Target, platform: PlatformResource): Promise<number> {
+/**
+ * Applies the example with the workloads' image of this build, so that changed code replaces the pods of an earlier demo, and without the
+ * components that cannot run.
+ * @param without components that are left out for now
+ * @returns seconds from apply to Ready
+ */
+async function applyAndWait(target: Target, platform: PlatformResource, without: readonly Unavailable[]): Promise<number> {
+  const adaptation = { tag: await target.imageTag(), unavailable: [...target.unavailable(), ...without] };
+  const { text, switchedOff } = adaptManifest(await readFile(EXAMPLE, 'utf8'), adaptation);
+  for (const line of describeSwitchedOff(switchedOff)) console.log(`    ${line}`);
   const applied = Date.now();
-  await platform.kubectl.run(['apply', '-f', '-'], { input: withImage(await readFile(EXAMPLE, 'utf8'), await target.imageTag()) });
+  await platform.kubectl.run(['apply', '-f', '-'], { input: text });
   let shown = '';
   const look = async (): Promise<boolean> => {
     const current = await platform.get();
-    const line = missing(current).join('; ');
+    const line = formatMissing(missing(current));
     if (line !== shown && line !== '') console.log(`    ${seconds(applied).padStart(5)}  waiting for ${line}`);
     shown = line;
     return isReady(current);
@@ -118,33 +181,51 @@ async function notReady(platform: PlatformResource, waitingFor: string, cause: u
   });
 }
 
-/** Sends the two waves, prints lag and replicas until the group is settled, and collects the results. */
-async function burst(target: Target, platform: PlatformResource) {
+/** A burst whose events are applied, and what is still watched of it. */
+interface Burst {
+  readonly accepted: number;
+  readonly before: LedgerCheck;
+  /** When every event was in the ledger, and nothing else yet. */
+  readonly after: LedgerCheck;
+  readonly watch: Watch;
+  readonly gatewayUrl: string;
+  readonly prometheusUrl: string;
+}
+
+/** Sends the two waves, and prints lag and replicas until every event is in the ledger. */
+async function burst(target: Target, platform: PlatformResource): Promise<Burst> {
   const gatewayUrl = await target.forward(NAMESPACE, `${PLATFORM}-gateway`, 8080);
   const exporterUrl = await target.forward(NAMESPACE, `${PLATFORM}-kafka-exporter`, 9308);
   const prometheusUrl = await target.forward(NAMESPACE, `${PLATFORM}-prometheus`, 9090);
-  const gateway = new Gateway(gatewayUrl, () => platform.credential('debug-token'));
+  const gateway = new Gateway(gatewayUrl, () => platform.credential('api-key'));
   const watch = new Watch(platform, exporterUrl);
   await watch.begin();
   const before = await until('the ledger to answer', 60_000, () => gateway.ledgerCheck());
-  const seeding = send(gateway, watch);
-  await watch.untilRest(seeding);
-  const accepted = await seeding;
-  if (RECORD !== '') await keep(RECORD, await watch.record());
+  const accepted = await watch.untilDrained(send(gateway, watch));
   const after = await until('the ledger to hold every event', 60_000, async () => {
     const check = await gateway.ledgerCheck();
     return check.transactions - before.transactions >= accepted ? check : undefined;
   });
+  return { accepted, before, after, watch, gatewayUrl, prometheusUrl };
+}
+
+/** Waits until the replicas are taken back, compares every balance meanwhile, and collects the results. */
+async function settle(target: Target, platform: PlatformResource, { watch, gatewayUrl, prometheusUrl, ...ledger }: Burst) {
   const kafkaUrl = await target.forward(NAMESPACE, `${PLATFORM}-kafka`, 9092);
-  watch.note('checking every balance: an independent calculation over all events of the topic');
+  const auditing = audit(platform, kafkaUrl).catch((error: unknown) => describeError(error));
+  await watch.untilRest();
+  const memoryBytes = await target.memoryBytes();
+  if (RECORD !== '') {
+    const record = await watch.record();
+    const cost = await monitoringCost(prometheusUrl, record.samples.at(-1)?.at ?? 0);
+    await keep(RECORD, record, costSection(cost, memoryBytes));
+  }
   return {
-    accepted,
-    before,
-    after,
-    audit: await audit(platform, kafkaUrl).catch((error: unknown) => describeError(error)),
+    ...ledger,
+    audit: await auditing,
     samples: watch.samples,
     callsPerBatch: await callsPerBatch(prometheusUrl),
-    memoryBytes: await target.memoryBytes(),
+    memoryBytes,
     addresses: [
       { what: 'gateway', url: `${gatewayUrl}/openapi.json` },
       { what: 'Prometheus', url: `${prometheusUrl}/query` },
@@ -152,12 +233,14 @@ async function burst(target: Target, platform: PlatformResource) {
   };
 }
 
+type SettledRun = Awaited<ReturnType<typeof settle>>;
+
 /** Writes the run as a page, a chart and the samples behind them. */
-async function keep(path: string, record: DemoRecord): Promise<void> {
+async function keep(path: string, record: DemoRecord, cost: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const day = new Date().toISOString().slice(0, 10);
   await writeFile(`${path}.svg`, recordChart(record));
-  await writeFile(`${path}.md`, recordPage(record, `${basename(path)}.svg`, day));
+  await writeFile(`${path}.md`, `${recordPage(record, `${basename(path)}.svg`, day)}\n${cost}`);
   await writeFile(`${path}.json`, `${JSON.stringify(record)}\n`);
 }
 
@@ -170,7 +253,7 @@ async function send(gateway: Gateway, watch: Watch): Promise<number> {
   return accepted;
 }
 
-/** Samples lag and replicas every two seconds and prints a line for each. */
+/** Samples lag and replicas every two seconds. */
 class Watch {
   readonly samples: TimelineSample[] = [];
   readonly #platform: PlatformResource;
@@ -211,23 +294,29 @@ class Watch {
     console.log(`         ${text}`);
   }
 
-  /** Resolves when all is sent, the lag is gone and the replicas are back at the least. */
-  async untilRest(seeding: Promise<number>): Promise<void> {
+  /** Prints each sample until all is sent and the lag is gone. @returns what `seeding` does */
+  async untilDrained(seeding: Promise<number>): Promise<number> {
     let sent = false;
     const failed = new Promise<never>((_, reject) => {
       seeding.then(() => (sent = true), reject);
     });
-    const rest = until(
-      'the lag to drain and the consumers to be taken away',
-      REST_MS,
-      async () => {
-        await this.#sample();
-        const last = this.samples.at(-1);
-        return sent && last !== undefined && this.#isRest(last.lag, last);
-      },
-      2000,
-    );
-    await Promise.race([rest, failed]);
+    const drained = this.#sampleUntil('the lag to drain', true, ({ lag }) => sent && lag === 0);
+    await Promise.race([drained, failed]);
+    return seeding;
+  }
+
+  /** Resolves when the replicas are back at the least. Prints scale actions only. */
+  untilRest(): Promise<unknown> {
+    return this.#sampleUntil('the consumers to be taken away', false, (last) => this.#isRest(last.lag, last));
+  }
+
+  #sampleUntil(what: string, print: boolean, reached: (last: TimelineSample) => boolean): Promise<unknown> {
+    const look = async (): Promise<boolean> => {
+      await this.#sample(print);
+      const last = this.samples.at(-1);
+      return last !== undefined && reached(last);
+    };
+    return until(what, REST_MS, look, SAMPLE_MS);
   }
 
   /** The samples, and the delay in each of the operator's samples. */
@@ -242,7 +331,7 @@ class Watch {
     return { samples: this.samples, delays, maxDelaySeconds: group?.policy.maxDelaySeconds };
   }
 
-  async #sample(): Promise<void> {
+  async #sample(print: boolean): Promise<void> {
     const [offsets, replicas] = await Promise.all([this.#offsets(), this.#platform.replicas('interest')]);
     const previous = this.samples.at(-1);
     this.samples.push({
@@ -252,8 +341,10 @@ class Watch {
       wanted: replicas.wanted,
       ready: replicas.ready,
     });
-    console.log(`    ${formatSample(this.samples, worstLag(this.samples))}`);
-    if (scaleActions(this.samples.slice(-2)).length > 0) this.#reasonsDue += 1;
+    const actions = scaleActions(this.samples.slice(-2));
+    if (print) console.log(`    ${formatSample(this.samples, worstLag(this.samples))}`);
+    else for (const { at, from, to } of actions) this.note(`replicas ${from} -> ${to} at ${Math.round(at)} s`);
+    this.#reasonsDue += actions.length;
     if (this.#reasonsDue > 0) await this.#explain();
   }
 

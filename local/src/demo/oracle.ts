@@ -20,6 +20,8 @@ export interface ProductRate {
   readonly rate: string;
   readonly from: string;
   readonly to: string | null;
+  /** Convention by which days become a part of a year: `ACT/365F`, `ACT/360` or `30/360`. */
+  readonly dayCount: string;
 }
 
 export interface InterestEvent {
@@ -32,7 +34,6 @@ export interface InterestEvent {
 }
 
 const Exact = Decimal.clone({ precision: 60, rounding: Decimal.ROUND_HALF_EVEN });
-const DAYS_A_YEAR = 365;
 
 export class Oracle {
   readonly #balances: Map<string, Decimal>;
@@ -60,7 +61,9 @@ export class Oracle {
     );
     if (inForce === undefined) return;
     this.#seen.add(id);
-    this.#balances.set(accountId, balance.plus(balance.mul(inForce.rate).mul(days).div(DAYS_A_YEAR).toDecimalPlaces(0)));
+    const [accrued, daysPerYear] = counted(inForce.dayCount, days, valueDate);
+    // The division is last: a half of a minor unit stays exact.
+    this.#balances.set(accountId, balance.plus(balance.mul(inForce.rate).mul(accrued).div(daysPerYear).toDecimalPlaces(0)));
   }
 
   /** One line for each account whose balance is another: id, expected and actual. */
@@ -70,4 +73,23 @@ export class Oracle {
       return expected === balance ? [] : [`${id}: expected ${expected}, is ${balance}`];
     });
   }
+}
+
+/** Days as the convention counts them, and its days of a year. */
+function counted(dayCount: string, days: number, end: string): [days: number, daysPerYear: number] {
+  if (dayCount === 'ACT/365F') return [days, 365];
+  if (dayCount === 'ACT/360') return [days, 360];
+  if (dayCount === '30/360') return [bondDays(days, end), 360];
+  throw new Error(`no day-count convention: ${dayCount}`);
+}
+
+/** Days of whole months between the dates' months, the rest of the first month, and the begun part of the last one. */
+function bondDays(days: number, end: string): number {
+  const [endYear = 0, endMonth = 0, endDay = 0] = end.split('-').map(Number);
+  const start = new Date(Date.parse(end) - days * 86_400_000).toISOString();
+  const [startYear = 0, startMonth = 0, startDay = 0] = start.slice(0, 10).split('-').map(Number);
+  // An end on the 31st is the first day of the next month, unless the first month has ended by its own 30th.
+  const beyond = endDay === 31 && startDay < 30;
+  const months = (endYear - startYear) * 12 + (endMonth + (beyond ? 1 : 0)) - startMonth - 1;
+  return months * 30 + Math.max(0, 30 - startDay) + (beyond ? 1 : Math.min(30, endDay));
 }

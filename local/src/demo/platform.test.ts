@@ -60,7 +60,7 @@ test('the least replicas are those of the autoscaling, and one where it goes to 
   assert.equal(minReplicasOf(undefined, 'interest'), 1);
 });
 
-test('the gateway client reads the token again when a rotation has replaced it, and no more than once', async (t) => {
+test('the gateway client reads the API key again when a rotation has replaced it, and no more than once', async (t) => {
   let valid = 'former';
   const server = createServer((request, response) => {
     response.writeHead(request.headers.authorization === `Bearer ${valid}` ? 200 : 401).end('{"accepted":1}');

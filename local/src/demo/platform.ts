@@ -38,10 +38,18 @@ export interface PlatformView {
   };
   readonly status?: {
     readonly observedGeneration?: number;
+    readonly version?: string;
     readonly conditions?: readonly Condition[];
     readonly components?: readonly ComponentStatus[];
     readonly consumerGroups?: readonly ConsumerGroup[];
+    readonly alerts?: { readonly firing: readonly { readonly name: string }[] };
   };
+}
+
+/** An account as the gateway lists it. */
+export interface Account {
+  readonly id: string;
+  readonly currency: string;
 }
 
 /** What `GET /api/v1/ledger/check` answers; sums are decimal strings of minor units. */
@@ -173,16 +181,23 @@ export function missing(platform: PlatformView | undefined): string[] {
   return [ready === undefined ? 'no Ready condition yet' : `${ready.reason}: ${ready.message}`];
 }
 
+type Init = Omit<RequestInit, 'headers'> & { headers?: Record<string, string> };
+
 /** The gateway's HTTP interface, as far as the demo and the end-to-end tests use it. */
 export class Gateway {
   readonly url: string;
-  readonly #readToken: () => Promise<string>;
-  #token: string | undefined;
+  readonly #readKey: () => Promise<string>;
+  #key: string | undefined;
 
-  /** @param readToken reads the debug token; it is read again when a rotation has replaced it */
-  constructor(url: string, readToken: () => Promise<string>) {
+  /** @param readKey reads the API key; it is read again when a rotation has replaced it */
+  constructor(url: string, readKey: () => Promise<string>) {
     this.url = url;
-    this.#readToken = readToken;
+    this.#readKey = readKey;
+  }
+
+  /** The first accounts in order of id. */
+  async accounts(limit: number): Promise<Account[]> {
+    return (await this.#request<{ accounts: Account[] }>(`/api/v1/accounts?limit=${limit}`)).accounts;
   }
 
   /** Publishes `count` random interest transactions; resolves to the number that Kafka acknowledged. */
@@ -195,14 +210,19 @@ export class Gateway {
     return this.#request<LedgerCheck>('/api/v1/ledger/check');
   }
 
-  async #request<T>(path: string, init: Omit<RequestInit, 'headers'> & { headers?: Record<string, string> } = {}): Promise<T> {
+  async #request<T>(path: string, init: Init = {}): Promise<T> {
+    return readBody<T>(await this.send(path, init));
+  }
+
+  /** Sends a request with the key, again while the service is overloaded. The answer may be a problem. */
+  async send(path: string, init: Init = {}): Promise<Response> {
     const deadline = Date.now() + OVERLOADED_LIMIT_MS;
-    for (let known = this.#token; ; known = undefined) {
-      const token = known ?? (await this.#readToken());
-      this.#token = token;
-      const response = await fetch(this.url + path, { ...init, headers: { ...init.headers, authorization: `Bearer ${token}` } });
+    for (let known = this.#key; ; known = undefined) {
+      const key = known ?? (await this.#readKey());
+      this.#key = key;
+      const response = await fetch(this.url + path, { ...init, headers: { ...init.headers, authorization: `Bearer ${key}` } });
       if (response.status === 401 && known !== undefined) continue;
-      if (!(await isOverloaded(response)) || Date.now() > deadline) return readBody<T>(response);
+      if (!(await isOverloaded(response)) || Date.now() > deadline) return response;
       await pause(1000 * Number(response.headers.get('retry-after') ?? 1));
     }
   }
@@ -215,7 +235,8 @@ async function isOverloaded(response: Response): Promise<boolean> {
   return problem.code === 'overloaded';
 }
 
-async function readBody<T>(response: Response): Promise<T> {
+/** The body of a success as JSON. @throws Error with the answer otherwise */
+export async function readBody<T>(response: Response): Promise<T> {
   const text = await response.text();
   if (!response.ok) throw new Error(`${response.url} answered ${response.status}: ${text.slice(0, 400)}`);
   return JSON.parse(text) as T;
@@ -247,12 +268,23 @@ function sumSeries(metrics: string, name: string, group: string): number | undef
   return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0);
 }
 
+/** One series of an instant query. */
+export interface VectorSample {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** The series of an instant query that have a finite value. */
+export async function queryVector(url: string, query: string): Promise<VectorSample[]> {
+  const response = await fetch(`${url}/api/v1/query?${new URLSearchParams({ query }).toString()}`);
+  const body = await readBody<{ data?: { result: { metric: Record<string, string>; value: [number, string] }[] } }>(response);
+  const samples = (body.data?.result ?? []).map(({ metric, value }) => ({ labels: metric, value: Number(value[1]) }));
+  return samples.filter(({ value }) => Number.isFinite(value));
+}
+
 /** The one value of a query; undefined when Prometheus has no such series yet. */
 export async function prometheusValue(url: string, query: string): Promise<number | undefined> {
-  const response = await fetch(`${url}/api/v1/query?${new URLSearchParams({ query }).toString()}`);
-  const body = await readBody<{ data?: { result: { value: [number, string] }[] } }>(response);
-  const value = Number(body.data?.result[0]?.value[1]);
-  return Number.isFinite(value) ? value : undefined;
+  return (await queryVector(url, query))[0]?.value;
 }
 
 /**

@@ -1,6 +1,9 @@
 /** The demo's closing words. Pure: facts in, text out. */
 import type { Audit } from './audit.ts';
+import type { Incident } from './incident-text.ts';
+import type { OrderRun } from './order.ts';
 import type { LedgerCheck } from './platform.ts';
+import type { TransferRun } from './transfer.ts';
 import { formatCount, peakRate, scaleActions, worstLag, type TimelineSample } from './timeline.ts';
 
 export interface DemoFacts {
@@ -15,8 +18,15 @@ export interface DemoFacts {
   readonly callsPerBatch: number | undefined;
   /** Memory of the platform's pods, bytes; undefined where it cannot be read. */
   readonly memoryBytes: number | undefined;
+  /** The incident after the burst; a message when it did not go as it should; undefined before it. */
+  readonly incident?: Incident | string;
+  /** The transfers before the incident; a message when one failed; undefined where the platform makes none. */
+  readonly transfer?: TransferRun | string | undefined;
+  /** The order before the incident; a message when it failed; undefined where the platform has no crm. */
+  readonly order?: OrderRun | string | undefined;
   /** Seconds from `kubectl apply` to Ready. */
   readonly readySeconds: number;
+  /** Seconds since the start of the demo. */
   readonly totalSeconds: number;
   readonly addresses: readonly { readonly what: string; readonly url: string }[];
   readonly hints: readonly string[];
@@ -54,10 +64,13 @@ export function verdicts(facts: DemoFacts): Verdict[] {
     },
     { name: 'consumers were added', ok: ups > 0, detail: `${ups} scale-ups` },
     { name: 'consumers were taken away', ok: downs > 0, detail: `${downs} scale-downs` },
+    ...(facts.transfer === undefined ? [] : [transferVerdict(facts.transfer)]),
+    ...(facts.order === undefined ? [] : [orderVerdict(facts.order)]),
+    ...(facts.incident === undefined ? [] : [incidentVerdict(facts.incident)]),
   ];
 }
 
-/** Names at most so many accounts. */
+/** Names at most so many accounts or components. */
 const SHOWN = 3;
 
 function auditVerdict(audit: Audit | string): Verdict {
@@ -66,7 +79,37 @@ function auditVerdict(audit: Audit | string): Verdict {
   const { events, accounts, wrong } = audit;
   const named = wrong.length === 0 ? '' : `: ${wrong.slice(0, SHOWN).join('; ')}`;
   const detail = `${formatCount(events)} events of the topic, in order: ${wrong.length} of ${formatCount(accounts)} customers' accounts differ${named}`;
-  return { name, ok: wrong.length === 0 && events > 0, detail };
+  return { name, ok: wrong.length === 0 && events > 0 && accounts > 0, detail };
+}
+
+function transferVerdict(transfer: TransferRun | string): Verdict {
+  const name = 'a repeated transfer is made once, and its trace is found';
+  if (typeof transfer === 'string') return { name, ok: false, detail: transfer };
+  const { repeated, source, spans } = transfer;
+  const trace = spans === undefined ? 'no trace store' : `${spans} spans`;
+  return { name, ok: repeated && spans !== 0, detail: `${repeated ? 'made once' : 'made twice'}, balance from the ${source}, ${trace}` };
+}
+
+function orderVerdict(order: OrderRun | string): Verdict {
+  const name = 'the payment of an invoice is in the ledger';
+  if (typeof order === 'string') return { name, ok: false, detail: order };
+  const { invoice, totalMinor, currency, settled, receivedMinor } = order;
+  const detail = `${invoice} of ${totalMinor} ${currency} minor units is ${settled ? 'settled' : 'NOT settled'}, the receipts grew by ${receivedMinor}`;
+  return { name, ok: settled && receivedMinor === totalMinor, detail };
+}
+
+function incidentVerdict(incident: Incident | string): Verdict {
+  const name = 'the alert fired and was resolved';
+  if (typeof incident === 'string') return { name, ok: false, detail: incident };
+  const { alert, firedSeconds, resolvedSeconds, trace, logs } = incident;
+  const spans = trace === undefined ? 'no trace store' : `${trace} spans`;
+  const times = `${alert} ${firedSeconds.toFixed(0)} s after the fault, resolved ${resolvedSeconds.toFixed(0)} s after the repair`;
+  return { name, ok: trace !== 0 && logs > 0, detail: `${times}; the failed request: ${spans}, ${logs} log lines` };
+}
+
+/** The first few of what is missing. @param missing a line for each component */
+export function formatMissing(missing: readonly string[]): string {
+  return [...missing.slice(0, SHOWN), ...(missing.length > SHOWN ? ['and others'] : [])].join('; ');
 }
 
 export function formatSummary(facts: DemoFacts): string {
@@ -80,13 +123,13 @@ export function formatSummary(facts: DemoFacts): string {
     ['replicas', actions.length === 0 ? 'never changed' : actions.join(', ')],
     ['platform Ready', `${facts.readySeconds.toFixed(0)} s after kubectl apply`],
     ['memory', facts.memoryBytes === undefined ? 'not measured here' : `${(facts.memoryBytes / 2 ** 30).toFixed(2)} GiB for all pods`],
-    ['the whole demo', `${facts.totalSeconds.toFixed(0)} s`],
+    ['elapsed', `${facts.totalSeconds.toFixed(0)} s`],
   ];
   const checks = verdicts(facts).map((v) => `  ${v.ok ? '✔' : '✖'} ${v.name}: ${v.detail}`);
   return [
     'Summary',
     ...rows.map(([name, value]) => `  ${name.padEnd(26)} ${value}`),
-    'Ledger and autoscaler',
+    'Ledger, autoscaler and alerts',
     ...checks,
     'Addresses',
     ...facts.addresses.map((address) => `  ${address.what.padEnd(26)} ${address.url}`),

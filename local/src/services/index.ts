@@ -7,6 +7,7 @@ import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '../exec.ts';
 import { copyTree, ensureFolder, ensureRootfs, NONROOT_UID, POSTGRES_UID } from '../build/rootfs.ts';
+import { LimitedDisk } from './disk.ts';
 import { serverFolder } from './folder.ts';
 import { freePorts, insideCommand, ServerProcess, type Service, type ServerOptions } from './process.ts';
 import { leaseKafka } from './shared.ts';
@@ -24,6 +25,10 @@ export interface PostgresService extends Service {
   readonly password: string;
   /** What the server logs. */
   readonly logFile: string;
+  /** False after it has ended, by itself too. */
+  readonly running: boolean;
+  /** Of a Postgres with `postgresDiskMebibytes`. */
+  readonly disk?: LimitedDisk | undefined;
   /** Address of a database for the administrator, with the password; default: `postgres`. */
   url(database?: string): string;
 }
@@ -47,6 +52,14 @@ export interface ServiceOptions {
   readonly kafkaSasl?: boolean;
   /** Lines of server.properties for a Kafka of this process's own. */
   readonly kafkaSettings?: readonly string[];
+  /** Further listeners of a Kafka of this process's own: by name, in capitals, the address `host:port` that the broker advertises there. */
+  readonly kafkaListeners?: Readonly<Record<string, string>>;
+  /** Settings of Postgres beside those that every test has. */
+  readonly postgresSettings?: Readonly<Record<string, string | number>>;
+  /** Size of the disk that Postgres has for its data, for a test that fills it. Default: it shares the machine's. */
+  readonly postgresDiskMebibytes?: number;
+  /** Port of 127.0.0.1 at which PgBouncer connects to Postgres; default: that of Postgres itself. */
+  readonly postgresProxyPort?: number;
 }
 
 export const HOST = '127.0.0.1';
@@ -65,7 +78,15 @@ type RunningServer = ServiceSet[keyof ServiceSet] & { readonly release: () => Pr
  */
 export async function startServices<N extends keyof ServiceSet>(
   wanted: Readonly<Record<N, true>>,
-  { own = false, kafkaSasl = false, kafkaSettings = [] }: ServiceOptions = {},
+  {
+    own = false,
+    kafkaSasl = false,
+    kafkaSettings = [],
+    kafkaListeners,
+    postgresSettings = {},
+    postgresDiskMebibytes,
+    postgresProxyPort,
+  }: ServiceOptions = {},
 ): Promise<Pick<ServiceSet, N> & { stop(): Promise<void> }> {
   const names = Object.keys(wanted) as N[];
   const root = await ensureRootfs();
@@ -73,10 +94,10 @@ export async function startServices<N extends keyof ServiceSet>(
   const postgresPorts = await freePorts(2);
   const makers: Record<keyof ServiceSet, () => Promise<RunningServer>> = {
     kafka: async () =>
-      (own || kafkaSasl || kafkaSettings.length > 0 ? undefined : await leaseKafka()) ??
-      started(await makeKafka(root, folder, kafkaSasl, kafkaSettings)),
-    postgres: async () => started(await makePostgres(root, folder, postgresPorts[0] ?? 0)),
-    pgbouncer: async () => started(await makePgBouncer(root, folder, postgresPorts[0] ?? 0, postgresPorts[1] ?? 0)),
+      (own || kafkaSasl || kafkaSettings.length > 0 || kafkaListeners ? undefined : await leaseKafka()) ??
+      started(await makeKafka(root, folder, kafkaSasl, kafkaSettings, kafkaListeners)),
+    postgres: async () => started(await makePostgres(root, folder, postgresPorts[0] ?? 0, postgresSettings, postgresDiskMebibytes)),
+    pgbouncer: async () => started(await makePgBouncer(root, folder, postgresProxyPort ?? postgresPorts[0] ?? 0, postgresPorts[1] ?? 0)),
     redis: async () => started(await makeRedis(root, folder)),
   };
   const results = await Promise.allSettled(names.map((name) => makers[name]()));
@@ -93,17 +114,31 @@ export async function startServices<N extends keyof ServiceSet>(
   return { ...(Object.fromEntries(names.map((name, index) => [name, servers[index]])) as unknown as Pick<ServiceSet, N>), stop };
 }
 
-async function started<S extends ServerProcess>(server: S): Promise<S & { release: () => Promise<void> }> {
+async function started<S extends ServerProcess & { disk?: LimitedDisk | undefined }>(
+  server: S,
+): Promise<S & { release: () => Promise<void> }> {
   await server.start();
-  return Object.assign(server, { release: () => server.kill() });
+  const release = async (): Promise<void> => {
+    await server.kill();
+    server.disk?.unmount();
+  };
+  return Object.assign(server, { release });
 }
 
-async function makeKafka(root: string, folder: string, sasl: boolean, settings: readonly string[]): Promise<ServerProcess & KafkaService> {
+async function makeKafka(
+  root: string,
+  folder: string,
+  sasl: boolean,
+  settings: readonly string[],
+  advertised: Readonly<Record<string, string>> = {},
+): Promise<ServerProcess & KafkaService> {
   const [port = 0, controllerPort = 0, innerPort = 0] = await freePorts(3);
   const data = await dataFolder(folder, 'kafka', NONROOT_UID);
   await copyTree(await formattedKafka(root, sasl), data);
   const properties = sasl ? saslProperties(port, controllerPort, innerPort) : kafkaProperties(port, controllerPort);
-  await writeFile(join(data, 'server.properties'), [properties, ...settings, ''].join('\n'));
+  const listeners = await listenersFor(advertised);
+  const further = listenerProperties({ port, controllerPort }, advertised, listeners);
+  await writeFile(join(data, 'server.properties'), [properties, ...further, ...settings, ''].join('\n'));
   await writeFile(join(data, 'log4j2.properties'), LOG4J);
   const server = new ServerProcess({
     name: 'Kafka',
@@ -113,14 +148,21 @@ async function makeKafka(root: string, folder: string, sasl: boolean, settings: 
     port,
     readyLine: /Kafka Server started/,
   });
-  return Object.assign(server, { brokers: [`${HOST}:${port}`], ...(sasl ? { sasl: KAFKA_USER } : {}) });
+  return Object.assign(server, { brokers: [`${HOST}:${port}`], listeners, ...(sasl ? { sasl: KAFKA_USER } : {}) });
 }
 
-async function makePostgres(root: string, folder: string, port: number): Promise<ServerProcess & PostgresService> {
+async function makePostgres(
+  root: string,
+  folder: string,
+  port: number,
+  further: Readonly<Record<string, string | number>>,
+  diskMebibytes: number | undefined,
+): Promise<ServerProcess & PostgresService> {
   const data = await dataFolder(folder, 'postgres', POSTGRES_UID);
-  await copyTree(await initializedPostgres(root), data);
+  const disk = diskMebibytes === undefined ? undefined : await LimitedDisk.mount(data, diskMebibytes, POSTGRES_UID);
+  await copyTree(await initializedPostgres(root), disk?.path ?? data);
   const logFile = join(folder, 'postgres.log');
-  const settings = { listen_addresses: HOST, port, unix_socket_directories: '/tmp', fsync: 'off', max_connections: 200 };
+  const settings = { listen_addresses: HOST, port, unix_socket_directories: '/tmp', fsync: 'off', max_connections: 200, ...further };
   const server = new ServerProcess({
     name: 'Postgres',
     command: ['postgres', '-D', '/data/pgdata', ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
@@ -129,8 +171,9 @@ async function makePostgres(root: string, folder: string, port: number): Promise
     port,
     readyLine: /database system is ready to accept connections/,
     stopSignal: 'SIGINT',
+    disk,
   });
-  return Object.assign(server, postgresAddress(port), { logFile });
+  return Object.assign(server, postgresAddress(port), { logFile, disk });
 }
 
 async function makePgBouncer(root: string, folder: string, postgresPort: number, port: number): Promise<ServerProcess & PostgresService> {
@@ -171,7 +214,7 @@ async function dataFolder(folder: string, name: string, uid: number): Promise<st
   return data;
 }
 
-function postgresAddress(port: number): Omit<PostgresService, keyof Service | 'logFile'> {
+function postgresAddress(port: number): Omit<PostgresService, keyof Service | 'logFile' | 'running' | 'disk'> {
   const url = (database = 'postgres'): string => `postgresql://postgres:${PASSWORD}@${HOST}:${port}/${database}`;
   return { host: HOST, port, user: 'postgres', password: PASSWORD, url };
 }
@@ -237,6 +280,30 @@ share.coordinator.state.topic.num.partitions=5
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 `;
+}
+
+async function listenersFor(advertised: Readonly<Record<string, string>>): Promise<Record<string, string>> {
+  const names = Object.keys(advertised);
+  const ports = await freePorts(names.length);
+  return Object.fromEntries(names.map((name, index) => [name, `${HOST}:${ports[index] ?? 0}`]));
+}
+
+/** Lines that replace the listeners of {@link kafkaProperties}; none without further listeners. */
+function listenerProperties(
+  { port, controllerPort }: { port: number; controllerPort: number },
+  advertised: Readonly<Record<string, string>>,
+  listeners: Readonly<Record<string, string>>,
+): string[] {
+  const names = Object.keys(listeners);
+  if (names.length === 0) return [];
+  const own = `PLAINTEXT://${HOST}:${port}`;
+  const each = (addresses: Readonly<Record<string, string>>): string[] => names.map((name) => `${name}://${addresses[name]}`);
+  return [
+    `listeners=${[own, ...each(listeners), `CONTROLLER://${HOST}:${controllerPort}`].join(',')}`,
+    `advertised.listeners=${[own, ...each(advertised)].join(',')}`,
+    `listener.security.protocol.map=${['PLAINTEXT', 'CONTROLLER', ...names].map((name) => `${name}:PLAINTEXT`).join(',')}`,
+    'inter.broker.listener.name=PLAINTEXT',
+  ];
 }
 
 const SCRAM = ['SCRAM-SHA-256', 'SCRAM-SHA-512'];

@@ -8,6 +8,7 @@ import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Failure, tellingLines } from '../failure.ts';
 import { MOUNT_PROC_AND_DEV, ROOTFS_PATH } from '../build/rootfs.ts';
+import type { LimitedDisk } from './disk.ts';
 
 /** How a test controls a server. Each call resolves when its effect is complete; stop, kill and start keep data and port. */
 export interface Service {
@@ -46,6 +47,8 @@ export interface ServerOptions {
   readonly probe?: () => Promise<boolean>;
   /** Signal for a fast graceful shutdown; default: SIGTERM. */
   readonly stopSignal?: NodeJS.Signals;
+  /** Where its data is in a file system of its own. */
+  readonly disk?: LimitedDisk | undefined;
 }
 
 const START_LIMIT_MS = 120_000;
@@ -78,10 +81,16 @@ export class ServerProcess implements Service {
     this.#options = options;
   }
 
+  /** False after it has ended, by itself too. */
+  get running(): boolean {
+    return this.#child !== undefined;
+  }
+
   async start(): Promise<void> {
     if (this.#child !== undefined) throw new Failure(`${this.#options.name} is already running`);
-    const { command, inside, logFile } = this.#options;
-    const line = inside === undefined ? command : insideCommand(inside, command);
+    const { command, inside, logFile, disk } = this.#options;
+    const own = inside === undefined ? command : insideCommand(inside, command);
+    const line = disk === undefined ? own : disk.inside(own);
     const log = openSync(logFile, 'a');
     const logStart = statSync(logFile).size;
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...line], { stdio: ['ignore', log, log] });

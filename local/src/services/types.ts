@@ -4,6 +4,8 @@ import type { Service } from './process.ts';
 export interface KafkaService extends Service {
   /** One `host:port`. */
   readonly brokers: string[];
+  /** Addresses `host:port` of the listeners that `kafkaListeners` asks for, by their names. */
+  readonly listeners?: Readonly<Record<string, string>>;
   /** Credentials for PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512; only with `kafkaSasl`. */
   readonly sasl?: { readonly username: string; readonly password: string };
 }

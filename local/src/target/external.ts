@@ -6,6 +6,7 @@ import process from 'node:process';
 import { createInterface } from 'node:readline/promises';
 import { fileURLToPath } from 'node:url';
 import { buildForKind, loadIntoKind } from '../build/images.ts';
+import type { Unavailable } from '../build/stack.ts';
 import { run, runInTerminal } from '../exec.ts';
 import { Failure } from '../failure.ts';
 import { Kubectl } from './kubectl.ts';
@@ -44,6 +45,23 @@ abstract class ExternalTarget implements Target {
     const forward = await portForward(await this.kubectl(), namespace, service, port);
     this.#forwards.push(forward);
     return forward.url;
+  }
+
+  /** The images of the stack are public. */
+  hasStack(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+
+  buildStack(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  loadStack(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  unavailable(): readonly Unavailable[] {
+    return [];
   }
 
   /** Only a metrics server reports it, and not every cluster has one. */

@@ -1,12 +1,14 @@
 /** The local cluster as a target: a node made here, images built here, ports on loopback that live as long as the cluster. */
 import { join } from 'node:path';
 import process from 'node:process';
-import { buildImages, contentTag, type ImageArchive } from '../build/images.ts';
+import { buildImages, buildStack, contentTag, type ImageArchive } from '../build/images.ts';
+import { isStackBuilt, unavailableComponents, type Unavailable } from '../build/stack.ts';
 import { clusterEnvironment, down, forward, loadImage, memory, status, up, type Cluster } from '../cluster/index.ts';
 import { run, runInTerminal } from '../exec.ts';
 import { Failure } from '../failure.ts';
 import { clusterPaths } from '../paths.ts';
 import { prepareMachine } from '../preflight.ts';
+import type { Note } from '../progress.ts';
 import { Kubectl } from './kubectl.ts';
 import type { Target } from './target.ts';
 
@@ -16,6 +18,7 @@ export class LocalTarget implements Target {
   #prepared: Promise<void> | undefined;
   #cluster: Promise<Cluster> | undefined;
   #archives: Promise<ImageArchive[]> | undefined;
+  #loaded: Promise<void> | undefined;
   readonly #containerd = Promise.withResolvers<void>();
 
   constructor(name: string) {
@@ -35,9 +38,27 @@ export class LocalTarget implements Target {
   }
 
   /** Begins as soon as containerd answers, while the rest of the cluster still starts. */
-  async loadImages(): Promise<void> {
-    const [archives] = await Promise.all([this.#images(), this.#containerd.promise]);
-    for (const image of archives) await loadImage(this.name, image.archive);
+  loadImages(): Promise<void> {
+    this.#loaded ??= this.#load();
+    return this.#loaded;
+  }
+
+  async hasStack(): Promise<boolean> {
+    await this.#ready();
+    return isStackBuilt();
+  }
+
+  async buildStack(note?: Note): Promise<void> {
+    await this.#stack(note);
+  }
+
+  async loadStack(note?: Note): Promise<void> {
+    await this.loadImages();
+    await loadImage(this.name, (await this.#stack(note)).archive);
+  }
+
+  unavailable(): readonly Unavailable[] {
+    return unavailableComponents();
   }
 
   async imageTag(): Promise<string> {
@@ -83,6 +104,7 @@ export class LocalTarget implements Target {
 
   async down(): Promise<void> {
     this.#cluster = undefined;
+    this.#loaded = undefined;
     await down({ name: this.name });
   }
 
@@ -110,6 +132,16 @@ export class LocalTarget implements Target {
     const cluster = await up({ name: this.name, onContainerd: resolve });
     resolve();
     return cluster;
+  }
+
+  async #load(): Promise<void> {
+    const [archives] = await Promise.all([this.#images(), this.#containerd.promise]);
+    for (const image of archives) await loadImage(this.name, image.archive);
+  }
+
+  async #stack(note?: Note): Promise<ImageArchive> {
+    await this.#ready();
+    return buildStack(note);
   }
 
   #images(): Promise<ImageArchive[]> {

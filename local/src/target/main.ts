@@ -3,7 +3,7 @@ import process from 'node:process';
 import { describeError, Failure } from '../failure.ts';
 import { chooseTarget } from './choose.ts';
 import { installOperator } from './install.ts';
-import { bringUp, type Target } from './target.ts';
+import { bringUpWithStack, type Target } from './target.ts';
 
 /** Each resolves to the exit code. */
 const VERBS: Record<string, (target: Target) => Promise<number>> = {
@@ -12,11 +12,11 @@ const VERBS: Record<string, (target: Target) => Promise<number>> = {
   down: (target) => target.down().then(() => 0),
   status,
   shell: (target) => target.shell(),
-  images: (target) => target.buildImages().then(() => 0),
+  images,
 };
 
 async function install(target: Target): Promise<number> {
-  await bringUp(target);
+  await bringUpWithStack(target);
   await installOperator(target);
   console.log(`The operator runs on ${target.title}. Next: kubectl apply -f examples/demo.yaml`);
   const tag = await target.imageTag();
@@ -26,6 +26,14 @@ async function install(target: Target): Promise<number> {
     );
     console.log(`  images: { workloads: 'bss-platform/workloads:${tag}' }`);
   }
+  for (const { component, field, reason } of target.unavailable())
+    console.log(`${component} cannot run on this cluster (${reason}): set spec.${field}.enabled: false.`);
+  return 0;
+}
+
+async function images(target: Target): Promise<number> {
+  await target.buildImages();
+  await target.buildStack();
   return 0;
 }
 

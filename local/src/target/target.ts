@@ -1,4 +1,6 @@
 /** Where the Makefile's targets work. One interface, three places: the local node, kind, the cluster that KUBECONFIG names. */
+import type { Unavailable } from '../build/stack.ts';
+import type { Note } from '../progress.ts';
 import type { Kubectl } from './kubectl.ts';
 
 export type TargetKind = 'local' | 'kind' | 'current';
@@ -13,6 +15,14 @@ export interface Target {
   buildImages(): Promise<void>;
   /** Makes the built images known to the cluster. May be called together with `up` and `buildImages`; it waits for what it needs of them. */
   loadImages(): Promise<void>;
+  /** Whether the images of the monitoring stack are there without compiling: public ones, or programs in the cache. */
+  hasStack(): Promise<boolean>;
+  /** Builds the images of the monitoring stack, as `buildImages` does those of the platform. */
+  buildStack(note?: Note): Promise<void>;
+  /** Builds them and makes them known to the cluster, after the images of the platform. */
+  loadStack(note?: Note): Promise<void>;
+  /** Components that cannot run on this cluster, with the reason. */
+  unavailable(): readonly Unavailable[];
   /** Tag of the project's own images, which changes with their content; undefined where the images are not built here. After `buildImages`. */
   imageTag(): Promise<string | undefined>;
   /** Starts the cluster where that is ours to do. */
@@ -39,4 +49,9 @@ export interface Target {
 export async function bringUp(target: Target): Promise<void> {
   await Promise.all([target.up(), target.buildImages(), target.kind === 'local' ? target.loadImages() : undefined]);
   if (target.kind !== 'local') await target.loadImages();
+}
+
+/** `bringUp`, with the images of the monitoring stack: for a platform that is applied whole. */
+export async function bringUpWithStack(target: Target): Promise<void> {
+  await Promise.all([bringUp(target), target.kind === 'local' ? target.loadStack() : undefined]);
 }
