@@ -8,7 +8,9 @@ CLUSTER ?=
 NAME ?= bss
 # make demo writes a chart of the run to this path; without a file extension.
 RECORD ?=
-export CLUSTER NAME RECORD
+# The load test of make load, and its settings: k6/README.md.
+SCENARIO ?= smoke
+export CLUSTER NAME RECORD SCENARIO
 
 NODE := node_modules/.bin/node
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
@@ -97,9 +99,56 @@ format: $(DEPS) ## format the sources
 bench: $(DEPS) ## measure the interest consumer: docs/results/interest-benchmark.md
 	@exec $(NODE) workloads/benchmarks/interest.ts
 
+.PHONY: bench-ledger
+bench-ledger: $(DEPS) ## measure transfers per second of the ledger: docs/results/ledger.md
+	@exec $(NODE) workloads/benchmarks/ledger.ts
+
+.PHONY: bench-transfers
+bench-transfers: $(DEPS) ## measure transfers over HTTP, and what telemetry costs: docs/results/transfers.md
+	@exec $(NODE) workloads/benchmarks/transfers.ts
+
+.PHONY: bench-drain
+bench-drain: $(DEPS) ## measure how fast relay and read model drain a backlog, and their memory: docs/results/drain.md
+	@exec $(NODE) workloads/benchmarks/drain.ts
+
+.PHONY: bench-pgbouncer
+bench-pgbouncer: $(DEPS) ## measure statements through PgBouncer and directly: docs/results/pgbouncer.md
+	@exec $(NODE) workloads/benchmarks/pgbouncer.ts
+
+.PHONY: bench-crm
+bench-crm: $(DEPS) ## measure the BSS APIs at 200 requests a second: docs/results/crm.md
+	@exec $(NODE) workloads/benchmarks/crm.ts
+
+.PHONY: bench-cache
+bench-cache: $(DEPS) ## measure the cache and its invalidation: docs/results/cache.md
+	@exec $(NODE) workloads/benchmarks/cache.ts
+
+.PHONY: torture
+torture: RUNS ?= $(if $(SEED),1,10)
+torture: $(DEPS) ## random load and faults on the whole event path (RUNS=10 rounds of a minute or two; SEED=... runs one again)
+	@RUNS=$(RUNS) SEED=$(SEED) exec $(NODE) workloads/torture/torture.integration.test.ts
+
+.PHONY: torture-ledger
+torture-ledger: RUNS ?= 1000
+torture-ledger: $(DEPS) ## random runs of the ledger against a model (RUNS=1000), then its faults
+	@LEDGER_RUNS=$(RUNS) $(NODE) --test workloads/ledger/random.integration.test.ts
+	@exec $(NODE) --test workloads/ledger/invariants.integration.test.ts workloads/ledger/api.integration.test.ts
+
 .PHONY: bench-operator
 bench-operator: $(DEPS) ## measure the operator with 200 platforms: docs/results/operator-scale.md
 	@exec $(NODE) operator/src/reconcile/testing/benchmark.ts
+
+.PHONY: bench-autoscaler
+bench-autoscaler: $(DEPS) ## measure the autoscaling of up to 200 consumer groups: docs/results/autoscaler-cost.md
+	@exec $(NODE) operator/src/reconcile/testing/autoscaler-benchmark.ts
+
+.PHONY: load
+load: $(DEPS) ## run a load test against the platform of the cluster (SCENARIO=smoke, seed, reads, flows or spike): docs/results/load-SCENARIO.md
+	@exec $(NODE) local/src/load/main.ts
+
+.PHONY: scaling
+scaling: $(DEPS) ## measure the autoscaler on a cluster under loads of minutes (LOADS="step sawtooth"): docs/results/autoscale-cluster.md
+	@exec $(NODE) test/scaling.ts $(LOADS)
 
 .PHONY: settled
 settled: $(DEPS) ## observe a settled platform for five minutes: no writes, at most five passes a minute
@@ -108,6 +157,10 @@ settled: $(DEPS) ## observe a settled platform for five minutes: no writes, at m
 .PHONY: faults
 faults: $(DEPS) ## inject each fault and measure the recovery time: docs/results/faults.md
 	@exec $(NODE) test/faults.ts
+
+.PHONY: alerts
+alerts: $(DEPS) ## ten minutes without a fault, then faults until their alerts are resolved, with real durations (an hour): docs/results/alerts.md
+	@exec $(NODE) test/alerts.ts $(ROUND)
 
 .PHONY: bench-cluster
 bench-cluster: $(DEPS) ## measure one replica of it in a cluster: docs/results/interest-in-cluster.md

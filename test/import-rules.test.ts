@@ -24,6 +24,7 @@ const VIOLATIONS: Record<string, [from: string, to: string]> = {
   pure: ['operator/src/platform/pods.ts', 'node:fs'],
   'operator-alone': ['operator/src/operator.ts', 'local/src/services.ts'],
   'dashboards-alone': ['dashboards/src/rules/index.ts', 'operator/src/objects/index.ts'],
+  'k6-alone': ['k6/lib/report.ts', 'node:fs'],
   'workloads-kernel': ['workloads/shared/kernel/http.ts', 'workloads/shared/contracts/account.ts'],
   'workloads-contracts': ['workloads/shared/contracts/order.ts', 'workloads/ledger/api.ts'],
   'workloads-databases': ['workloads/shared/databases/schema.ts', 'workloads/ledger/api.ts'],
@@ -60,7 +61,7 @@ async function writeTree(root: string): Promise<void> {
 /** `rule: from -> to` of each violation. */
 async function violations(baseDir: string): Promise<string[]> {
   const { forbidden, options } = rules;
-  const folders = ['operator', 'workloads', 'local', 'dashboards', 'test'];
+  const folders = ['operator', 'workloads', 'local', 'dashboards', 'k6', 'test'];
   const { output } = await cruise(folders, { ...options, baseDir, validate: true, ruleSet: { forbidden } });
   return (output as ICruiseResult).summary.violations.map(({ rule, from, to }) => `${rule.name}: ${from} -> ${to}`);
 }

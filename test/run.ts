@@ -46,14 +46,14 @@ const SUITES: Record<string, Suite> = {
   prepare: { about: 'programs, root file system and images (from the cache where it has them)', run: prepare },
   operator: { about: 'operator against a real API server', run: () => runWithServers(integrationFiles('{operator,charts}')) },
   workloads: {
-    about: 'workloads against real Kafka, Postgres, PgBouncer and Redis',
-    run: () => runWithServers(integrationFiles('workloads')),
+    about: 'workloads and load tests against real Kafka, Postgres, PgBouncer and Redis',
+    run: () => runWithServers(integrationFiles('{workloads,k6}')),
   },
   dashboards: { about: 'rules and dashboards under promtool', run: () => runSuite(ROOT, integrationFiles('dashboards'), INTEGRATION) },
   local: { about: 'the local cluster itself', run: () => runSuite(ROOT, integrationFiles('local'), CLUSTER) },
   charts: {
-    about: 'charts against a real API server',
-    run: () => runWithServers(glob('{operator,charts}/**/{charts,upgrade}.integration.test.ts')),
+    about: 'charts against a real API server, and kube-score over all manifests',
+    run: () => runWithServers(glob('{operator,charts}/**/{charts,upgrade,kube-score}.integration.test.ts')),
   },
   e2e: { about: 'the whole platform on a cluster of its own', run: runEndToEnd },
 };
@@ -67,7 +67,7 @@ function glob(pattern: string): string[] {
 }
 
 function unitFiles(): string[] {
-  return glob('{operator,workloads,local,test,dashboards,charts}/**/*.test.ts').filter(
+  return glob('{operator,workloads,local,test,dashboards,charts,k6}/**/*.test.ts').filter(
     (file) => !/\.(integration|e2e)\.test\.ts$/.test(file),
   );
 }
@@ -94,30 +94,23 @@ async function runWithServers(files: string[]): Promise<Counts> {
 }
 
 /**
- * The files of each cluster of the end-to-end tests, in order. Most of their time they wait, so two clusters work side by side. The file that
- * deletes the platform comes last: the files after it would wait for a new one.
+ * The files of the end-to-end tests, in order, on one cluster: two whole platforms side by side leave two processors no time, and limits that count
+ * seconds then measure the machine. The file that deletes the platform comes last: the files after it would wait for a new one.
  */
-function endToEndFiles(): string[][] {
-  const [scaling, last] = ['test/e2e/autoscale.e2e.test.ts', 'test/e2e/platform.e2e.test.ts'];
-  return [[scaling], [...glob('test/e2e/*.e2e.test.ts').filter((file) => file !== scaling && file !== last), last]];
+function endToEndFiles(): string[] {
+  const last = 'test/e2e/platform.e2e.test.ts';
+  return [...glob('test/e2e/*.e2e.test.ts').filter((file) => file !== last), last];
 }
 
-/** The first file of a cluster brings it up. It ends here, whatever the result. */
+/** The first file brings up the cluster. It ends here, whatever the result. */
 async function runEndToEnd(): Promise<Counts> {
-  const lanes = endToEndFiles().map((files, index) => ({ files, cluster: `e2e-${process.pid}-${index + 1}` }));
-  onInterrupt = () => Promise.all(lanes.map(({ cluster }) => clusterDown(cluster)));
+  const cluster = `e2e-${process.pid}`;
+  onInterrupt = () => clusterDown(cluster);
   try {
-    return addCounts(await Promise.all(lanes.map(({ files, cluster }, index) => runOnCluster(files, cluster, `${index + 1}| `))));
-  } finally {
-    onInterrupt = undefined;
-  }
-}
-
-async function runOnCluster(files: string[], cluster: string, label: string): Promise<Counts> {
-  try {
-    return await runSuite(ROOT, files, { ...END_TO_END, label }, { ...process.env, E2E_CLUSTER: cluster });
+    return await runSuite(ROOT, endToEndFiles(), END_TO_END, { ...process.env, E2E_CLUSTER: cluster });
   } finally {
     await clusterDown(cluster);
+    onInterrupt = undefined;
   }
 }
 

@@ -3,16 +3,11 @@ import { randomInt, randomUUIDv7 } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Partitioners, type Admin, type Kafka, type Producer } from 'kafkajs';
 import { cloudEventHeaders, type InterestTransaction } from '../../workloads/shared/contracts/interest-transaction.ts';
+import type { Account } from '../../local/src/demo/platform.ts';
 import type { GroupSample } from './figures.ts';
 
 export const TOPIC = 'interest.transaction.v1';
 export const GROUP = 'interest-batch';
-
-/** An account as the gateway lists it. */
-export interface Account {
-  readonly id: string;
-  readonly currency: string;
-}
 
 const PARTITIONS = 12;
 const partitionFor = Partitioners.DefaultPartitioner();

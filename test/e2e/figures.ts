@@ -51,6 +51,64 @@ export function rebalancePauses(samples: readonly GroupSample[]): number[] {
   return pauses;
 }
 
+/** Seconds between two commits of a partition with events waiting, where no rebalance came between them: what a batch takes on this machine. */
+export function commitIntervals(samples: readonly GroupSample[]): number[] {
+  const rebalances = rebalancesOf(samples);
+  const partitions = samples[0]?.end.map((_, partition) => partition) ?? [];
+  return partitions
+    .flatMap((partition) => standstills(samples, partition))
+    .filter(({ from, to }) => !rebalances.some((rebalance) => rebalance.from < to && rebalance.to > from))
+    .map(({ from, to }) => (to - from) / 1000);
+}
+
+/** The highest number of events per second and member that was committed over `seconds`; 0 when the samples are fewer. */
+export function ratePerMember(samples: readonly GroupSample[], seconds: number): number {
+  let best = 0;
+  let from = 0;
+  for (const [index, last] of samples.entries()) {
+    while ((samples[from + 1]?.at ?? Infinity) <= last.at - seconds * 1000) from++;
+    const first = samples[from];
+    if (first === undefined || last.at - first.at < seconds * 1000) continue;
+    const members = Math.max(1, ...samples.slice(from, index + 1).map((sample) => sample.members.length));
+    best = Math.max(best, ((totalOf(last.committed) - totalOf(first.committed)) * 1000) / (last.at - first.at) / members);
+  }
+  return best;
+}
+
+/** The instant from which on more than `perSecond` events a second arrived for a second, at or after `since`; undefined: they never did. */
+export function surgeAt(samples: readonly GroupSample[], perSecond: number, since: number): number | undefined {
+  const seen = samples.filter(({ at }) => at >= since);
+  return seen.find((first) => {
+    const last = seen.find(({ at }) => at >= first.at + 1000);
+    return last !== undefined && ((totalOf(last.end) - totalOf(first.end)) * 1000) / (last.at - first.at) > perSecond;
+  })?.at;
+}
+
+/** The longest that an event waits, seconds, where `perSecond` events a second are processed from the first moment on. */
+export function unavoidableDelay(samples: readonly GroupSample[], perSecond: number): number {
+  let [backlog, most] = [0, 0];
+  for (const [index, { at, end }] of samples.entries()) {
+    const before = samples[index - 1];
+    if (before === undefined) continue;
+    backlog = Math.max(0, backlog + totalOf(end) - totalOf(before.end) - (perSecond * (at - before.at)) / 1000);
+    most = Math.max(most, backlog);
+  }
+  return most === 0 ? 0 : most / perSecond;
+}
+
+/** The longest time between two samples from one instant to another, seconds: a machine that stalls shows here. */
+export function longestGap(samples: readonly GroupSample[], from = -Infinity, to = Infinity): number {
+  const gaps = samples.flatMap(({ at }, index) => {
+    const before = samples[index - 1]?.at ?? at;
+    return at >= from && before <= to ? [at - before] : [];
+  });
+  return Math.max(0, ...gaps) / 1000;
+}
+
+function totalOf(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
 interface Span {
   readonly from: number;
   readonly to: number;
@@ -115,4 +173,43 @@ export function podSeconds(changes: readonly ReplicaChange[], from: number, to: 
  */
 export function fewestPodSeconds(events: number, seconds: number, rate: number, rest: number): number {
   return Math.max(seconds, events / rate) + rest;
+}
+
+/** Events that wait, summed over the time in which they do: message-seconds. */
+export function lagIntegral(samples: readonly GroupSample[]): number {
+  return samples.reduce((sum, { at, end, committed }, index) => {
+    const next = samples[index + 1]?.at ?? at;
+    return sum + (Math.max(0, totalOf(end) - totalOf(committed)) * (next - at)) / 1000;
+  }, 0);
+}
+
+/** Seconds over which arrivals are averaged. */
+const KEEP_UP_SECONDS = 10;
+
+export interface KeepUp {
+  /** Events that one replica does, per second. */
+  readonly rate: number;
+  /** Replicas at most. */
+  readonly most: number;
+  /** The last replica counts until then, epoch milliseconds. */
+  readonly until: number;
+}
+
+/**
+ * Pod-seconds of the fewest replicas that carry what arrives in every ten seconds, and what was left before, where replicas are there exactly when they
+ * are needed; never fewer than one.
+ */
+export function keepUpPodSeconds(samples: readonly GroupSample[], { rate, most, until }: KeepUp): number {
+  let [used, left] = [0, 0];
+  let first = samples[0];
+  for (const last of samples) {
+    const seconds = first === undefined ? 0 : (last.at - first.at) / 1000;
+    if (first === undefined || seconds < KEEP_UP_SECONDS) continue;
+    const due = left + totalOf(last.end) - totalOf(first.end);
+    const replicas = Math.min(most, Math.max(1, Math.ceil(due / (rate * seconds))));
+    left = Math.max(0, due - replicas * rate * seconds);
+    used += replicas * seconds;
+    first = last;
+  }
+  return used + (first === undefined ? 0 : Math.max(0, until - first.at) / 1000);
 }

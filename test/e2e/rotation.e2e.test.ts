@@ -22,24 +22,22 @@ after(() => env.end(), { timeout: 2 * MINUTE });
 
 /** Sends requests through gateway, ledger, PgBouncer and Postgres from several clients at once, one after the other each. */
 class Load {
-  readonly #url: string;
+  readonly #gateway: Gateway;
   readonly #ways: Promise<void>[];
   #stopped = false;
   served = 0;
   readonly failures: string[] = [];
 
-  constructor(url: string, ways: number) {
-    this.#url = url;
+  constructor(gateway: Gateway, ways: number) {
+    this.#gateway = gateway;
     this.#ways = Array.from({ length: ways }, () => this.#keepAsking());
   }
 
   async #keepAsking(): Promise<void> {
     while (!this.#stopped) {
       try {
-        const response = await fetch(`${this.#url}/api/v1/accounts?limit=5`);
-        const text = await response.text();
-        if (response.ok) this.served += 1;
-        else this.failures.push(`${response.status} ${text}`);
+        await this.#gateway.accounts(5);
+        this.served += 1;
       } catch (error) {
         const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
         this.failures.push(`${String(error)}${cause}`);
@@ -83,9 +81,9 @@ async function poolers(): Promise<string[]> {
 
 void test('no request fails and no event is lost while all passwords change', { timeout: 9 * MINUTE }, async (t) => {
   const { kubectl, platform, gateway } = env;
-  const [token, start] = [await platform.credential('debug-token'), await gateway.ledgerCheck()];
-  const former = await poolers();
-  const load = new Load(gateway.url, 4);
+  const [former, start] = [await platform.credential('api-key'), await gateway.ledgerCheck()];
+  const poolersBefore = await poolers();
+  const load = new Load(new Gateway(gateway.url, () => platform.credential('api-key')), 4);
   let accepted = 0;
   const begun = Date.now();
   const request = `e2e-${begun}`;
@@ -96,8 +94,8 @@ void test('no request fails and no event is lost while all passwords change', { 
       const { reason = '', message = '' } = (await rotating()) ?? {};
       if (reason !== last) t.diagnostic(`${secondsSince(begun)} s: ${reason}`);
       last = reason;
-      // At every step of the rotation, a client that reads the token and uses it at once is authorized.
-      accepted += await new Gateway(gateway.url, () => platform.credential('debug-token')).seed(EVENTS);
+      // At every step of the rotation, a client that reads the API key and uses it at once is authorized.
+      accepted += await new Gateway(gateway.url, () => platform.credential('api-key')).seed(EVENTS);
       return reason === 'Rotated' && message.includes(request);
     };
     // Not `until`: an event that is refused fails the test at once.
@@ -114,12 +112,13 @@ void test('no request fails and no event is lost while all passwords change', { 
   t.diagnostic(`${load.served} requests in ${secondsSince(begun)} s, ${load.failures.length} failed; ${accepted} events`);
   assert.deepEqual(load.failures, []);
   await env.waitReady(MINUTE);
-  assert.deepEqual(await poolers(), former, 'PgBouncer is not replaced');
-  const fresh = await platform.credential('debug-token');
-  assert.notEqual(fresh, token);
+  assert.deepEqual(await poolers(), poolersBefore, 'PgBouncer is not replaced');
+  const fresh = await platform.credential('api-key');
+  assert.notEqual(fresh, former);
   const status = async (bearer: string) =>
     (await fetch(`${gateway.url}/debug/seed`, { ...SEED_ONE, headers: { ...SEED_ONE.headers, authorization: `Bearer ${bearer}` } })).status;
-  assert.deepEqual([await status(fresh), await status(token)], [202, 401]);
+  assert.deepEqual([await status(fresh), await status(former)], [202, 401]);
+  assert.equal((await fetch(`${gateway.url}/api/v1/accounts?limit=1`)).status, 401, 'a request without a credential is rejected');
 });
 
 const SEED_ONE = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ count: 1 }) };

@@ -10,7 +10,12 @@ export interface ReportLine {
   readonly suite: boolean;
   /** Set for a test that was skipped or is to do: the reason, or an empty string. */
   readonly skipped?: string;
+  /** Of a failure: what its error says first. */
+  readonly error?: string;
 }
+
+/** Longer messages are in the output of the file. */
+const MAX_ERROR_LENGTH = 300;
 
 /** @param source the events of one test file, in the order in which they happen */
 export default async function* report(source: AsyncIterable<TestEvent>): AsyncGenerator<string> {
@@ -31,5 +36,13 @@ function ended(type: 'pass' | 'fail', data: EventData.TestPass | EventData.TestF
   const { name, nesting, details, skip, todo } = data;
   const why = skip ?? todo;
   const skipped = why === undefined || why === false ? {} : { skipped: typeof why === 'string' ? why : '' };
-  return { type, name, nesting, suite: details.type === 'suite', ...skipped };
+  const error = 'error' in details ? { error: firstWords(details.error) } : {};
+  return { type, name, nesting, suite: details.type === 'suite', ...skipped, ...error };
+}
+
+/** On one line: values that differ stand below the first one. What the test threw is the cause of the runner's own error. */
+function firstWords(error: unknown): string {
+  const thrown = error instanceof Error ? (error.cause ?? error) : error;
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  return text.trim().replaceAll(/\s+/g, ' ').slice(0, MAX_ERROR_LENGTH);
 }

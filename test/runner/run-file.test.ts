@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { labelled, runFile, type FileResult } from './run-file.ts';
+import { runFile, type FileResult } from './run-file.ts';
 
 const MINUTE = 60_000;
 let folder: string;
@@ -17,7 +18,7 @@ after(() => rm(folder, { recursive: true }));
 /** Runs a test file with this text. */
 async function runText(text: string, limitMs = MINUTE): Promise<FileResult> {
   const file = 'some.test.mjs';
-  await writeFile(join(folder, file), `import { describe, test } from 'node:test';\n${text}`);
+  await writeFile(join(folder, file), `import assert from 'node:assert/strict';\nimport { describe, test } from 'node:test';\n${text}`);
   return runFile(file, { cwd: folder, limitMs });
 }
 
@@ -26,12 +27,17 @@ test('counts passed, failed and skipped tests, and not the suites that hold them
     describe('a suite', () => {
       test('works', () => console.log('one line of output'));
       test('breaks', () => { throw new Error('on purpose'); });
+      test('compares', () => assert.equal(503, 404));
       test('waits for a later version', { skip: 'not there yet' }, () => {});
       test('to do', { todo: true }, () => {});
     });`);
   assert.deepEqual(
     { passed, failures, skipped },
-    { passed: 1, failures: ['breaks'], skipped: ['waits for a later version (not there yet)', 'to do'] },
+    {
+      passed: 1,
+      failures: ['breaks: on purpose', 'compares: Expected values to be strictly equal: 503 !== 404'],
+      skipped: ['waits for a later version (not there yet)', 'to do'],
+    },
   );
   assert.match(output, /one line of output/);
 });
@@ -69,6 +75,17 @@ test('children of a file end with it', async () => {
   }
 });
 
+test('no file starts after all were ended', async () => {
+  await writeFile(join(folder, 'late.test.mjs'), `console.log('started');`);
+  const script = `
+    import { killAll, runFile } from ${JSON.stringify(new URL('run-file.ts', import.meta.url).href)};
+    killAll();
+    await runFile('late.test.mjs', { cwd: ${JSON.stringify(folder)}, limitMs: ${MINUTE}, live: true });`;
+  const { status, stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+  // Node's code for a promise at the top level that does not settle.
+  assert.deepEqual([status, stdout], [13, '']);
+});
+
 for (const [what, text, expected] of [
   ['that cannot be loaded', `import './absent.mjs';`, /the process ended with code 1[^]*absent\.mjs/],
   ['that exits by itself', `process.exit(3);`, /the process ended with code 3/],
@@ -90,10 +107,3 @@ function isAlive(pid: number): boolean {
     return false;
   }
 }
-
-test('labels whole lines, however the output is cut', () => {
-  const written: string[] = [];
-  const print = labelled('1| ', (text) => written.push(text));
-  for (const chunk of ['a', 'b\nc', '\n\nd\n', 'left']) print(chunk);
-  assert.equal(written.join(''), '1| ab\n1| c\n1| \n1| d\n');
-});

@@ -15,7 +15,7 @@ const LAST_LINES = 20;
 export interface FileResult {
   readonly file: string;
   readonly passed: number;
-  /** What failed: "test name", or what is wrong with the file as a whole. */
+  /** What failed: "test name: beginning of its error", or what is wrong with the file as a whole. */
   readonly failures: readonly string[];
   /** "test name (reason)" of tests that were skipped. */
   readonly skipped: readonly string[];
@@ -30,15 +30,16 @@ export interface FileOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Prints the output as it comes. */
   readonly live?: boolean;
-  /** Stands before each line that is printed as it comes: for files that print at the same time. */
-  readonly label?: string;
 }
 
 /** Processes of test files that run now: each leads a process group. */
 const running = new Set<ChildProcess>();
 
-/** Ends all test files and their children at once. */
+let interrupted = false;
+
+/** Ends all test files and their children at once. No file starts after it: {@link runFile} does not settle then. */
 export function killAll(): void {
+  interrupted = true;
   for (const child of running) signalGroup(child, 'SIGKILL');
 }
 
@@ -46,17 +47,14 @@ export function killAll(): void {
  * Runs a file to its end or its limit; the file's children end with it.
  * @returns its counts; a file that reports no test, ends with another code than 0 or exceeds its limit has a failure
  */
-export async function runFile(
-  file: string,
-  { limitMs, cwd, env = process.env, live = false, label = '' }: FileOptions,
-): Promise<FileResult> {
+export async function runFile(file: string, { limitMs, cwd, env = process.env, live = false }: FileOptions): Promise<FileResult> {
   const folder = await mkdtemp(join(tmpdir(), 'bss-test-report-'));
   const report = join(folder, 'report');
   const started = performance.now();
   try {
     const reporters = [`--test-reporter=spec`, '--test-reporter-destination=stdout', `--test-reporter=${REPORTER}`];
     const args = [...reporters, `--test-reporter-destination=${report}`, join(cwd, file)];
-    const { code, signal, timedOut, output } = await runToEnd(args, { limitMs, cwd, env: withoutRunner(env), live, label });
+    const { code, signal, timedOut, output } = await runToEnd(args, { limitMs, cwd, env: withoutRunner(env), live });
     const counts = countReport(parseReport(await readFile(report, 'utf8').catch(() => '')));
     const failures = [...counts.failures];
     if (timedOut) failures.push(describeTimeout(limitMs, counts.unfinished, output));
@@ -80,14 +78,15 @@ interface Ended {
   readonly output: string;
 }
 
-function runToEnd(args: readonly string[], { limitMs, cwd, env, live, label }: Required<FileOptions>): Promise<Ended> {
+function runToEnd(args: readonly string[], { limitMs, cwd, env, live }: Required<FileOptions>): Promise<Ended> {
+  // The suite that awaits it must not go on: the process is about to exit.
+  if (interrupted) return new Promise(() => undefined);
   const child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   running.add(child);
   const chunks: Buffer[] = [];
-  const print = label === '' ? (text: string) => process.stdout.write(text) : labelled(label, (text) => process.stdout.write(text));
   const collect = (chunk: Buffer): void => {
     chunks.push(chunk);
-    if (live) print(chunk.toString());
+    if (live) process.stdout.write(chunk);
   };
   child.stdout.on('data', collect);
   child.stderr.on('data', collect);
@@ -109,16 +108,6 @@ function runToEnd(args: readonly string[], { limitMs, cwd, env, live, label }: R
       child.once('close', () => resolve({ code, signal, timedOut, output: Buffer.concat(chunks).toString() }));
     });
   });
-}
-
-/** Writes whole lines, each with the label before it; what comes after the last line break waits for the rest of its line. */
-export function labelled(label: string, write: (text: string) => void): (text: string) => void {
-  let rest = '';
-  return (text) => {
-    const lines = `${rest}${text}`.split('\n');
-    rest = lines.pop() ?? '';
-    if (lines.length > 0) write(lines.map((line) => `${label}${line}\n`).join(''));
-  };
 }
 
 function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
@@ -162,7 +151,7 @@ export function countReport(lines: readonly ReportLine[]): ReportCounts {
     if (line.suite) continue;
     if (line.skipped !== undefined) skipped.push(line.skipped === '' ? line.name : `${line.name} (${line.skipped})`);
     else if (line.type === 'pass') passed += 1;
-    else failures.push(line.name);
+    else failures.push(line.error ? `${line.name}: ${line.error}` : line.name);
   }
   return { passed, failures, skipped, unfinished: open.map(({ name }) => name) };
 }

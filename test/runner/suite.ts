@@ -6,7 +6,7 @@ import { readTimes } from './times.ts';
 
 export interface Counts {
   passed: number;
-  /** "file test name", or what is wrong with a file as a whole. */
+  /** "file: test name: beginning of its error", or what is wrong with a file as a whole. */
   failures: string[];
   /** "file test name (reason)". */
   skipped: string[];
@@ -19,8 +19,6 @@ export interface Limits {
   readonly suiteMs: number;
   /** Files at the same time. */
   readonly concurrency: number;
-  /** Stands before the lines of a file that is printed as it comes. */
-  readonly label?: string;
 }
 
 export function noCounts(failures: string[] = []): Counts {
@@ -58,7 +56,7 @@ export async function runSuite(root: string, files: readonly string[], limits: L
     for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
       const limitMs = Math.min(limits.fileMs, deadline - Date.now());
       if (limitMs <= 0) counts.failures.push(`${file}: not run, because the suite exceeded its limit of ${limits.suiteMs / 1000} s`);
-      else add(counts, await runFile(file, { limitMs, cwd: root, env, live, label: limits.label ?? '' }), live);
+      else add(counts, await runFile(file, { limitMs, cwd: root, env, live }), live);
     }
   };
   await Promise.all(Array.from({ length: limits.concurrency }, () => work(together, limits.concurrency === 1)));
