@@ -4,8 +4,8 @@
  */
 import type { IConfiguration, IForbiddenRuleType } from 'dependency-cruiser';
 
-/** Tests, what only tests use, and benchmarks: the rules between layers do not hold for them, but nothing else may import them. */
-const TEST = String.raw`(\.test|/golden|/testing|/benchmark[^/]*)\.ts$|/(testing|benchmarks|e2e)/|^test/`;
+/** Tests, what only tests use, benchmarks, and the drawing of previews: the rules between layers do not hold for them, but nothing else may import them. */
+const TEST = String.raw`(\.test|/golden|/testing|/benchmark[^/]*)\.ts$|/(testing|benchmarks|e2e)/|^test/|^dashboards/src/preview[./]`;
 
 /** Layers of the operator, each with the layers below that it may import. `main.ts` and the other files of operator/src may import all. */
 const OPERATOR: Record<string, string[]> = {
@@ -26,7 +26,7 @@ const SHARED: Record<string, string[]> = {
 };
 
 /** What the local cluster and the demo take from the operator. */
-const OPERATOR_FOR_LOCAL = String.raw`^operator/src/(autoscale/(recording|simulator/chart)|platform/(components/index|images))\.ts$`;
+const OPERATOR_FOR_LOCAL = String.raw`^operator/src/(autoscale/(recording|simulator/chart)|platform/(components/index|definition|images|index))\.ts$`;
 
 /** Packages that one place of each area wraps, so that they can be replaced there. */
 const WRAPPED: { package: string; within: string }[] = [
@@ -106,14 +106,22 @@ const rules: Rule[] = [
     comment: 'The image of the operator holds operator/ and of dashboards/ the rules and the generated dashboards.',
     severity: 'error',
     from: { path: '^operator/', pathNot: TEST },
-    to: { path: '^(workloads|local|test|charts)/|^dashboards/(?!src/(rules/index|dashboards).ts$)' },
+    to: { path: '^(workloads|local|k6|test|charts)/|^dashboards/(?!src/(rules/index|dashboards).ts$)' },
   },
   {
     name: 'dashboards-alone',
     comment: 'Rules and dashboards are data: they know metrics by name, and no code of the platform.',
     severity: 'error',
     from: { path: '^dashboards/', pathNot: TEST },
-    to: { path: '^(operator|workloads|local|test|charts)/' },
+    to: { path: '^(operator|workloads|local|k6|test|charts)/' },
+  },
+  {
+    name: 'k6-alone',
+    comment: 'k6 runs the load tests: they import its modules and one another, neither packages nor modules of Node.',
+    severity: 'error',
+    from: { path: '^k6/', pathNot: TEST },
+    // The modules of k6 are part of its program; of them there are the types.
+    to: { pathNot: '^(node_modules/@types/)?k6/' },
   },
   ...Object.entries(SHARED).map(sharedFolder),
   {
@@ -128,14 +136,14 @@ const rules: Rule[] = [
     comment: 'The image of the workloads holds workloads/ alone.',
     severity: 'error',
     from: { path: '^workloads/', pathNot: TEST },
-    to: { path: '^(operator|local|dashboards|test|charts)/' },
+    to: { path: '^(operator|local|dashboards|k6|test|charts)/' },
   },
   {
     name: 'local-operator',
     comment: 'The local cluster and the demo know the operator only by what OPERATOR_FOR_LOCAL lists.',
     severity: 'error',
     from: { path: '^local/', pathNot: TEST },
-    to: { path: '^(operator|workloads|dashboards|test|charts)/', pathNot: OPERATOR_FOR_LOCAL },
+    to: { path: '^(operator|workloads|dashboards|k6|test|charts)/', pathNot: OPERATOR_FOR_LOCAL },
   },
   {
     name: 'end-to-end-outside',
