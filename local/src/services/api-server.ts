@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { ensurePrograms } from '../build/programs.ts';
 import { serverFolder } from './folder.ts';
-import { freePorts, ServerProcess } from './process.ts';
+import { freePorts } from './ports.ts';
+import { ServerProcess } from './process.ts';
 import { sharedApiServer } from './shared.ts';
 import type { ApiServer } from './types.ts';
 

@@ -9,7 +9,8 @@ import { run } from '../exec.ts';
 import { copyTree, ensureFolder, ensureRootfs, NONROOT_UID, POSTGRES_UID } from '../build/rootfs.ts';
 import { LimitedDisk } from './disk.ts';
 import { serverFolder } from './folder.ts';
-import { freePorts, insideCommand, ServerProcess, type Service, type ServerOptions } from './process.ts';
+import { freePorts } from './ports.ts';
+import { insideCommand, ServerProcess, type Service, type ServerOptions } from './process.ts';
 import { leaseKafka } from './shared.ts';
 import type { KafkaService } from './types.ts';
 

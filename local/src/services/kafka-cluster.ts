@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { ensureRootfs, NONROOT_UID } from '../build/rootfs.ts';
 import { serverFolder } from './folder.ts';
 import { CLUSTER_ID, HOST, kafkaCommand, kafkaProperties, LOG4J, runInside } from './index.ts';
-import { freePorts, ServerProcess, type Service } from './process.ts';
+import { freePorts } from './ports.ts';
+import { ServerProcess, type Service } from './process.ts';
 import type { KafkaService } from './types.ts';
 
 export interface KafkaCluster {

@@ -3,7 +3,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { createServer, connect } from 'node:net';
+import { connect } from 'node:net';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Failure, tellingLines } from '../failure.ts';
@@ -165,28 +165,6 @@ export class ServerProcess implements Service {
     if (child === undefined) return [];
     return this.#options.inside === undefined ? [child, ...descendants(child)] : descendants(child);
   }
-}
-
-/**
- * Unused ports of 127.0.0.1. They are below the range from which the kernel assigns ports to outgoing connections, so that a
- * stopped server finds its port free when it starts again.
- */
-export async function freePorts(count: number): Promise<number[]> {
-  const ports = new Set<number>();
-  for (let tries = 0; ports.size < count; tries += 1) {
-    if (tries > 1000) throw new Failure('no free port between 15000 and 32000 on 127.0.0.1');
-    const port = 15_000 + Math.floor(Math.random() * 17_000);
-    if (await isFree(port)) ports.add(port);
-  }
-  return [...ports];
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  });
 }
 
 function answers(port: number): Promise<boolean> {

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { run } from '../exec.ts';
 import { ensureRootfs, NONROOT_UID } from '../build/rootfs.ts';
 import { serverFolder } from './folder.ts';
-import { freePorts, insideCommand, ServerProcess } from './process.ts';
+import { freePorts } from './ports.ts';
+import { insideCommand, ServerProcess } from './process.ts';
 
 export interface SecureKafka {
   /** One `host:port` with the host name of the certificate. */

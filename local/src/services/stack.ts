@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { ensureExtra, findExtra, type Extra } from '../build/extra.ts';
 import { ensurePrograms } from '../build/programs.ts';
 import { serverFolder } from './folder.ts';
-import { freePorts, ServerProcess, type Service } from './process.ts';
+import { freePorts } from './ports.ts';
+import { ServerProcess, type Service } from './process.ts';
 
 /** Where a program listens and keeps its data. Each takes what it needs. */
 export interface StackPlace {

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { buildPlatform, FIRST_SLOT, parseSpec } from '../../../operator/src/platform/index.ts';
 import { ensureRootfs, NONROOT_UID } from '../../../local/src/build/rootfs.ts';
 import { serverFolder } from '../../../local/src/services/folder.ts';
-import { freePorts, ServerProcess } from '../../../local/src/services/process.ts';
+import { freePorts } from '../../../local/src/services/ports.ts';
+import { ServerProcess } from '../../../local/src/services/process.ts';
 
 /** Paths of the container, and where they are inside the server's root. */
 const MOVED: [string, string][] = [

@@ -1,7 +1,7 @@
 /** The whole event path with real servers: every service as a process of its own, and a proxy on every connection between two of them. */
 import { Pool } from 'pg';
 import { startServices, type ServiceSet } from '../../../local/src/services/index.ts';
-import { freePorts } from '../../../local/src/services/process.ts';
+import { freePorts } from '../../../local/src/services/ports.ts';
 import { migrate } from '../../migrate/migrate.ts';
 import { INTEREST_TRANSACTION_TYPE } from '../../shared/contracts/interest-transaction.ts';
 import { LEDGER_ENTRY_TYPE } from '../../shared/contracts/ledger-entry.ts';

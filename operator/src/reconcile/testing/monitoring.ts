@@ -5,7 +5,8 @@ import { stringify } from 'yaml';
 import { ensurePrograms } from '../../../../local/src/build/programs.ts';
 import { ensureRootfs } from '../../../../local/src/build/rootfs.ts';
 import { serverFolder } from '../../../../local/src/services/folder.ts';
-import { freePorts, ServerProcess } from '../../../../local/src/services/process.ts';
+import { freePorts } from '../../../../local/src/services/ports.ts';
+import { ServerProcess } from '../../../../local/src/services/process.ts';
 
 /** It fires from the next evaluation on, or is pending for an hour. */
 export interface ChosenAlert {
