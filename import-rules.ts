@@ -26,7 +26,7 @@ const SHARED: Record<string, string[]> = {
 };
 
 /** What the local cluster and the demo take from the operator. */
-const OPERATOR_FOR_LOCAL = String.raw`^operator/src/(autoscale/(recording|simulator/chart)|platform/(components/index|definition|images|index))\.ts$`;
+const OPERATOR_FOR_LOCAL = String.raw`^operator/src/(autoscale/(recording|request-queue|simulator/chart)|platform/(components/index|definition|images|index))\.ts$`;
 
 /** Packages that one place of each area wraps, so that they can be replaced there. */
 const WRAPPED: { package: string; within: string }[] = [

@@ -12,6 +12,7 @@ import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
+import { BRIEF_SERVERS } from '../local/src/services/jvm.ts';
 import { SHARED_SERVERS } from '../local/src/services/shared.ts';
 import { killAll } from './runner/run-file.ts';
 import { startTestServers, type TestServers } from './runner/servers.ts';
@@ -21,6 +22,7 @@ import { saveTimes } from './runner/times.ts';
 const ROOT = new URL('..', import.meta.url).pathname;
 // Every child runs the Node and the tools of this project, whatever the machine has.
 process.env['PATH'] = `${ROOT}node_modules/.bin:${process.env['PATH'] ?? ''}`;
+process.env[BRIEF_SERVERS] = '1';
 
 const MINUTE = 60_000;
 /** Files listed at the end, slowest first. */

@@ -24,7 +24,10 @@ const TOPIC = 'interest.transaction.v1';
 const RESULT = new URL('../../docs/results/interest-in-cluster.md', import.meta.url);
 const MINUTE = 60_000;
 
-/** One replica with as much CPU as it can use, or none while its backlog is made. */
+/** The consumers behind the ledger's outbox. Each entry of the ledger is published and projected, in the same Postgres and Kafka. */
+const EVENT_PATH = ['outboxRelay', 'readModel'];
+
+/** One replica with as much CPU as it can use, as Postgres has, or none while its backlog is made. */
 const MANIFEST = {
   apiVersion: 'v1',
   kind: 'List',
@@ -43,15 +46,22 @@ const MANIFEST = {
         deletionPolicy: 'delete',
         seedAccounts: ACCOUNTS,
         // One replica is measured: nothing else competes for the processors.
+        postgres: { resources: { limits: { cpu: '2' } } },
         ...Object.fromEntries(['grafana', 'loki', 'tempo', 'jaeger', 'nodeExporter'].map((part) => [part, { enabled: false }])),
         workloads: {
           gateway: { debugSeed: { enabled: true } },
           interest: { replicas: 0, resources: { limits: { cpu: '2' } } },
+          crm: { enabled: false },
+          ...eventPath(0),
         },
       },
     },
   ],
 };
+
+function eventPath(replicas: number): object {
+  return Object.fromEntries(EVENT_PATH.map((part) => [part, { replicas }]));
+}
 
 class Bench {
   readonly #platform: PlatformResource;
@@ -105,8 +115,19 @@ class Bench {
     return this.#sql(`SELECT ${selected}`);
   }
 
-  async #setInterest(interest: object): Promise<void> {
-    const patch = JSON.stringify({ spec: { workloads: { interest } } });
+  /** Starts or stops what publishes and projects the entries of the ledger. Started, it first does what has been left. */
+  async setEventPath(on: boolean): Promise<void> {
+    await this.#setWorkloads(eventPath(on ? 1 : 0));
+    if (!on) return;
+    await until('the outbox to be empty', 10 * MINUTE, async () => (await this.#sql('SELECT count(*) FROM outbox')) === '0');
+  }
+
+  #setInterest(interest: object): Promise<void> {
+    return this.#setWorkloads({ interest });
+  }
+
+  async #setWorkloads(workloads: object): Promise<void> {
+    const patch = JSON.stringify({ spec: { workloads } });
     await this.#platform.kubectl.run(['patch', 'bss', PLATFORM, '-n', NAMESPACE, '--type=merge', '-p', patch]);
     await until('Ready', 2 * MINUTE, async () => isReady(await this.#platform.get()), 200);
   }
@@ -145,15 +166,19 @@ async function prepare(target: Target): Promise<Bench> {
 async function measure(bench: Bench): Promise<string> {
   const whole = await bench.drain('Kafka to database, one replica, batches of 5000', EVENTS, 5_000);
   const copy = await bench.copy();
+  await bench.setEventPath(true);
+  const shared = await bench.drain('the same, while relay and read model publish and project what it writes', EVENTS, 5_000);
+  await bench.setEventPath(false);
   const single = await bench.drain('Kafka to database, one replica, one event at a time', ONE_BY_ONE, 1);
   return `# What one replica of the interest consumer applies per second in a cluster
 
 Written by \`node workloads/benchmarks/interest-in-cluster.ts ${EVENTS}\` on ${new Date().toISOString().slice(0, 10)}; all rows come from one run.
 
-${table([copy, whole, single])}
+${table([copy, whole, shared, single])}
 
 - Machine: ${availableParallelism()} processors, ${Math.round(totalmem() / 2 ** 30)} GiB; control plane, Kafka, Postgres, PgBouncer, Prometheus and the consumer share it.
-- Postgres: ${await bench.settings()}.
+- Postgres: ${await bench.settings()}; it may use two processors, as the replica may. In the profile \`small\` it has one.
+- Relay and read model are stopped for the other rows: an event is two entries of the ledger, each of which the relay reads, Kafka takes, and the read model writes.
 - One event is one journal transaction and two postings, over ${ACCOUNTS.toLocaleString('en')} accounts. The events wait in Kafka before the replica starts; its start is not in the figure.
 `;
 }

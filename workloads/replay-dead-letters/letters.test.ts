@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { ConsumedRecord } from '../shared/kernel/kafka/batch-consumer.ts';
+import type { ConsumedRecord } from '../shared/kernel/kafka/batch.ts';
 import { identityOf, isSelected, restored, type ReplayFilter } from './letters.ts';
 
 function letter(headers: Record<string, string> = {}): ConsumedRecord {

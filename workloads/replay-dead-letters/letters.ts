@@ -1,6 +1,6 @@
 /** Which dead letters are replayed, and as what. Pure. */
 import { firstValues } from '../shared/kernel/consumer/dead-letters.ts';
-import type { ConsumedRecord } from '../shared/kernel/kafka/batch-consumer.ts';
+import type { ConsumedRecord } from '../shared/kernel/kafka/batch.ts';
 import type { OutgoingRecord } from '../shared/kernel/kafka/producer.ts';
 
 /** All conditions that are set must hold. */

@@ -2,12 +2,14 @@
 import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { Kafka, logLevel, type Consumer, type ISocketFactory } from 'kafkajs';
+import { checkOnlyWaitingRequests } from '../../../operator/src/autoscale/request-queue.ts';
 
 /**
  * A Kafka client for a forwarded port. The broker advertises an address inside the cluster, so every connection goes to the port instead.
  * @param url of the forward, such as `http://127.0.0.1:40123`
  */
 export function kafkaAt(url: string): Kafka {
+  checkOnlyWaitingRequests();
   const { hostname, port } = new URL(url);
   const socketFactory: ISocketFactory = ({ onConnect }) => connect({ host: hostname, port: Number(port) }, onConnect);
   return new Kafka({

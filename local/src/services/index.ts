@@ -9,6 +9,7 @@ import { run } from '../exec.ts';
 import { copyTree, ensureFolder, ensureRootfs, NONROOT_UID, POSTGRES_UID } from '../build/rootfs.ts';
 import { LimitedDisk } from './disk.ts';
 import { serverFolder } from './folder.ts';
+import { jvmFlags } from './jvm.ts';
 import { freePorts } from './ports.ts';
 import { insideCommand, ServerProcess, type Service, type ServerOptions } from './process.ts';
 import { leaseKafka } from './shared.ts';
@@ -249,8 +250,7 @@ export async function runInside(inside: NonNullable<ServerOptions['inside']>, co
 }
 
 export function kafkaCommand(mainClass: string, ...args: string[]): string[] {
-  const java = ['java', '-Xmx512m', '-XX:+UseSerialGC', '-XX:-UsePerfData', '-Dlog4j2.configurationFile=/data/log4j2.properties'];
-  return [...java, '-cp', KAFKA_CLASSPATH, mainClass, ...args];
+  return ['java', ...jvmFlags(), '-Dlog4j2.configurationFile=/data/log4j2.properties', '-cp', KAFKA_CLASSPATH, mainClass, ...args];
 }
 
 export const LOG4J = `rootLogger.level=info

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { run } from '../exec.ts';
 import { ensureRootfs, NONROOT_UID } from '../build/rootfs.ts';
 import { serverFolder } from './folder.ts';
+import { jvmFlags } from './jvm.ts';
 import { freePorts } from './ports.ts';
 import { insideCommand, ServerProcess } from './process.ts';
 
@@ -77,7 +78,7 @@ async function makeCertificate(key: string, certificate: string, subject: string
 }
 
 function java(mainClass: string, ...args: string[]): string[] {
-  return ['java', '-Xmx512m', '-XX:+UseSerialGC', '-XX:-UsePerfData', '-cp', '/opt/kafka/libs/*', mainClass, ...args];
+  return ['java', ...jvmFlags(), '-cp', '/opt/kafka/libs/*', mainClass, ...args];
 }
 
 /** Clients have their own listener; the broker uses a plaintext listener for itself. */

@@ -1,5 +1,5 @@
 import { readTopic as read } from '../kernel/kafka/read-topic.ts';
-import type { ConsumedRecord } from '../kernel/kafka/batch-consumer.ts';
+import type { ConsumedRecord } from '../kernel/kafka/batch.ts';
 import { createLogger } from '../kernel/log.ts';
 import { Metrics } from '../kernel/metrics.ts';
 

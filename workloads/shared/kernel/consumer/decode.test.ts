@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { interestTransaction, readInterestTransaction } from '../../contracts/interest-transaction.ts';
-import type { ConsumedRecord } from '../kafka/batch-consumer.ts';
+import type { ConsumedRecord } from '../kafka/batch.ts';
 import { jsonDecoder } from './decode.ts';
 import type { REJECTIONS } from './rejections.ts';
 

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { z } from 'zod';
 import { asError } from '../errors.ts';
-import type { ConsumedRecord } from '../kafka/batch-consumer.ts';
+import type { ConsumedRecord } from '../kafka/batch.ts';
 import type { REJECTIONS } from './rejections.ts';
 import type { Entry, Slice } from './slice.ts';
 

@@ -1,5 +1,5 @@
 import type { Postgres, Queryable } from '../postgres.ts';
-import type { Position } from '../kafka/batch-consumer.ts';
+import type { Position } from '../kafka/batch.ts';
 import { isOtherTopic } from './placements.ts';
 import type { StoredPosition } from './placements.ts';
 import type { Positions } from './positions.ts';

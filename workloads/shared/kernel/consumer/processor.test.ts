@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'node:test';
-import type { Lease, PartitionBatch } from '../kafka/batch-consumer.ts';
+import type { PartitionBatch } from '../kafka/batch.ts';
+import type { Lease } from '../kafka/lease.ts';
 import { createLogger } from '../log.ts';
 import { Metrics } from '../metrics.ts';
 import type { Apply } from './effects.ts';

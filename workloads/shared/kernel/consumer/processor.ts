@@ -1,6 +1,7 @@
 import { asError } from '../errors.ts';
 import { isFatal } from '../kafka/failures.ts';
-import type { Lease, PartitionBatch } from '../kafka/batch-consumer.ts';
+import type { PartitionBatch } from '../kafka/batch.ts';
+import type { Lease } from '../kafka/lease.ts';
 import type { Logger } from '../log.ts';
 import { countStatements, isDataError, isTransient } from '../postgres.ts';
 import { whileHeld } from '../retry.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { PartitionBatch } from '../kafka/batch-consumer.ts';
+import type { PartitionBatch } from '../kafka/batch.ts';
 import { cut, divide, halve, sizeOf, trim } from './slice.ts';
 import type { Slice } from './slice.ts';
 

@@ -1,4 +1,4 @@
-import type { ConsumedRecord, PartitionBatch } from '../kafka/batch-consumer.ts';
+import type { ConsumedRecord, PartitionBatch } from '../kafka/batch.ts';
 import type { Rejection } from './rejections.ts';
 
 /** A record and its state: an event to apply, or the reason why it goes to the dead-letter topic. */

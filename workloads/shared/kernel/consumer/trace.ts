@@ -13,7 +13,7 @@ import {
   MESSAGING_SYSTEM_NAME_VALUE_KAFKA,
 } from '@opentelemetry/semantic-conventions/incubating';
 import { contextFrom, inSpan, linkTo, SpanKind, startSpan, withSpan } from '../telemetry.ts';
-import type { ConsumedRecord } from '../kafka/batch-consumer.ts';
+import type { ConsumedRecord } from '../kafka/batch.ts';
 import type { Logger } from '../log.ts';
 import type { Accepted, Slice } from './slice.ts';
 import { sizeOf } from './slice.ts';

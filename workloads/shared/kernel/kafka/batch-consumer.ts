@@ -1,48 +1,17 @@
-import type { Consumer, ConsumerConfig, ConsumerEndBatchProcessEvent, EachBatchPayload, IHeaders, Kafka, KafkaMessage } from 'kafkajs';
+import type { Consumer, ConsumerConfig, ConsumerEndBatchProcessEvent, EachBatchPayload, Kafka } from 'kafkajs';
 import type { RetryPolicy } from 'cockatiel';
 import { asError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { WORK_BUCKETS } from '../metrics.ts';
 import type { Counter, Histogram, Metrics } from '../metrics.ts';
+import { nextOffsets, toBatch, type PartitionBatch, type Position } from './batch.ts';
 import { createKafka, METADATA_MAX_AGE_MS } from './client.ts';
 import type { KafkaConnection } from './client.ts';
 import { isFatal, withLimit } from './failures.ts';
 import { LagSeconds } from './lag.ts';
+import { GroupLease, HEARTBEAT_MS, type Lease } from './lease.ts';
 import { messageCounter } from './metrics.ts';
 import { retryPolicy } from '../retry.ts';
-
-/** A record as it was consumed. */
-export interface ConsumedRecord {
-  offset: bigint;
-  key: Buffer | null;
-  value: Buffer | null;
-  headers: IHeaders;
-  timestamp: string;
-}
-
-/** Consecutive records of one partition: those from offset `start` (inclusive) to `next` (exclusive). */
-export interface PartitionBatch {
-  topic: string;
-  partition: number;
-  start: bigint;
-  next: bigint;
-  records: ConsumedRecord[];
-}
-
-/** The offset at which a partition continues. */
-export type Position = Pick<PartitionBatch, 'topic' | 'partition' | 'next'>;
-
-/** What a handler may do while it holds its partitions. */
-export interface Lease {
-  /** False once the partitions may belong to another member, or the process drains: the handler must write nothing more. */
-  readonly held: boolean;
-  /** Commits partitions up to `next` (exclusive) to Kafka; the effects are already written. */
-  done(positions: Position[]): void;
-  /** Continues a partition from another offset; the rest of its batch is dropped. */
-  seek(topic: string, partition: number, offset: bigint): void;
-  /** As {@link seek}, after a time in milliseconds; other partitions continue. */
-  suspend(topic: string, partition: number, offset: bigint, ms: number): void;
-}
 
 export interface BatchConsumerOptions {
   connection: KafkaConnection;
@@ -66,8 +35,6 @@ export interface BatchConsumerOptions {
 
 const SESSION_TIMEOUT_MS = 10_000;
 const REBALANCE_TIMEOUT_MS = 30_000;
-/** Short: a member learns of a rebalance from its heartbeat, and all members wait for the last one to join. */
-const HEARTBEAT_MS = 500;
 /** The batches of all partitions arrive at once, so that one transaction can take the records of many. */
 const CONCURRENT_PARTITIONS = 256;
 /** A client without a fetch or heartbeat for this long hangs: its process must be restarted. */
@@ -80,12 +47,29 @@ type State = 'starting' | 'joined' | 'away' | 'stopped';
 type FilteredBatch = Pick<ConsumerEndBatchProcessEvent['payload'], 'topic' | 'partition' | 'lastOffset'> & { firstOffset: string | null };
 type PendingBatch = { payload: EachBatchPayload; resolve: () => void; reject: (error: unknown) => void };
 
+interface Fetch {
+  readonly consumer: Consumer | undefined;
+  readonly pending: PendingBatch[];
+  readonly batches: PartitionBatch[];
+  readonly lease: GroupLease;
+  /** Whether the client fetches during the write. */
+  readonly ahead: boolean;
+}
+
+interface Write {
+  readonly partitions: ReadonlySet<number>;
+  readonly ended: Promise<void>;
+}
+
 /**
  * A batch consumer that never stops silently and writes nothing for partitions that it has lost.
  *
  * kafkajs keeps delivering records during a rebalance, and stops for good on some errors. Therefore heartbeats continue while batches are
- * handled, and a failed heartbeat ends the lease at once; its error is returned to the client, which then rejoins; only offsets whose effects
- * are written are resolved; a crashed client is replaced with backoff, unless the error is fatal.
+ * handled, and a failed heartbeat ends the lease at once; its error is returned to the client, which then rejoins; a crashed client is replaced
+ * with backoff, unless the error is fatal.
+ *
+ * While a fetch is handled and the broker has more, the client fetches once more. What it gets waits until the former fetch of these partitions
+ * is written, and is dropped where that one has left something out.
  */
 export class BatchConsumer {
   readonly #options: BatchConsumerOptions;
@@ -113,7 +97,11 @@ export class BatchConsumer {
   readonly #seeks = new Map<number, number>();
   /** Positions that Kafka did not accept; the next heartbeat without a batch in progress commits them again. */
   readonly #uncommitted = new Map<number, bigint>();
-  #handling = 0;
+  /** Of the fetches that wait for an assignment or are written. */
+  readonly #leases = new Set<GroupLease>();
+  readonly #writes = new Map<GroupLease, Write>();
+  /** Why a lease ended after its batches were returned to the client; returned with the next ones. */
+  #lost: unknown;
 
   /** @param kafka makes the clients */
   constructor(
@@ -213,6 +201,9 @@ export class BatchConsumer {
       return error;
     } finally {
       this.#assigned.abort();
+      // A drain commits what is being written. A client that has crashed commits nothing more.
+      if (!this.#stopping) this.#expire();
+      await withLimit(this.#written(), LEAVE_LIMIT_MS).catch((error: unknown) => this.#log.warn({ error }, 'a batch is still handled'));
       await withLimit(consumer.disconnect(), LEAVE_LIMIT_MS).catch((error: unknown) => this.#log.warn({ error }, 'disconnect failed'));
     }
   }
@@ -257,10 +248,14 @@ export class BatchConsumer {
     });
     let pausedAt: number | undefined;
     // The client reports it when the current batches have ended.
-    consumer.on(consumer.events.REBALANCING, () => void (pausedAt ??= performance.now()));
+    consumer.on(consumer.events.REBALANCING, () => {
+      pausedAt ??= performance.now();
+      this.#expire();
+    });
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       alive();
       const partitions = payload.memberAssignment[this.#options.topic] ?? [];
+      this.#expire();
       this.#rebalances.inc();
       // The partitions of the former generation may belong to another member; the assignment commits those of this one.
       this.#uncommitted.clear();
@@ -281,6 +276,8 @@ export class BatchConsumer {
     this.#assigned = new AbortController();
     const { signal } = this.#assigned;
     try {
+      // What is still written of the former assignment moves the positions.
+      await this.#written(partitions);
       const positions = await this.#options.onAssigned(partitions, signal);
       if (signal.aborted) return;
       for (const [partition, offset] of positions) this.#seek(consumer, partition, offset);
@@ -329,6 +326,7 @@ export class BatchConsumer {
       suspend: (_topic, _partition, offset, ms) => this.#suspend(consumer, partition, offset, ms),
     };
     this.#inBackground(consumer, async () => {
+      await this.#written([partition]);
       if (!lease.held || this.#seeksOf(partition) !== seeks) return;
       await this.#options.onBatches([{ topic, partition, start, next, records: [] }], lease);
       if (lease.held) this.#lag.applied(partition, undefined, false);
@@ -368,7 +366,7 @@ export class BatchConsumer {
 
   /** A batch in progress commits by itself: an earlier position must not overwrite its own. */
   #commitAgain(consumer: Consumer): void {
-    if (this.#uncommitted.size === 0 || this.#handling > 0) return;
+    if (this.#uncommitted.size === 0 || this.#leases.size > 0) return;
     this.#inBackground(consumer, () => this.#commit(consumer, new Map(this.#uncommitted)));
   }
 
@@ -376,12 +374,25 @@ export class BatchConsumer {
   #collect(payload: EachBatchPayload): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#pending.push({ payload, resolve, reject });
-      if (this.#pending.length === 1) setImmediate(() => void this.#handle(this.#pending.splice(0)));
+      if (this.#pending.length === 1)
+        setImmediate(() => void this.#handle(this.#pending.splice(0)).catch((error: unknown) => this.#options.onFatal(error)));
     });
   }
 
   async #handle(pending: PendingBatch[]): Promise<void> {
+    await this.#written(pending.map(({ payload }) => payload.batch.partition));
+    const lost = this.#lost;
+    this.#lost = undefined;
+    if (lost !== undefined) return settle(pending, lost);
     const consumer = this.#consumer;
+    const lease = this.#lease(consumer, pending);
+    const batches = await this.#current(pending, lease);
+    const ahead = await this.#mayFetchAhead(batches, pending, lease);
+    this.#write({ consumer, pending, batches, lease, ahead });
+    if (ahead) settle(pending, undefined);
+  }
+
+  #lease(consumer: Consumer | undefined, pending: PendingBatch[]): GroupLease {
     const lease = new GroupLease(
       pending.map(({ payload }) => payload),
       {
@@ -393,18 +404,12 @@ export class BatchConsumer {
         suspend: (partition, offset, ms) => consumer && this.#suspend(consumer, partition, offset, ms),
       },
     );
-    this.#handling += 1;
-    const lost = await this.#underLease(pending, lease)
-      .catch((error: unknown) => (this.#stopping ? undefined : this.#options.onFatal(error)))
-      .then(() => lease.end());
-    this.#handling -= 1;
-    for (const { resolve, reject } of pending) {
-      if (lost === undefined) resolve();
-      else reject(lost);
-    }
+    this.#leases.add(lease);
+    return lease;
   }
 
-  async #underLease(pending: PendingBatch[], lease: GroupLease): Promise<void> {
+  /** The batches that are still to be handled once the partitions are placed. */
+  async #current(pending: PendingBatch[], lease: GroupLease): Promise<PartitionBatch[]> {
     await this.#assignment;
     await Promise.race([this.#background, lease.ended]);
     const batches = pending.filter(({ payload }) => !payload.isStale()).map(({ payload }) => toBatch(payload));
@@ -412,111 +417,77 @@ export class BatchConsumer {
       { direction: 'consumed', topic: this.#options.topic },
       batches.reduce((sum, { records }) => sum + records.length, 0),
     );
+    return lease.held ? batches : [];
+  }
+
+  /**
+   * One fetch at a time is written while the client fetches, which bounds the memory, and only where the broker has more: an empty fetch would
+   * let the client join the group anew during the write. The heartbeat keeps the client from sending one of its own now, for the same reason.
+   */
+  async #mayFetchAhead(batches: PartitionBatch[], pending: PendingBatch[], lease: GroupLease): Promise<boolean> {
+    const ends = highWatermarks(pending);
+    if (!batches.some(({ partition, next }) => (ends.get(partition) ?? next) > next)) return false;
+    await lease.beat();
+    return lease.held && this.#writes.size === 0;
+  }
+
+  /** Begins to write a fetch. */
+  #write(fetch: Fetch): void {
+    const { pending, lease, ahead } = fetch;
+    if (ahead) for (const { payload } of pending) if (!payload.isStale()) payload.resolveOffset(payload.batch.lastOffset());
+    const ended = this.#apply(fetch)
+      .catch((error: unknown) => (this.#stopping ? undefined : this.#options.onFatal(error)))
+      .then(() => lease.end())
+      .then((lost) => this.#conclude(fetch, lost));
+    this.#writes.set(lease, { partitions: new Set(pending.map(({ payload }) => payload.batch.partition)), ended });
+  }
+
+  /** What was not written of a fetch is fetched again. */
+  #conclude({ consumer, pending, batches, lease, ahead }: Fetch, lost: unknown): void {
+    this.#leases.delete(lease);
+    this.#writes.delete(lease);
+    if (!ahead) return settle(pending, lost, lease.progress);
+    this.#lost ??= lost;
+    if (this.#stopping || lease.expired || !consumer) return;
+    for (const { partition, next } of lease.unfinished(batches)) this.#seek(consumer, partition, next);
+  }
+
+  async #apply({ pending, batches, lease }: Fetch): Promise<void> {
     if (!lease.held || batches.length === 0) return;
     for (const { partition, records } of batches) this.#lag.fetched(partition, records[0]?.timestamp);
     await this.#options.onBatches(batches, lease);
     if (!lease.held) return;
-    const ends = new Map(pending.map(({ payload: { batch } }) => [batch.partition, BigInt(batch.highWatermark)]));
+    const ends = highWatermarks(pending);
     for (const { partition, next, records } of batches) {
       this.#lag.applied(partition, records.at(-1)?.timestamp, (ends.get(partition) ?? next) > next);
     }
   }
-}
 
-interface LeaseParts {
-  stopping: () => boolean;
-  /** Called with each heartbeat. */
-  alive: () => void;
-  committed: (positions: Map<number, bigint>) => void;
-  notCommitted: (positions: Map<number, bigint>, error: unknown) => void;
-  seek: (partition: number, offset: bigint) => void;
-  suspend: (partition: number, offset: bigint, ms: number) => void;
-}
-
-/** The right to write for the partitions of one fetch. It ends with the first heartbeat or commit that fails. */
-class GroupLease implements Lease {
-  readonly #payloads: Map<number, EachBatchPayload>;
-  readonly #parts: LeaseParts;
-  readonly #timer: NodeJS.Timeout;
-  /** What is done with partitions once the lease has ended. */
-  readonly #moves: (() => void)[] = [];
-  /** Resolves when the lease ends early. */
-  readonly ended: Promise<void>;
-  readonly #end: () => void;
-  #lost: unknown;
-  #commits: Promise<void> = Promise.resolve();
-
-  constructor(payloads: EachBatchPayload[], parts: LeaseParts) {
-    this.#payloads = new Map(payloads.map((payload) => [payload.batch.partition, payload]));
-    this.#parts = parts;
-    ({ promise: this.ended, resolve: this.#end } = Promise.withResolvers<void>());
-    const [first] = payloads;
-    this.#timer = setInterval(() => void first?.heartbeat().then(parts.alive, (error: unknown) => this.#lose(error)), HEARTBEAT_MS);
+  /** Waits until no fetch with one of the partitions is being written; by default, with any partition. */
+  async #written(partitions?: number[]): Promise<void> {
+    const writes = [...this.#writes.values()].filter((write) => partitions?.some((partition) => write.partitions.has(partition)) ?? true);
+    await Promise.all(writes.map(({ ended }) => ended));
   }
 
-  get held(): boolean {
-    if (this.#lost !== undefined || this.#parts.stopping()) return false;
-    return [...this.#payloads.values()].every((payload) => payload.isRunning());
-  }
-
-  done(positions: Position[]): void {
-    const known = positions.filter(({ partition }) => this.#payloads.has(partition));
-    for (const { partition, next } of known) this.#payloads.get(partition)?.resolveOffset((next - 1n).toString());
-    const topics = known.map(({ topic, partition, next }) => ({ topic, partitions: [{ partition, offset: next.toString() }] }));
-    const merged = Object.entries(Object.groupBy(topics, ({ topic }) => topic)).map(([topic, entries = []]) => ({
-      topic,
-      partitions: entries.flatMap(({ partitions }) => partitions),
-    }));
-    const [payload] = this.#payloads.values();
-    this.#commits = this.#commits
-      .then(() => (this.#lost === undefined ? payload?.commitOffsetsIfNecessary({ topics: merged }) : Promise.reject(asError(this.#lost))))
-      .then(() => this.#parts.committed(nextOffsets(known)))
-      .catch((error: unknown) => {
-        this.#parts.notCommitted(nextOffsets(known), error);
-        this.#lose(error);
-      });
-  }
-
-  seek(_topic: string, partition: number, offset: bigint): void {
-    this.#moves.push(() => this.#parts.seek(partition, offset));
-  }
-
-  suspend(_topic: string, partition: number, offset: bigint, ms: number): void {
-    this.#moves.push(() => this.#parts.suspend(partition, offset, ms));
-  }
-
-  #lose(error: unknown): void {
-    this.#lost ??= error;
-    this.#end();
-  }
-
-  /** Waits for the commits in progress; resolves to the error that ended the lease, or to undefined. */
-  async end(): Promise<unknown> {
-    clearInterval(this.#timer);
-    await this.#commits;
-    for (const move of this.#moves) move();
-    return this.#lost;
+  /** Ends the leases because the client joins the group anew, or has ended. */
+  #expire(): void {
+    this.#lost = undefined;
+    for (const lease of this.#leases) lease.expire();
   }
 }
 
-function nextOffsets(positions: Position[]): Map<number, bigint> {
-  return new Map(positions.map(({ partition, next }) => [partition, next]));
+/** Returns the batches of a fetch to the client. @param done how far each partition was handled, where the client must continue */
+function settle(pending: PendingBatch[], lost: unknown, done: ReadonlyMap<number, bigint> = new Map()): void {
+  for (const { payload, resolve, reject } of pending) {
+    const next = done.get(payload.batch.partition);
+    if (next !== undefined) payload.resolveOffset((next - 1n).toString());
+    if (lost === undefined) resolve();
+    else reject(lost);
+  }
 }
 
-function toBatch({ batch }: EachBatchPayload): PartitionBatch {
-  // `fetchedOffset` is the offset that the fetch asked for; the first record may come later where the log was compacted.
-  if (!('fetchedOffset' in batch)) throw new Error('the Kafka client no longer reports the offset at which a fetch began');
-  return {
-    topic: batch.topic,
-    partition: batch.partition,
-    start: BigInt(String(batch.fetchedOffset)),
-    next: BigInt(batch.lastOffset()) + 1n,
-    records: batch.messages.map(toRecord),
-  };
-}
-
-function toRecord({ offset, key, value, headers = {}, timestamp }: KafkaMessage): ConsumedRecord {
-  return { offset: BigInt(offset), key, value, headers, timestamp };
+function highWatermarks(pending: PendingBatch[]): Map<number, bigint> {
+  return new Map(pending.map(({ payload: { batch } }) => [batch.partition, BigInt(batch.highWatermark)]));
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { KafkaAdmin } from './admin.ts';
 import { BatchConsumer } from './batch-consumer.ts';
-import type { PartitionBatch } from './batch-consumer.ts';
+import type { PartitionBatch } from './batch.ts';
 import type { KafkaConnection } from './client.ts';
 
 export interface TopicReader {
