@@ -21,7 +21,7 @@ export class Workload {
     this.name = path;
     this.metricsUrl = `http://127.0.0.1:${metricsPort}`;
     const command = [process.execPath, `workloads/${name}/${file}.ts`];
-    const variables = { PATH: process.env['PATH'] ?? '', METRICS_PORT: String(metricsPort), POD_NAME: `${name}-${metricsPort}`, ...env };
+    const variables = { ...runnerVariables(), METRICS_PORT: String(metricsPort), POD_NAME: `${name}-${metricsPort}`, ...env };
     this.#logFile = logFile;
     const output = logFile === undefined ? 'pipe' : openSync(logFile, 'a');
     this.#child = spawn('setpriv', ['--pdeathsig', 'KILL', ...command], { cwd: ROOT, env: variables, stdio: ['ignore', output, output] });
@@ -96,6 +96,12 @@ export class Workload {
     await ended;
     return this.#child.exitCode ?? this.#child.signalCode ?? 'unknown';
   }
+}
+
+/** What a workload takes from the environment of its test. */
+function runnerVariables(): Record<string, string> {
+  const names = ['PATH', 'NODE_COMPILE_CACHE'];
+  return Object.fromEntries(names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
 }
 
 /** A TCP port of loopback that is free now, and that the kernel assigns to no outgoing connection. */
