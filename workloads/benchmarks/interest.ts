@@ -29,7 +29,7 @@ import { GROUP, recordOf, TestPlatform, TOPIC } from '../shared/testing/platform
 import { countStatementTimes, resetStatementTimes, statementTimes } from '../shared/testing/statement-times.ts';
 import { Traffic } from '../shared/testing/traffic.ts';
 import { waitFor } from '../shared/testing/wait.ts';
-import { postgresClock } from './processor-time.ts';
+import { postgresClock, residentMebibytes } from './processor-time.ts';
 import { median, spread, table, type Row } from './report.ts';
 
 const EVENTS = Number(process.argv[2] ?? 100_000);
@@ -166,8 +166,8 @@ async function copyPath(platform: TestPlatform): Promise<Row> {
 
 interface EndToEnd {
   row: Row;
-  /** Largest resident memory of the consumer, in MiB. */
-  memory: number;
+  /** Of the consumer, in MiB. */
+  memory: Awaited<ReturnType<typeof residentMebibytes>>;
 }
 
 /** One consumer process takes a waiting backlog from Kafka; timed from its first applied batch to its last. */
@@ -189,7 +189,7 @@ async function endToEnd(platform: TestPlatform): Promise<EndToEnd> {
   const row = await timed('Kafka to database, one consumer process', before + EVENTS - first, () =>
     waitFor('all events', async () => (await count()) === before + EVENTS, 600_000),
   );
-  const memory = (await consumer.metric('process_resident_memory_bytes')) / 2 ** 20;
+  const memory = await residentMebibytes(consumer.pid);
   await consumer.stop();
   return { row, memory };
 }
@@ -258,7 +258,7 @@ async function clocked<T>(clock: Clock, events: (result: T) => number, work: () 
   return [result, (seconds * 1000 * BATCH) / events(result)];
 }
 
-async function inRound(platform: TestPlatform, clock: Clock): Promise<Round & { memory: number }> {
+async function inRound(platform: TestPlatform, clock: Clock): Promise<Round & Pick<EndToEnd, 'memory'>> {
   const name = `apply path, batches of ${BATCH}: JSON, interest, two calls through PgBouncer`;
   const [{ row: apply }, applyProcessor] = await clocked(
     clock,
@@ -309,10 +309,10 @@ try {
   await applyPath(platform, 'warm-up', FETCHED, BATCH);
   const clock = await postgresClock(platform.services.postgres.port);
   const rounds: Round[] = [];
-  let memory = 0;
+  let memory: EndToEnd['memory'] = { resident: 0, file: 0 };
   for (let round = 0; round < ROUNDS; round++) {
     const { memory: used, ...times } = await inRound(platform, clock);
-    memory = Math.max(memory, used);
+    if (used.resident > memory.resident) memory = used;
     rounds.push(times);
   }
   const partTable = await parts(platform);
@@ -336,7 +336,7 @@ ${ratioLine('apply path, times one event at a time', rounds, ({ apply, single })
 - Postgres: ${await settings(platform)}; pg_stat_statements counts every statement.
 - One event is one journal transaction and two postings, over ${ACCOUNTS.toLocaleString('en')} accounts; COPY writes the same three rows into tables with the same indexes.
 - Metrics and spans are on. Two transactions at a time, each with partitions of its own.
-- The consumer process ran with \`${HEAP}\`, which the operator sets for a limit of 256 MiB. It had ${Math.round(memory)} MiB of resident memory at the end of a backlog, at most.
+- The consumer process ran with \`${HEAP}\`, which the operator sets for a limit of 256 MiB. It had ${Math.round(memory.resident)} MiB of resident memory at the end of a backlog, at most; ${Math.round(memory.file)} MiB of them are pages of program files, which the kernel can drop.
 - The ledger added up afterwards: ${check.interestTransactions.toLocaleString('en')} interest transactions, sum ${check.sumMinor}, ${check.balanceMismatches} balances that differ.
 
 ## Where the time goes

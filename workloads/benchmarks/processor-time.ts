@@ -99,6 +99,13 @@ export async function mebibytesOf(program: string): Promise<number> {
   return kibibytes / 1024;
 }
 
+/** Memory that the process has in use, and the part of it that maps files, whose pages the kernel can drop at any time; in MiB. */
+export async function residentMebibytes(pid: number): Promise<{ resident: number; file: number }> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  const field = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) / 1024;
+  return { resident: field('VmRSS'), file: field('RssFile') };
+}
+
 /** Most memory that the process has had in use so far, in MiB (resident set). */
 export async function peakMebibytes(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');

@@ -66,14 +66,17 @@ export class Processor<E> {
   async #inLane(batches: IdentifiedBatch[], lease: Lease): Promise<void> {
     const { decode, maxRecords } = this.#parts;
     const dropped = new Set<number>();
+    // A slice that is written is let go: its events are most of the memory.
     const slices = cut<E>(batches, maxRecords);
-    let decoded = decodeSlice(slices[0] ?? [], decode);
-    for (const [index, slice] of slices.entries()) {
+    let next = slices.shift();
+    let decoded = decodeSlice(next ?? [], decode);
+    while (next) {
       await decoded;
       if (!lease.held) return;
+      const wanted = next.filter(({ partition }) => !dropped.has(partition));
       // The next slice is decoded while the database works on this one.
-      decoded = decodeSlice(slices[index + 1] ?? [], decode);
-      const wanted = slice.filter(({ partition }) => !dropped.has(partition));
+      next = slices.shift();
+      decoded = decodeSlice(next ?? [], decode);
       if (wanted.length > 0) await this.#measured(wanted, lease, dropped);
     }
   }
