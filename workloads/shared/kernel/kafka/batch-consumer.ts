@@ -1,12 +1,12 @@
 import type { Consumer, ConsumerConfig, ConsumerEndBatchProcessEvent, EachBatchPayload, Kafka } from 'kafkajs';
 import type { RetryPolicy } from 'cockatiel';
-import { asError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { WORK_BUCKETS } from '../metrics.ts';
 import type { Counter, Histogram, Metrics } from '../metrics.ts';
 import { nextOffsets, toBatch, type PartitionBatch, type Position } from './batch.ts';
 import { createKafka, METADATA_MAX_AGE_MS } from './client.ts';
 import type { KafkaConnection } from './client.ts';
+import { OffsetCommits } from './commits.ts';
 import { isFatal, withLimit } from './failures.ts';
 import { LagSeconds } from './lag.ts';
 import { GroupLease, HEARTBEAT_MS, type Lease } from './lease.ts';
@@ -95,8 +95,7 @@ export class BatchConsumer {
   #background: Promise<void> = Promise.resolve();
   /** Seeks of each partition so far: a batch that the client fetched before a seek does not count. */
   readonly #seeks = new Map<number, number>();
-  /** Positions that Kafka did not accept; the next heartbeat without a batch in progress commits them again. */
-  readonly #uncommitted = new Map<number, bigint>();
+  readonly #commits: OffsetCommits;
   /** Of the fetches that wait for an assignment or are written. */
   readonly #leases = new Set<GroupLease>();
   readonly #writes = new Map<GroupLease, Write>();
@@ -122,6 +121,7 @@ export class BatchConsumer {
     this.#consumed = messageCounter(metrics);
     this.#rebalances = metrics.counter('kafka_consumer_group_joins_total', 'Times this member joined its group', [], [{}]);
     this.#lag = new LagSeconds(metrics, options.topic);
+    this.#commits = new OffsetCommits(options.topic, this.#log);
     this.#pauses = metrics.histogram(
       'kafka_consumer_rebalance_pause_seconds',
       'Time from the last batch before a rebalance until the member consumes again',
@@ -258,7 +258,7 @@ export class BatchConsumer {
       this.#expire();
       this.#rebalances.inc();
       // The partitions of the former generation may belong to another member; the assignment commits those of this one.
-      this.#uncommitted.clear();
+      this.#commits.forget();
       this.#log.info(
         { partitions, member_id: payload.memberId, leader: payload.isLeader, duration_ms: payload.duration },
         'joined the group',
@@ -281,7 +281,7 @@ export class BatchConsumer {
       const positions = await this.#options.onAssigned(partitions, signal);
       if (signal.aborted) return;
       for (const [partition, offset] of positions) this.#seek(consumer, partition, offset);
-      await this.#commit(consumer, positions);
+      await this.#commits.commit(consumer, positions);
       this.#state = 'joined';
       if (pausedAt !== undefined) this.#pauses.observe({}, (performance.now() - pausedAt) / 1000);
     } catch (error) {
@@ -330,7 +330,7 @@ export class BatchConsumer {
       if (!lease.held || this.#seeksOf(partition) !== seeks) return;
       await this.#options.onBatches([{ topic, partition, start, next, records: [] }], lease);
       if (lease.held) this.#lag.applied(partition, undefined, false);
-      await this.#commit(consumer, nextOffsets(done));
+      await this.#commits.commit(consumer, nextOffsets(done));
     });
   }
 
@@ -342,32 +342,10 @@ export class BatchConsumer {
       .catch((error: unknown) => (this.#stopping || this.#consumer !== consumer ? undefined : this.#options.onFatal(error)));
   }
 
-  /** Commits the positions from which the partitions continue. Without it, the lag would stay above zero until the next event. */
-  async #commit(consumer: Consumer, positions: Map<number, bigint>): Promise<void> {
-    const { topic } = this.#options;
-    const offsets = [...positions].map(([partition, offset]) => ({ topic, partition, offset: offset.toString() }));
-    if (offsets.length === 0) return;
-    try {
-      await consumer.commitOffsets(offsets);
-      this.#committed(positions);
-    } catch (error) {
-      this.#notCommitted(positions, error);
-    }
-  }
-
-  #committed(positions: Map<number, bigint>): void {
-    for (const partition of positions.keys()) this.#uncommitted.delete(partition);
-  }
-
-  #notCommitted(positions: Map<number, bigint>, error: unknown): void {
-    for (const [partition, offset] of positions) this.#uncommitted.set(partition, offset);
-    this.#log.warn({ error: asError(error) }, 'Kafka did not accept the offset commit; retrying with the next heartbeat or assignment');
-  }
-
   /** A batch in progress commits by itself: an earlier position must not overwrite its own. */
   #commitAgain(consumer: Consumer): void {
-    if (this.#uncommitted.size === 0 || this.#leases.size > 0) return;
-    this.#inBackground(consumer, () => this.#commit(consumer, new Map(this.#uncommitted)));
+    if (!this.#commits.anyOpen || this.#leases.size > 0) return;
+    this.#inBackground(consumer, () => this.#commits.commitOpen(consumer));
   }
 
   /** Collects the batches of one fetch, which arrive partition by partition, and handles them together. */
@@ -398,8 +376,7 @@ export class BatchConsumer {
       {
         stopping: () => this.#stopping,
         alive: () => void (this.#lastActivity = Date.now()),
-        committed: (positions) => this.#committed(positions),
-        notCommitted: (positions, error) => this.#notCommitted(positions, error),
+        commits: this.#commits,
         seek: (partition, offset) => consumer && this.#seek(consumer, partition, offset),
         suspend: (partition, offset, ms) => consumer && this.#suspend(consumer, partition, offset, ms),
       },

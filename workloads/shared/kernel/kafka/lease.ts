@@ -1,5 +1,6 @@
 import type { EachBatchPayload } from 'kafkajs';
 import { asError } from '../errors.ts';
+import type { OffsetCommits } from './commits.ts';
 import { nextOffsets, type PartitionBatch, type Position } from './batch.ts';
 
 /** What a handler may do while it holds its partitions. */
@@ -19,8 +20,7 @@ export interface LeaseParts {
   stopping: () => boolean;
   /** Called with each heartbeat. */
   alive: () => void;
-  committed: (positions: Map<number, bigint>) => void;
-  notCommitted: (positions: Map<number, bigint>, error: unknown) => void;
+  commits: Pick<OffsetCommits, 'accepted' | 'refused'>;
   seek: (partition: number, offset: bigint) => void;
   suspend: (partition: number, offset: bigint, ms: number) => void;
 }
@@ -85,10 +85,10 @@ export class GroupLease implements Lease {
     const [payload] = this.#payloads.values();
     this.#commits = this.#commits
       .then(() => (this.#lost === undefined ? payload?.commitOffsetsIfNecessary({ topics: merged }) : Promise.reject(asError(this.#lost))))
-      .then(() => this.#parts.committed(nextOffsets(known)))
+      .then(() => this.#parts.commits.accepted(nextOffsets(known)))
       .catch((error: unknown) => {
         if (this.#expired) return;
-        this.#parts.notCommitted(nextOffsets(known), error);
+        this.#parts.commits.refused(nextOffsets(known), error);
         this.#lose(error);
       });
   }
