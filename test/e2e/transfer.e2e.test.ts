@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { accountOf, getJson, pay, type Invoice } from '../../local/src/demo/orders.ts';
+import { accountOf, getJson, pay, receivedOn, type Invoice } from '../../local/src/demo/orders.ts';
 import { until } from '../../local/src/demo/platform.ts';
 import { TRACE_STORES, type TraceStore } from '../../local/src/demo/trace-stores.ts';
 import type { Span } from '../../local/src/demo/trace.ts';
@@ -140,7 +140,7 @@ test('the logs of the services carry the id of the trace', { timeout: 2 * MINUTE
 test('a customer orders, is invoiced and pays, and the ledger has the payment', { timeout: 8 * MINUTE }, async () => {
   await setCrm(env, true);
   try {
-    const receiptsBefore = await receipts();
+    const receiptsBefore = await receivedOn(env.gateway, RECEIPTS);
     const ordered = await newOrder(env);
     const { customerId, invoice } = ordered;
     assert.equal(invoice.totalMinor, PRICE_WITH_TAX);
@@ -160,9 +160,3 @@ test('a customer orders, is invoiced and pays, and the ledger has the payment', 
     await setCrm(env, false);
   }
 });
-
-/** Balance of the account that payments go to; 0 before the first one opens it. */
-async function receipts(): Promise<bigint> {
-  const { status } = await env.gateway.send(`/api/v1/accounts/${RECEIPTS}/balance`);
-  return status === 404 ? 0n : balanceOf(RECEIPTS);
-}

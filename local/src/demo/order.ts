@@ -1,5 +1,5 @@
 /** A customer of the generated telecom orders, is invoiced and pays: what the demo shows of the BSS APIs. */
-import { getJson, orderAndInvoice, pay, type Invoice } from './orders.ts';
+import { getJson, type Invoice, orderAndInvoice, pay, receivedOn } from './orders.ts';
 import type { Gateway, PlatformResource } from './platform.ts';
 import { until } from './platform.ts';
 import { formatCount } from './timeline.ts';
@@ -54,7 +54,7 @@ export async function showOrder(platform: PlatformResource, gateway: Gateway, no
   const { number, totalMinor, currency } = ordered.invoice;
   note(`customer ${customerId} orders a ${product.name}: order ${ordered.orderId} is fulfilled, invoice ${number} issued`);
   const receipts = `crm-receipts-${currency}`;
-  const before = await received(gateway, receipts);
+  const before = await receivedOn(gateway, receipts);
   const payment = await pay(gateway, ordered);
   if (payment.transferId === null)
     throw new Error(`payment ${payment.id} is ${payment.status}: ${payment.errorType ?? 'its transfer is in progress'}`);
@@ -82,12 +82,4 @@ async function choose(gateway: Gateway): Promise<{ customerId: string; product: 
 async function described(gateway: Gateway): Promise<string> {
   const [customers, orders] = await Promise.all(['customers', 'orders'].map((family) => getJson<Summary>(gateway, `${family}/summary`)));
   return `crm has ${formatCount(customers?.total ?? 0)} customers and ${formatCount(orders?.total ?? 0)} orders of theirs`;
-}
-
-/** Balance of the account that receives payments; 0 before the first payment opens it. */
-async function received(gateway: Gateway, account: string): Promise<bigint> {
-  const response = await gateway.send(`/api/v1/accounts/${account}/balance`);
-  if (response.status === 404) return 0n;
-  const { balanceMinor } = (await response.json()) as { balanceMinor: string };
-  return BigInt(balanceMinor);
 }

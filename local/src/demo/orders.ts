@@ -66,3 +66,10 @@ export async function pay(gateway: Gateway, { customerId, invoice }: Ordered): P
 export function accountOf(customerId: string): string {
   return `crm-${customerId}`;
 }
+
+/** Balance of an account that receives payments; 0 before the first payment opens it. @throws Error when the answer is neither 404 nor a success */
+export async function receivedOn(gateway: Gateway, account: string): Promise<bigint> {
+  const response = await gateway.send(`/api/v1/accounts/${account}/balance`);
+  if (response.status === 404) return 0n;
+  return BigInt((await readBody<{ balanceMinor: string }>(response)).balanceMinor);
+}
