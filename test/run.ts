@@ -35,8 +35,10 @@ interface Suite {
   readonly run: () => Promise<Counts>;
 }
 
-/** Integration tests wait for servers most of their time: one file more than there are processors keeps these busy. */
-const SIDE_BY_SIDE = availableParallelism() + 1;
+/** Integration tests wait for servers most of their time: with one file more than there are processors, these are idle for half of it. */
+const SIDE_BY_SIDE = 2 * availableParallelism() + 1;
+/** Fewer than files: most need none, and a file that finds them taken starts its own. */
+const SHARED_KAFKAS = availableParallelism() + 1;
 // A file's limit is at least five times what it takes on two processors: a hung file fails, a slow machine does not fail it.
 const UNIT: Limits = { fileMs: 3 * MINUTE, suiteMs: 10 * MINUTE, concurrency: availableParallelism() };
 const INTEGRATION: Limits = { fileMs: 10 * MINUTE, suiteMs: 30 * MINUTE, concurrency: SIDE_BY_SIDE };
@@ -86,8 +88,8 @@ let servers: TestServers | undefined;
 async function runWithServers(files: string[]): Promise<Counts> {
   const started = Date.now();
   if (servers === undefined) {
-    servers = await startTestServers(SIDE_BY_SIDE);
-    console.log(`shared servers: ${SIDE_BY_SIDE} Kafka and 1 API server, started in ${seconds(started)}`);
+    servers = await startTestServers(SHARED_KAFKAS);
+    console.log(`shared servers: ${SHARED_KAFKAS} Kafka and 1 API server, started in ${seconds(started)}`);
   }
   process.env[SHARED_SERVERS] = servers.file;
   try {
