@@ -46,7 +46,7 @@ const MANIFEST = {
         deletionPolicy: 'delete',
         seedAccounts: ACCOUNTS,
         // One replica is measured: nothing else competes for the processors.
-        postgres: { resources: { limits: { cpu: '2' } } },
+        postgres: { managed: { resources: { limits: { cpu: '2' } } } },
         ...Object.fromEntries(['grafana', 'loki', 'tempo', 'jaeger', 'nodeExporter'].map((part) => [part, { enabled: false }])),
         workloads: {
           gateway: { debugSeed: { enabled: true } },
