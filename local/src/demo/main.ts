@@ -147,7 +147,7 @@ function sayWhatStaysOnInterrupt(): void {
 /**
  * Applies the example with the workloads' image of this build, so that changed code replaces the pods of an earlier demo, and without the
  * components that cannot run.
- * @param without components that are left out for now
+ * @param without components whose programs are not compiled yet
  * @returns seconds from apply to Ready
  */
 async function applyAndWait(target: Target, platform: PlatformResource, without: readonly Unavailable[]): Promise<number> {

@@ -1,8 +1,8 @@
 import process from 'node:process';
 
 /**
- * Variable by which the test runner says that servers live for a minute: the JVM then compiles fast instead of well, and Kafka starts with
- * half of the processor time. Without it, Kafka is as fast as on a cluster: benchmarks run without it.
+ * Variable by which the test runner says that servers live for a minute: the JVM then compiles fast instead of well, and Kafka starts with less
+ * processor time. Without it, Kafka is as fast as on a cluster: benchmarks run without it.
  */
 export const BRIEF_SERVERS = 'BSS_BRIEF_SERVERS';
 

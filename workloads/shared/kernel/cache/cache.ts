@@ -208,7 +208,7 @@ export class Cache {
     return this.#access.isHot(key);
   }
 
-  /** Expires entries early, by chance: the next read of one of them replaces it. Every check also finds the hot keys anew. */
+  /** Expires entries early, by chance: the next read of one of them replaces it. Every check also finds the hot keys again. */
   checkExpiry(random: () => number = Math.random): void {
     const { local, early, metrics } = this.#options;
     this.#access.refresh();

@@ -66,7 +66,7 @@ export class Processor<E> {
   async #inLane(batches: IdentifiedBatch[], lease: Lease): Promise<void> {
     const { decode, maxRecords } = this.#parts;
     const dropped = new Set<number>();
-    // A slice that is written is let go: its events are most of the memory.
+    // A slice that is written is let go, with its events.
     const slices = cut<E>(batches, maxRecords);
     let next = slices.shift();
     let decoded = decodeSlice(next ?? [], decode);

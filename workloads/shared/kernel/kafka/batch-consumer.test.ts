@@ -247,11 +247,17 @@ function waiting(batch: Promise<void>): Waiting {
   return state;
 }
 
-test('the client fetches while a batch is written and the broker has more; the next batch of the partition waits for it', async () => {
+/** A consumer that writes offsets 0 to 5 of partition 3, while the broker has 20 records more. */
+async function writing(): Promise<Awaited<ReturnType<typeof start>> & { handler: HeldHandler }> {
   const handler = new HeldHandler();
-  const { client, consumer } = await start(handler);
-  client.join([3]);
-  await client.batch(3, 0n, 5, 20);
+  const started = await start(handler);
+  started.client.join([3]);
+  await started.client.batch(3, 0n, 5, 20);
+  return { ...started, handler };
+}
+
+test('the client fetches while a batch is written and the broker has more; the next batch of the partition waits for it', async () => {
+  const { handler, client, consumer } = await writing();
   assert.deepEqual([handler.begun, client.resolved.get(3), client.committed.get(3)], [['3: 0 to 5'], '4', undefined]);
   const next = waiting(client.batch(3, 5n, 5, 15));
   await turns();
@@ -291,10 +297,7 @@ test('one fetch at a time is written while the client fetches', async () => {
 });
 
 test('what a write leaves out is fetched again, and what was fetched after it is dropped', async () => {
-  const handler = new HeldHandler();
-  const { client, consumer } = await start(handler);
-  client.join([3]);
-  await client.batch(3, 0n, 5, 20);
+  const { handler, client, consumer } = await writing();
   const next = waiting(client.batch(3, 5n, 5, 15));
   handler.until = 2n;
   await handler.end();
@@ -318,10 +321,7 @@ test('a partition that the handler moves is not sent to the end of what is writt
 });
 
 test('why a lease ended during a fetch is returned with what the fetch brings, which is not handled', async () => {
-  const handler = new HeldHandler();
-  const { client, consumer } = await start(handler);
-  client.join([3]);
-  await client.batch(3, 0n, 5, 20);
+  const { handler, client, consumer } = await writing();
   client.refuseCommits = true;
   await handler.end();
   await assert.rejects(client.batch(3, 5n, 5, 15), /refused/);
@@ -386,7 +386,7 @@ test('a stop waits for the write, and commits it', async () => {
   assert.equal(client.committed.get(3), '5');
 });
 
-test('a member that must join anew is told before the client fetches during the write', async () => {
+test('a member that must rejoin is told before the client fetches during the write', async () => {
   const handler = new HeldHandler();
   const { client, consumer } = await start(handler);
   client.join([3]);
@@ -408,10 +408,7 @@ test('a partition that was moved while the client fetched is not continued after
 });
 
 test('a batch without visible records waits for the write before it', async () => {
-  const handler = new HeldHandler();
-  const { client, consumer } = await start(handler);
-  client.join([3]);
-  await client.batch(3, 0n, 5, 20);
+  const { handler, client, consumer } = await writing();
   client.filtered(3, 5n, 9n);
   await turns();
   assert.deepEqual(handler.begun, ['3: 0 to 5']);
@@ -455,10 +452,7 @@ test('an assignment does not wait for a commit that hangs, and leaves nothing of
 });
 
 test('an error of the former assignment is not returned to the client in the next one', async () => {
-  const handler = new HeldHandler();
-  const { client, consumer } = await start(handler);
-  client.join([3]);
-  await client.batch(3, 0n, 5, 20);
+  const { handler, client, consumer } = await writing();
   client.refuseCommits = true;
   await handler.end();
   client.refuseCommits = false;
@@ -490,10 +484,7 @@ test('a write that ends after an assignment commits nothing, and moves no partit
 });
 
 test('a crash of the client ends the lease of what is written', async () => {
-  const handler = new HeldHandler();
-  const { client, consumer } = await start(handler);
-  client.join([3]);
-  await client.batch(3, 0n, 5, 20);
+  const { handler, client, consumer } = await writing();
   client.emit('CRASH', { error: new Error('connection closed') });
   await turns();
   assert.equal(handler.leases[0]?.held, false);

@@ -399,7 +399,7 @@ export class BatchConsumer {
 
   /**
    * One fetch at a time is written while the client fetches, which bounds the memory, and only where the broker has more: an empty fetch would
-   * let the client join the group anew during the write. The heartbeat keeps the client from sending one of its own now, for the same reason.
+   * let the client rejoin the group during the write. The heartbeat keeps the client from sending one of its own now, for the same reason.
    */
   async #mayFetchAhead(batches: PartitionBatch[], pending: PendingBatch[], lease: GroupLease): Promise<boolean> {
     const ends = highWatermarks(pending);
@@ -446,7 +446,7 @@ export class BatchConsumer {
     await Promise.all(writes.map(({ ended }) => ended));
   }
 
-  /** Ends the leases because the client joins the group anew, or has ended. */
+  /** Ends the leases because the client rejoins the group, or has ended. */
   #expire(): void {
     this.#lost = undefined;
     for (const lease of this.#leases) lease.expire();

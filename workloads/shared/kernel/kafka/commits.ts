@@ -2,7 +2,7 @@ import type { Consumer } from 'kafkajs';
 import { asError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 
-/** By partition, the offset up to which (exclusive) Kafka is told that the group has come. */
+/** By partition, the offset that is committed to Kafka: the one after the last record that was handled. */
 export type Offsets = ReadonlyMap<number, bigint>;
 
 /** Commits offsets to Kafka, and remembers those that it did not accept: without them, the lag would stay above zero until the next event. */

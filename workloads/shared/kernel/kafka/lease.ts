@@ -28,7 +28,7 @@ export interface LeaseParts {
 /** Short: a member learns of a rebalance from its heartbeat, and all members wait for the last one to join. */
 export const HEARTBEAT_MS = 500;
 
-/** The right to write for the partitions of one fetch. It ends with the first heartbeat or commit that fails, and when the group is joined anew. */
+/** The right to write for the partitions of one fetch. It ends with the first heartbeat or commit that fails, and when the client rejoins the group. */
 export class GroupLease implements Lease {
   readonly #payloads: Map<number, EachBatchPayload>;
   readonly #parts: LeaseParts;
@@ -56,7 +56,7 @@ export class GroupLease implements Lease {
     return [...this.#payloads.values()].every((payload) => payload.isRunning());
   }
 
-  /** Whether the group was joined anew. */
+  /** Whether the client has rejoined the group. */
   get expired(): boolean {
     return this.#expired;
   }
@@ -106,7 +106,7 @@ export class GroupLease implements Lease {
     this.#end();
   }
 
-  /** Ends the lease because the group is joined anew: the client knows already. */
+  /** Ends the lease because the client rejoins the group: it knows already. */
   expire(): void {
     this.#expired = true;
     this.#expiry.resolve();
