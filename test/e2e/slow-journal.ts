@@ -1,7 +1,10 @@
-/** Consumers whose rate is the same on any machine: each transaction of the journal takes time that costs no processor. */
+/**
+ * Consumers whose rate hardly depends on the machine: each transaction of the journal takes time that costs no processor. A replica writes two batches
+ * at a time when more than one batch waits.
+ */
 
 export interface SlowJournal {
-  /** Milliseconds of one transaction: a replica does less than 1,000 divided by it a second. */
+  /** Milliseconds of one transaction: a replica does less than 1,000 divided by it a second with one batch at a time, and twice that with two. */
   readonly milliseconds?: number;
   /** The writers take turns, as they would at a limit that all of them share. */
   readonly shared?: boolean;
