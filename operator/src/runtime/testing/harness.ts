@@ -26,7 +26,8 @@ export function clientFor(config: KubeConfig | string, timeoutMs = 30_000): Test
 }
 
 /**
- * Resolves to the first value of `probe` that is neither undefined nor false; asks every 10 ms.
+ * Resolves to the first value of `probe` that is neither undefined nor false. Asks every 10 ms at first, and less often the longer it takes: the
+ * questions must not keep a slow machine busy.
  * @throws Error after `limitMs` milliseconds, naming what was waited for
  */
 export async function until<T>(
@@ -34,12 +35,13 @@ export async function until<T>(
   limitMs: number,
   probe: () => T | false | undefined | Promise<T | false | undefined>,
 ): Promise<T> {
-  const end = performance.now() + limitMs;
+  const started = performance.now();
   for (;;) {
     const value = await probe();
     if (value !== undefined && value !== false) return value;
-    if (performance.now() > end) throw new Error(`waited ${limitMs} ms for ${what}`);
-    await pause(10);
+    const waited = performance.now() - started;
+    if (waited > limitMs) throw new Error(`waited ${limitMs} ms for ${what}`);
+    await pause(Math.min(250, Math.max(10, waited / 50)));
   }
 }
 
