@@ -5,7 +5,6 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
-import { performance } from 'node:perf_hooks';
 import process from 'node:process';
 import { Gateway, isReady, PlatformResource, until } from '../../local/src/demo/platform.ts';
 import { Progress } from '../../local/src/progress.ts';
@@ -23,6 +22,8 @@ const PLATFORM = 'bench';
 const TOPIC = 'interest.transaction.v1';
 const RESULT = new URL('../../docs/results/interest-in-cluster.md', import.meta.url);
 const MINUTE = 60_000;
+/** Events that the consumer's positions are past. */
+const APPLIED = `(SELECT coalesce(sum(next_offset), 0) FROM consumer_offset WHERE topic = '${TOPIC}')`;
 
 /** The consumers behind the ledger's outbox. Each entry of the ledger is published and projected, in the same Postgres and Kafka. */
 const EVENT_PATH = ['outboxRelay', 'readModel'];
@@ -63,6 +64,12 @@ function eventPath(replicas: number): object {
   return Object.fromEntries(EVENT_PATH.map((part) => [part, { replicas }]));
 }
 
+/** How much was applied when, by the clock of the server in seconds; and when all was. */
+interface Course {
+  readonly samples: readonly { readonly at: number; readonly applied: number }[];
+  readonly end: number;
+}
+
 class Bench {
   readonly #platform: PlatformResource;
   readonly #gateway: Gateway;
@@ -78,14 +85,36 @@ class Bench {
   async drain(name: string, events: number, maxRecords: number): Promise<Row> {
     await this.#setInterest({ replicas: 0, batch: { maxRecords } });
     await until('the consumer to be gone', MINUTE, async () => (await this.#platform.replicas('interest')).ready === 0);
-    const before = await this.#applied();
+    const before = Number(await this.#sql(`SELECT ${APPLIED}`));
     let accepted = 0;
     while (accepted < events) accepted += await this.#gateway.seed(Math.min(SEED_CHUNK, events - accepted));
-    await this.#setInterest({ replicas: 1 });
-    const first = await until('the first batch', MINUTE, () => this.#appliedSince(before), 100);
-    const startedAt = performance.now();
-    await until('all events', 10 * MINUTE, async () => (await this.#applied()) - before >= accepted, 100);
-    return { name, events: accepted - first, seconds: (performance.now() - startedAt) / 1000 };
+    const [{ samples, end }] = await Promise.all([this.#courseUntil(before + accepted), this.#setInterest({ replicas: 1 })]);
+    const first = samples.find(({ applied }) => applied > before);
+    if (first === undefined) throw new Error('all events were applied between two looks; take more of them');
+    return { name, events: before + accepted - first.applied, seconds: end - first.at };
+  }
+
+  /**
+   * Looks five times a second how much is applied, until it is `target`. One session does it: a `kubectl exec` for each look would take processor
+   * time from what is measured.
+   */
+  async #courseUntil(target: number): Promise<Course> {
+    const text = await this.#sql(`
+      SELECT extract(epoch FROM clock_timestamp()), ${APPLIED} AS applied WHERE ${APPLIED} < ${target} \\watch interval=0.2 min_rows=1
+      SELECT 'end', extract(epoch FROM clock_timestamp());`);
+    const rows = text.split('\n').map((line) => line.split('|'));
+    const samples = rows.flatMap(([at, applied]) =>
+      at === 'end' || applied === undefined ? [] : [{ at: Number(at), applied: Number(applied) }],
+    );
+    return { samples, end: Number(rows.find(([label]) => label === 'end')?.[1]) };
+  }
+
+  /** The most memory that counted against the replica's limit since its start, in MiB. */
+  async peakMemory(): Promise<number> {
+    const files = '/sys/fs/cgroup/memory.peak /sys/fs/cgroup/memory/memory.max_usage_in_bytes';
+    const command = ['sh', '-c', `cat ${files} 2>/dev/null || true`];
+    const replica = ['-n', NAMESPACE, `deployment/${PLATFORM}-interest`];
+    return Number((await this.#platform.kubectl.run(['exec', ...replica, '--', ...command])).trim()) / 2 ** 20;
   }
 
   /** The journal once more by COPY, into tables with the same columns and indexes, without the ledger's trigger; timed by the server. */
@@ -119,7 +148,8 @@ class Bench {
   async setEventPath(on: boolean): Promise<void> {
     await this.#setWorkloads(eventPath(on ? 1 : 0));
     if (!on) return;
-    await until('the outbox to be empty', 10 * MINUTE, async () => (await this.#sql('SELECT count(*) FROM outbox')) === '0');
+    const empty = async (): Promise<boolean> => (await this.#sql('SELECT count(*) FROM outbox')) === '0';
+    await until('the outbox to be empty', 10 * MINUTE, empty, 5000);
   }
 
   #setInterest(interest: object): Promise<void> {
@@ -129,25 +159,16 @@ class Bench {
   async #setWorkloads(workloads: object): Promise<void> {
     const patch = JSON.stringify({ spec: { workloads } });
     await this.#platform.kubectl.run(['patch', 'bss', PLATFORM, '-n', NAMESPACE, '--type=merge', '-p', patch]);
-    await until('Ready', 2 * MINUTE, async () => isReady(await this.#platform.get()), 200);
-  }
-
-  async #applied(): Promise<number> {
-    return Number(await this.#sql(`SELECT coalesce(sum(next_offset), 0) FROM consumer_offset WHERE topic = '${TOPIC}'`));
-  }
-
-  async #appliedSince(before: number): Promise<number | undefined> {
-    const applied = (await this.#applied()) - before;
-    return applied > 0 ? applied : undefined;
+    await until('Ready', 2 * MINUTE, async () => isReady(await this.#platform.get()), 1000);
   }
 
   /** The password goes by standard input: a command line can be seen by others. */
-  async #sql(statements: string): Promise<string> {
+  async #sql(statements: string, timeoutMs = 10 * MINUTE): Promise<string> {
     const psql = '/usr/lib/postgresql/17/bin/psql -h /tmp -U postgres -d ledger -qAt -v ON_ERROR_STOP=1';
     const command = ['sh', '-c', `read -r PGPASSWORD && export PGPASSWORD && exec ${psql}`];
     const pod = ['-n', NAMESPACE, '-c', 'postgres', `${PLATFORM}-postgres-0`];
     const input = `${await this.#password}\n${statements}`;
-    return (await this.#platform.kubectl.run(['exec', '-i', ...pod, '--', ...command], { input })).trim();
+    return (await this.#platform.kubectl.run(['exec', '-i', ...pod, '--', ...command], { input, timeoutMs })).trim();
   }
 }
 
@@ -165,6 +186,7 @@ async function prepare(target: Target): Promise<Bench> {
 
 async function measure(bench: Bench): Promise<string> {
   const whole = await bench.drain('Kafka to database, one replica, batches of 5000', EVENTS, 5_000);
+  const memory = await bench.peakMemory();
   const copy = await bench.copy();
   await bench.setEventPath(true);
   const shared = await bench.drain('the same, while relay and read model publish and project what it writes', EVENTS, 5_000);
@@ -177,6 +199,7 @@ Written by \`node workloads/benchmarks/interest-in-cluster.ts ${EVENTS}\` on ${n
 ${table([copy, whole, shared, single])}
 
 - Machine: ${availableParallelism()} processors, ${Math.round(totalmem() / 2 ** 30)} GiB; control plane, Kafka, Postgres, PgBouncer, Prometheus and the consumer share it.
+- The replica's memory, as it counts against its limit of 256 MiB: ${memory.toFixed(0)} MiB at most while it applied the backlog.
 - Postgres: ${await bench.settings()}; it may use two processors, as the replica may. In the profile \`small\` it has one.
 - Relay and read model are stopped for the other rows: an event is two entries of the ledger, each of which the relay reads, Kafka takes, and the read model writes.
 - One event is one journal transaction and two postings, over ${ACCOUNTS.toLocaleString('en')} accounts. The events wait in Kafka before the replica starts; its start is not in the figure.
