@@ -8,36 +8,67 @@ import { until } from '../../runtime/testing/harness.ts';
 const MAIN = fileURLToPath(new URL('../../main.ts', import.meta.url));
 const START_LIMIT_MS = 60_000;
 
-export class OperatorProcess {
-  readonly #child: ChildProcess;
-  #log = '';
-  /** Where it serves metrics. */
-  url = '';
+interface Command {
+  readonly main: string;
+  readonly environment: NodeJS.ProcessEnv;
+  /** Starts it again when it has ended because it lost its lease, as the kubelet does: on a busy machine a renewal can be too late. */
+  readonly restarts: boolean;
+}
 
-  private constructor(child: ChildProcess) {
-    this.#child = child;
-    const note = (chunk: Buffer) => (this.#log += chunk.toString());
-    child.stdout?.on('data', note);
-    child.stderr?.on('data', note);
+export class OperatorProcess {
+  readonly #command: Command;
+  #child: ChildProcess;
+  #log = '';
+  /** Where the log of the present process begins. */
+  #begin = 0;
+  #isEnded = false;
+
+  private constructor(command: Command) {
+    this.#command = command;
+    this.#child = this.#spawn();
   }
 
-  /** Resolves when it leads. */
+  /** Resolves when it leads. It is started again when it loses its lease. */
   static async start(kubeconfigPath: string, environment: Record<string, string> = {}, main = MAIN): Promise<OperatorProcess> {
-    const operator = await OperatorProcess.launch(kubeconfigPath, environment, main);
+    const operator = await OperatorProcess.#launch(kubeconfigPath, { environment, main, restarts: true });
     await operator.#logs(LEADING);
     return operator;
   }
 
-  /** Resolves when it is ready to lead: its caches are filled. @param main the program of another build */
-  static async launch(kubeconfigPath: string, environment: Record<string, string> = {}, main = MAIN): Promise<OperatorProcess> {
-    const env = { ...process.env, KUBECONFIG: kubeconfigPath, METRICS_PORT: '0', POD_NAMESPACE: 'bss-system', ...environment };
-    // It ends with the test, however that ends.
-    const command = ['--pdeathsig', 'KILL', process.execPath, main];
-    const operator = new OperatorProcess(spawn('setpriv', command, { env, stdio: ['ignore', 'pipe', 'pipe'] }));
+  /** Resolves when it is ready to lead: its caches are filled. It ends when it loses its lease. */
+  static launch(kubeconfigPath: string, environment: Record<string, string> = {}): Promise<OperatorProcess> {
+    return OperatorProcess.#launch(kubeconfigPath, { environment, main: MAIN, restarts: false });
+  }
+
+  static async #launch(kubeconfigPath: string, command: Command): Promise<OperatorProcess> {
+    const base = { ...process.env, KUBECONFIG: kubeconfigPath, METRICS_PORT: '0', POD_NAMESPACE: 'bss-system' };
+    const operator = new OperatorProcess({ ...command, environment: { ...base, ...command.environment } });
     await operator.#logs(SERVING);
-    operator.url = `http://127.0.0.1:${SERVING.exec(operator.log)?.[1]}`;
     await until('the operator to be ready', START_LIMIT_MS, () => operator.#isReady());
     return operator;
+  }
+
+  #spawn(): ChildProcess {
+    const { main, environment } = this.#command;
+    // It ends with the test, however that ends.
+    const command = ['--pdeathsig', 'KILL', process.execPath, main];
+    const child = spawn('setpriv', command, { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+    const note = (chunk: Buffer) => (this.#log += chunk.toString());
+    child.stdout.on('data', note);
+    child.stderr.on('data', note);
+    child.once('close', () => this.#restart());
+    return child;
+  }
+
+  #restart(): void {
+    if (this.#isEnded || !this.#command.restarts || !LOST.test(this.#log.slice(this.#begin))) return;
+    this.#begin = this.#log.length;
+    this.#child = this.#spawn();
+  }
+
+  /** Where it serves metrics. */
+  get url(): string {
+    return `http://127.0.0.1:${SERVING.exec(this.#log.slice(this.#begin))?.[1]}`;
   }
 
   get log(): string {
@@ -73,6 +104,7 @@ export class OperatorProcess {
 
   /** @returns the exit code, null after a kill */
   async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<number | null> {
+    this.#isEnded = true;
     if (!this.running) return this.#child.exitCode;
     const exited = once(this.#child, 'exit');
     this.#child.kill(signal);
@@ -100,3 +132,4 @@ export class OperatorProcess {
 
 const LEADING = /"msg":"acquired the lease"/;
 const SERVING = /"port":(\d+)/;
+const LOST = /"msg":"lost the lease"/;
