@@ -30,7 +30,7 @@ import { countStatementTimes, resetStatementTimes, statementTimes } from '../sha
 import { Traffic } from '../shared/testing/traffic.ts';
 import { waitFor } from '../shared/testing/wait.ts';
 import { postgresClock, residentMebibytes } from './processor-time.ts';
-import { median, spread, table, type Row } from './report.ts';
+import { median, medianRow, rate, spread, table, type Row } from './report.ts';
 
 const EVENTS = Number(process.argv[2] ?? 100_000);
 /** An odd number. */
@@ -277,23 +277,12 @@ async function inRound(platform: TestPlatform, clock: Clock): Promise<Round & Pi
   return { copy, apply, single, whole, copyProcessor, applyProcessor, memory };
 }
 
-const rate = ({ events, seconds }: Row): number => events / seconds;
-
 /** What a machine with other work means for the figures. */
 const BUSY = `
 - The machine was busy. COPY is one process and the apply path several, which together get a larger share of the processors: its ratio to COPY looks
   better than on a machine of its own. The ratio of the processor times depends little on other work.`;
 
 const isBusy = (load: number): boolean => load > availableParallelism();
-
-/** The row with the median rate. */
-function middle(rows: Row[]): Row {
-  const wanted = median(rows.map(rate));
-  const [first] = rows;
-  const found = rows.find((row) => rate(row) === wanted) ?? first;
-  if (!found) throw new Error('no rounds');
-  return found;
-}
 
 function ratioLine(name: string, rounds: Round[], of: (round: Round) => number): string {
   const values = rounds.map(of);
@@ -323,7 +312,7 @@ try {
 
 Written by \`node workloads/benchmarks/interest.ts ${EVENTS} ${ROUNDS}\` on ${new Date().toISOString().slice(0, 10)}; all rows come from one run of ${ROUNDS} rounds. The rows are those with the median rate.
 
-${table([middle(rounds.map(({ copy }) => copy)), middle(rounds.map(({ apply }) => apply)), middle(rounds.map(({ whole }) => whole)), middle(rounds.map(({ single }) => single))])}
+${table([medianRow(rounds.map(({ copy }) => copy)), medianRow(rounds.map(({ apply }) => apply)), medianRow(rounds.map(({ whole }) => whole)), medianRow(rounds.map(({ single }) => single))])}
 
 | ratio, by round | median | lowest to highest |
 |---|--:|--:|

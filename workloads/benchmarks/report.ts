@@ -6,10 +6,12 @@ export interface Row {
   readonly seconds: number;
 }
 
+/** Events per second. */
+export const rate = ({ events, seconds }: Row): number => events / seconds;
+
 /** Markdown, one line a row; the last column is the rate as a ratio of the first row's. */
 export function table(rows: readonly Row[]): string {
   const reference = rows[0];
-  const rate = ({ events, seconds }: Row): number => events / seconds;
   const lines = rows.map((row) => {
     const ratio = reference ? rate(row) / rate(reference) : 1;
     return `| ${row.name} | ${row.events.toLocaleString('en')} | ${row.seconds.toFixed(1)} | ${Math.round(rate(row)).toLocaleString('en')} | ${ratio < 0.1 ? ratio.toFixed(3) : ratio.toFixed(2)} |`;
@@ -36,6 +38,14 @@ export const ratios = (pairs: readonly Pair[], measure: (measured: Measured) => 
 /** The middle of an odd number of values. */
 export function median(values: readonly number[]): number {
   return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
+/** The row with the median rate. @throws Error without rows */
+export function medianRow(rows: readonly Row[]): Row {
+  const wanted = median(rows.map(rate));
+  const found = rows.find((row) => rate(row) === wanted);
+  if (!found) throw new Error('no rounds');
+  return found;
 }
 
 /** Lowest and highest value. */
