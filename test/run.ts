@@ -35,16 +35,19 @@ interface Suite {
   readonly run: () => Promise<Counts>;
 }
 
-/** Integration tests wait for servers most of their time: with one file more than there are processors, these are idle for half of it. */
-const SIDE_BY_SIDE = 2 * availableParallelism() + 1;
+/**
+ * Integration tests wait for servers most of their time: with one file more than there are processors, these are idle for half of it. With five on
+ * two processors, a slow machine renewed leases and answered requests too late.
+ */
+const SIDE_BY_SIDE = 2 * availableParallelism();
 /** Fewer than files: most need none, and a file that finds them taken starts its own. */
 const SHARED_KAFKAS = availableParallelism() + 1;
 // A file's limit is at least five times what it takes on two processors: a hung file fails, a slow machine does not fail it.
 const UNIT: Limits = { fileMs: 3 * MINUTE, suiteMs: 10 * MINUTE, concurrency: availableParallelism() };
-const INTEGRATION: Limits = { fileMs: 10 * MINUTE, suiteMs: 30 * MINUTE, concurrency: SIDE_BY_SIDE };
+const INTEGRATION: Limits = { fileMs: 15 * MINUTE, suiteMs: 30 * MINUTE, concurrency: SIDE_BY_SIDE };
 /** These tests start and stop whole clusters, and compare what the machine has before and after. */
 const CLUSTER: Limits = { fileMs: 10 * MINUTE, suiteMs: 20 * MINUTE, concurrency: 1 };
-const END_TO_END: Limits = { fileMs: 30 * MINUTE, suiteMs: 45 * MINUTE, concurrency: 1 };
+const END_TO_END: Limits = { fileMs: 30 * MINUTE, suiteMs: 55 * MINUTE, concurrency: 1 };
 
 const SUITES: Record<string, Suite> = {
   check: { about: 'types, lint, import rules, unused code, format, generated files', run: runChecks },
