@@ -114,9 +114,12 @@ class Bench {
   /** The most memory that counted against the replica's limit since its start, in MiB. */
   async peakMemory(): Promise<number> {
     const files = '/sys/fs/cgroup/memory.peak /sys/fs/cgroup/memory/memory.max_usage_in_bytes';
+    // One of them exists, by the version of cgroups.
     const command = ['sh', '-c', `cat ${files} 2>/dev/null || true`];
     const replica = ['-n', NAMESPACE, `deployment/${PLATFORM}-interest`];
-    return Number((await this.#platform.kubectl.run(['exec', ...replica, '--', ...command])).trim()) / 2 ** 20;
+    const bytes = Number((await this.#platform.kubectl.run(['exec', ...replica, '--', ...command])).trim());
+    if (!(bytes > 0)) throw new Error(`the replica's container has none of ${files}`);
+    return bytes / 2 ** 20;
   }
 
   /** The journal once more by COPY, into tables with the same columns and indexes, without the ledger's trigger; timed by the server. */
@@ -165,12 +168,12 @@ class Bench {
   }
 
   /** The password goes by standard input: a command line can be seen by others. */
-  async #sql(statements: string, timeoutMs = 10 * MINUTE): Promise<string> {
+  async #sql(statements: string): Promise<string> {
     const psql = '/usr/lib/postgresql/17/bin/psql -h /tmp -U postgres -d ledger -qAt -v ON_ERROR_STOP=1';
     const command = ['sh', '-c', `read -r PGPASSWORD && export PGPASSWORD && exec ${psql}`];
     const pod = ['-n', NAMESPACE, '-c', 'postgres', `${PLATFORM}-postgres-0`];
     const input = `${await this.#password}\n${statements}`;
-    return (await this.#platform.kubectl.run(['exec', '-i', ...pod, '--', ...command], { input, timeoutMs })).trim();
+    return (await this.#platform.kubectl.run(['exec', '-i', ...pod, '--', ...command], { input, timeoutMs: 10 * MINUTE })).trim();
   }
 }
 

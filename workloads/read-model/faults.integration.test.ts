@@ -52,7 +52,7 @@ test('each replica answers for the partitions of the other, also a reader that w
   for (const [url, count] of atOnce) assert.ok(count > 0, `${url} answered no reader that waited within its deadline`);
 });
 
-/** Requests again after a 503, as a client does: a busy machine can take longer to project than the deadline of one request. */
+/** Requests again after a 503: a busy machine can take longer to project than the deadline of one request. */
 async function readUntilIncluded(url: string): Promise<{ answer: Answer; requests: number }> {
   for (let requests = 1; ; requests++) {
     const answer = await get(url);

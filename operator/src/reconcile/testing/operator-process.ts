@@ -62,6 +62,7 @@ export class OperatorProcess {
 
   #restart(): void {
     if (this.#isEnded || !this.#command.restarts || !LOST.test(this.#log.slice(this.#begin))) return;
+    console.error('the operator of the test lost its lease and is started again');
     this.#begin = this.#log.length;
     this.#child = this.#spawn();
   }
