@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import process from 'node:process';
 import { describe, test } from 'node:test';
 import { Metrics } from './metrics.ts';
 import { HealthServer } from './server.ts';
@@ -94,4 +96,27 @@ describe('shutdown', () => {
     await Promise.all([shutdown.begin('one', 3), shutdown.begin('two')]);
     assert.deepEqual(codes, [3]);
   });
+
+  for (const [what, reason] of [
+    [`Promise.reject(new Error('nobody waits'))`, 'unhandled rejection'],
+    [`setTimeout(() => { throw new Error('nobody waits'); })`, 'uncaught exception'],
+  ] as const) {
+    test(`an error that nothing caught is logged as JSON and ends the process in good order: ${reason}`, () => {
+      const script = `
+        import { createLogger } from ${JSON.stringify(new URL('logger.ts', import.meta.url).href)};
+        import { Shutdown } from ${JSON.stringify(new URL('shutdown.ts', import.meta.url).href)};
+        const logger = createLogger();
+        const shutdown = new Shutdown({ logger });
+        shutdown.listen();
+        shutdown.add('lease', () => logger.info({}, 'released'));
+        ${what};`;
+      const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+      const lines = stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { msg: string; error?: { message: string } });
+      assert.deepEqual([status, stderr, lines.map(({ msg }) => msg)], [1, '', [reason, 'shutting down', 'released']]);
+      assert.equal(lines[0]?.error?.message, 'nobody waits');
+    });
+  }
 });

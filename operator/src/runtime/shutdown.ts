@@ -43,12 +43,19 @@ export class Shutdown {
     this.#closers.push({ name, close });
   }
 
-  /** SIGTERM and SIGINT start the shutdown; a second signal exits at once. */
+  /** SIGTERM and SIGINT start the shutdown; a second signal exits at once. An error that nothing caught is logged and starts it too, with code 1. */
   listen(): void {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.on(signal, () => {
         if (this.started) this.#exit(1);
         else void this.begin(signal);
+      });
+    }
+    for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+      process.on(event, (error: unknown) => {
+        const reason = event === 'uncaughtException' ? 'uncaught exception' : 'unhandled rejection';
+        this.#logger.fatal({ error }, reason);
+        void this.begin(reason, 1);
       });
     }
   }
