@@ -219,6 +219,7 @@ function printEnd(total: Counts): void {
     ['Slowest files', slowest],
     ['Skipped', total.skipped],
     ['Failed', total.failures],
+    ['Output of the failed files', total.logs],
   ] as const) {
     if (lines.length > 0) console.log(`\n${title}:\n${lines.map((line) => `  ${line}`).join('\n')}`);
   }

@@ -1,5 +1,6 @@
 /** Runs the files of a suite: side by side, then those that measure time one after the other. */
 import process from 'node:process';
+import { keepOutput } from './logs.ts';
 import { order, readPlans, shuffled } from './plan.ts';
 import { runFile, type FileResult } from './run-file.ts';
 import { readTimes } from './times.ts';
@@ -12,6 +13,8 @@ export interface Counts {
   skipped: string[];
   /** Seconds of each file that ran. */
   times: Record<string, number>;
+  /** Where the outputs of files that failed are kept. */
+  logs: string[];
 }
 
 export interface Limits {
@@ -22,7 +25,7 @@ export interface Limits {
 }
 
 export function noCounts(failures: string[] = []): Counts {
-  return { passed: 0, failures, skipped: [], times: {} };
+  return { passed: 0, failures, skipped: [], times: {}, logs: [] };
 }
 
 /** The counts of several suites as one. Pure. */
@@ -32,6 +35,7 @@ export function addCounts(all: readonly Counts[]): Counts {
     failures: all.flatMap(({ failures }) => failures),
     skipped: all.flatMap(({ skipped }) => skipped),
     times: Object.assign({}, ...all.map(({ times }) => times)) as Counts['times'],
+    logs: all.flatMap(({ logs }) => logs),
   };
 }
 
@@ -79,6 +83,8 @@ function add(counts: Counts, result: FileResult, printed: boolean): void {
   counts.passed += passed;
   counts.failures.push(...failures.map((failure) => `${file}: ${failure}`));
   counts.skipped.push(...skipped.map((name) => `${file}: ${name}`));
+  const log = keepOutput(result);
+  if (log !== undefined) counts.logs.push(log);
   if (!printed) process.stdout.write(output);
   console.log(`${failures.length === 0 ? '✔' : '✖'} ${file}: ${closingLine(result)} in ${seconds.toFixed(1)} s`);
 }
