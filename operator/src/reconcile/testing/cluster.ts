@@ -70,7 +70,7 @@ export class Cluster {
   readonly hand: Hand;
   readonly brokers: string[];
   readonly #environment: Record<string, string>;
-  #operator: OperatorProcess | undefined;
+  readonly #operators: OperatorProcess[] = [];
   readonly #services: { stop(): Promise<void> };
 
   private constructor(parts: {
@@ -114,21 +114,25 @@ export class Cluster {
     }
   }
 
+  /** @throws Error when an operator had crashed: it was started again, and the tests went on */
   async stop(): Promise<void> {
-    await this.#operator?.stop();
+    await this.#operators.at(-1)?.stop();
     await this.hand.stop();
     await Promise.all([this.api.stop(), this.#services.stop()]);
+    const crashes = this.#operators.flatMap((operator) => operator.crashes);
+    if (crashes.length > 0) throw new Error(crashes.join('\n'));
   }
 
   /** The one that was started last. */
   get operator(): OperatorProcess {
-    if (this.#operator === undefined) throw new Error('no operator was started');
-    return this.#operator;
+    const last = this.#operators.at(-1);
+    if (last === undefined) throw new Error('no operator was started');
+    return last;
   }
 
   /** Of the operator that was started last. */
   get log(): string {
-    return this.#operator?.log ?? '';
+    return this.#operators.at(-1)?.log ?? '';
   }
 
   /** Waits until the operator watches a kind that the cluster did not serve at its start. */
@@ -141,7 +145,7 @@ export class Cluster {
   /** Resolves when it leads. */
   async startOperator(): Promise<void> {
     const { kubeconfigPath } = await this.logIn();
-    this.#operator = await OperatorProcess.start(kubeconfigPath, this.#environment);
+    this.#operators.push(await OperatorProcess.start(kubeconfigPath, this.#environment));
   }
 
   /** One more token of the operator's account. */
@@ -248,7 +252,7 @@ export class TestPlatform {
   async until(type: ConditionType, status: string, reason?: string): Promise<BssPlatformStatus> {
     let last: unknown;
     try {
-      return await until('', LIMIT_MS, async () => {
+      return await until('the condition', LIMIT_MS, async () => {
         const platform = await this.get();
         const condition = Array.isArray(platform.status?.conditions) ? conditionOf(platform.status, type) : undefined;
         last = platform.status?.conditions;
@@ -256,9 +260,7 @@ export class TestPlatform {
         return current && condition?.status === status && (reason === undefined || condition.reason === reason) && platform.status;
       });
     } catch (error) {
-      throw new Error(`${type} is not ${status} ${reason ?? ''}: ${JSON.stringify(last, null, 1)}\n${this.#cluster.log.slice(-3000)}`, {
-        cause: error,
-      });
+      throw new Error(`${type} is not ${status} ${reason ?? ''}: ${JSON.stringify(last, null, 1)}\n${String(error)}`, { cause: error });
     }
   }
 

@@ -4,7 +4,7 @@
  */
 import { MANAGED_SELECTOR } from '../ownership/ownership.ts';
 import { Metrics, Reflector, referenceOf, type KubeClient, type KubernetesObject } from '../../runtime/index.ts';
-import { quiet } from '../../runtime/testing/harness.ts';
+import { quiet, tellOnTimeout } from '../../runtime/testing/harness.ts';
 
 interface Workload extends KubernetesObject {
   spec?: { replicas?: number; suspend?: boolean };
@@ -27,6 +27,8 @@ export class Hand {
   /** Newer states of objects that are busy. */
   readonly #dirty = new Map<string, Workload>();
 
+  #forget: () => void = () => undefined;
+
   constructor(client: KubeClient) {
     this.#client = client;
     const options = { client, metrics: new Metrics(), logger: quiet, labelSelector: MANAGED_SELECTOR };
@@ -35,11 +37,13 @@ export class Hand {
   }
 
   async start(): Promise<void> {
+    this.#forget = tellOnTimeout(() => this.#state());
     for (const reflector of this.#reflectors) reflector.start();
     await Promise.all(this.#reflectors.map((reflector) => reflector.waitForSync(30_000)));
   }
 
   async stop(): Promise<void> {
+    this.#forget();
     await Promise.all(this.#reflectors.map((reflector) => reflector.stop()));
   }
 
@@ -61,6 +65,14 @@ export class Hand {
   async fail(object: KubernetesObject): Promise<void> {
     this.withhold(object.metadata.name);
     await this.#client.patch(referenceOf(object), { status: { readyReplicas: 0, availableReplicas: 0 } }, { subresource: 'status' });
+  }
+
+  /** What it has seen of each kind, and when something arrived last. */
+  #state(): string {
+    const kinds = this.#reflectors.map(
+      ({ kind, store, silentMs }) => `${[...store.keys()].length} ${kind.kind} (last event ${Math.round(silentMs / 1000)} s ago)`,
+    );
+    return `the hand knows ${kinds.join(', ')}; ${this.#busy.size} writes under way`;
   }
 
   #isWithheld(name: string): boolean {

@@ -3,15 +3,17 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { until } from '../../runtime/testing/harness.ts';
+import { tellOnTimeout, until } from '../../runtime/testing/harness.ts';
 
 const MAIN = fileURLToPath(new URL('../../main.ts', import.meta.url));
 const START_LIMIT_MS = 60_000;
+/** Of the log, in messages of failed tests. */
+const LAST_LINES = 20;
 
 interface Command {
   readonly main: string;
   readonly environment: NodeJS.ProcessEnv;
-  /** Starts it again when it has ended because it lost its lease, as the kubelet does: on a busy machine a renewal can be too late. */
+  /** Starts it again when it has ended by itself, as the kubelet does: on a busy machine it can renew its lease too late. */
   readonly restarts: boolean;
 }
 
@@ -22,13 +24,16 @@ export class OperatorProcess {
   /** Where the log of the present process begins. */
   #begin = 0;
   #isEnded = false;
+  readonly #crashes: string[] = [];
+  readonly #forget: () => void;
 
   private constructor(command: Command) {
     this.#command = command;
     this.#child = this.#spawn();
+    this.#forget = tellOnTimeout(() => this.#state());
   }
 
-  /** Resolves when it leads. It is started again when it loses its lease. */
+  /** Resolves when it leads. It is started again when it ends by itself. */
   static async start(kubeconfigPath: string, environment: Record<string, string> = {}, main = MAIN): Promise<OperatorProcess> {
     const operator = await OperatorProcess.#launch(kubeconfigPath, { environment, main, restarts: true });
     await operator.#logs(LEADING);
@@ -60,9 +65,18 @@ export class OperatorProcess {
     return child;
   }
 
+  /** Whether it runs, and the end of its log. */
+  #state(): string {
+    const { pid, exitCode, signalCode } = this.#child;
+    const state = this.running ? `runs as ${pid}` : `ended with ${signalCode ?? `code ${exitCode}`}`;
+    return `the operator ${state}:\n${this.#log.trimEnd().split('\n').slice(-LAST_LINES).join('\n')}`;
+  }
+
   #restart(): void {
-    if (this.#isEnded || !this.#command.restarts || !LOST.test(this.#log.slice(this.#begin))) return;
-    console.error('the operator of the test lost its lease and is started again');
+    if (this.#isEnded || !this.#command.restarts) return;
+    const isLost = LOST.test(this.#log.slice(this.#begin));
+    if (!isLost) this.#crashes.push(this.#state());
+    console.error(`the operator of the test is started again: ${isLost ? 'it lost its lease' : this.#state()}`);
     this.#begin = this.#log.length;
     this.#child = this.#spawn();
   }
@@ -74,6 +88,11 @@ export class OperatorProcess {
 
   get log(): string {
     return this.#log;
+  }
+
+  /** How it ended by itself, with the end of its log; not because it lost its lease. */
+  get crashes(): readonly string[] {
+    return this.#crashes;
   }
 
   get pid(): number {
@@ -106,6 +125,7 @@ export class OperatorProcess {
   /** @returns the exit code, null after a kill */
   async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<number | null> {
     this.#isEnded = true;
+    this.#forget();
     if (!this.running) return this.#child.exitCode;
     const exited = once(this.#child, 'exit');
     this.#child.kill(signal);

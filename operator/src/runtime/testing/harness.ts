@@ -25,6 +25,15 @@ export function clientFor(config: KubeConfig | string, timeoutMs = 30_000): Test
   };
 }
 
+/** What is known of the things that a test waits for. */
+const states = new Set<() => string>();
+
+/** Adds what `state` says to the error of every wait that ends without success. @returns a function that ends this */
+export function tellOnTimeout(state: () => string): () => void {
+  states.add(state);
+  return () => states.delete(state);
+}
+
 /**
  * Resolves to the first value of `probe` that is neither undefined nor false. Asks every 10 ms at first, and less often the longer it takes: the
  * questions must not keep a slow machine busy.
@@ -40,7 +49,7 @@ export async function until<T>(
     const value = await probe();
     if (value !== undefined && value !== false) return value;
     const waited = performance.now() - started;
-    if (waited > limitMs) throw new Error(`waited ${limitMs} ms for ${what}`);
+    if (waited > limitMs) throw new Error([`waited ${limitMs} ms for ${what}`, ...[...states].map((state) => state())].join('\n'));
     await pause(Math.min(250, Math.max(10, waited / 50)));
   }
 }
