@@ -43,7 +43,7 @@ const FETCHED = 20_000;
 const PARTITIONS = 12;
 const ACCOUNTS = 10_000;
 /** What the operator sets for a memory limit of 256 MiB. */
-const HEAP = '--max-old-space-size=192';
+const HEAP = '--max-old-space-size=192 --max-semi-space-size=8';
 const RESULT = new URL('../../docs/results/interest-benchmark.md', import.meta.url);
 const TRIED = '\n## Tried\n';
 

@@ -77,7 +77,7 @@ export function httpAddress(platform: Pick<PlatformInput, 'name' | 'namespace'>,
 /**
  * Heap of Node: three quarters of the memory limit, the rest is for buffers.
  * @param semiSpaceMebibytes size of each of the three spaces for young objects, which a service that works in batches fills before it collects
- *   them; V8's own limit is larger
+ *   them; V8's own limit follows from the container's, and is 2 MiB where that is 256 MiB
  */
 export function nodeRuntime({ limits }: Resources, semiSpaceMebibytes?: number): V1EnvVar[] {
   const options = [

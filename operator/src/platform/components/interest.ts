@@ -103,6 +103,7 @@ function consumers(input: BuildInput) {
   const kafka = kafkaClient(input);
   return workload(input, {
     name: 'interest',
+    semiSpaceMebibytes: 8,
     spec: interest,
     replicas: fixedReplicas(interest),
     env: [
