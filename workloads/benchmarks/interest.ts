@@ -32,7 +32,7 @@ import { waitFor } from '../shared/testing/wait.ts';
 import { postgresClock, residentMebibytes } from './processor-time.ts';
 import { median, medianRow, rate, spread, table, type Row } from './report.ts';
 
-const EVENTS = Number(process.argv[2] ?? 100_000);
+const EVENTS = Number(process.argv[2] ?? 200_000);
 /** An odd number. */
 const ROUNDS = Number(process.argv[3] ?? 3);
 const ONE_BY_ONE = 1_000;

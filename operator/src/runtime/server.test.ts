@@ -101,7 +101,7 @@ describe('shutdown', () => {
     [`Promise.reject(new Error('nobody waits'))`, 'unhandled rejection'],
     [`setTimeout(() => { throw new Error('nobody waits'); })`, 'uncaught exception'],
   ] as const) {
-    test(`an error that nothing caught is logged as JSON and ends the process in good order: ${reason}`, () => {
+    test(`logs an ${reason} as JSON, closes, and exits with code 1`, () => {
       const script = `
         import { createLogger } from ${JSON.stringify(new URL('logger.ts', import.meta.url).href)};
         import { Shutdown } from ${JSON.stringify(new URL('shutdown.ts', import.meta.url).href)};

@@ -43,7 +43,7 @@ export class Shutdown {
     this.#closers.push({ name, close });
   }
 
-  /** SIGTERM and SIGINT start the shutdown; a second signal exits at once. An error that nothing caught is logged and starts it too, with code 1. */
+  /** SIGTERM and SIGINT start the shutdown; a second signal exits at once. Uncaught exceptions and unhandled rejections are logged and start it too, with code 1. */
   listen(): void {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.on(signal, () => {
