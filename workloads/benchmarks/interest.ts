@@ -25,7 +25,8 @@ import { createLogger } from '../shared/kernel/log.ts';
 import { Metrics } from '../shared/kernel/metrics.ts';
 import { Postgres } from '../shared/kernel/postgres.ts';
 import { startTelemetry } from '../shared/kernel/telemetry.ts';
-import { GROUP, recordOf, TestPlatform, TOPIC } from '../shared/testing/platform.ts';
+import { GROUP, recordOf, TestPlatform, TOPIC, TRACEPARENT } from '../shared/testing/platform.ts';
+import { consumed } from '../shared/testing/record.ts';
 import { countStatementTimes, resetStatementTimes, statementTimes } from '../shared/testing/statement-times.ts';
 import { Traffic } from '../shared/testing/traffic.ts';
 import { waitFor } from '../shared/testing/wait.ts';
@@ -83,13 +84,8 @@ function fetches(platform: TestPlatform, topic: string, events: number): Partiti
       const event = platform.event(Math.floor(Math.random() * ACCOUNTS));
       const { key, value } = recordOf(event);
       const batch = batches[partitionOf(event.accountId)];
-      batch?.records.push({
-        offset: batch.next++,
-        key: Buffer.from(String(key)),
-        value: Buffer.from(String(value)),
-        headers: {},
-        timestamp: '0',
-      });
+      const bytes = { key: Buffer.from(String(key)), value: Buffer.from(String(value)) };
+      batch?.records.push(consumed({ ...bytes, offset: batch.next++, traceparent: TRACEPARENT }));
     }
     for (const batch of batches) next[batch.partition] = batch.next;
     return batches.filter(({ records }) => records.length > 0);

@@ -5,6 +5,7 @@ import type { InterestTransaction } from '../shared/contracts/interest-transacti
 import { halve } from '../shared/kernel/consumer/slice.ts';
 import type { Slice } from '../shared/kernel/consumer/slice.ts';
 import { simpleInterest } from '../shared/kernel/money.ts';
+import { consumed } from '../shared/testing/record.ts';
 import { calculate, contraAccounts } from './calculate.ts';
 import type { AccountState, RateLookup } from './calculate.ts';
 
@@ -20,7 +21,7 @@ function event(accountId: string, change: Partial<InterestTransaction> = {}): In
 
 function sliceOf(events: InterestTransaction[], partition = 0): Slice<InterestTransaction> {
   const entries = events.map((each, index) => ({
-    record: { offset: BigInt(index), key: null, value: null, headers: {}, timestamp: '0' },
+    record: consumed({ offset: BigInt(index) }),
     event: each,
   }));
   return [{ topic: 't', partition, start: 0n, next: BigInt(events.length), entries }];

@@ -10,6 +10,7 @@ import { decodeSlice, jsonDecoder } from '../shared/kernel/consumer/decode.ts';
 import { Positions } from '../shared/kernel/consumer/positions.ts';
 import { cut } from '../shared/kernel/consumer/slice.ts';
 import { FaultProxy } from '../shared/testing/fault-proxy.ts';
+import { consumed } from '../shared/testing/record.ts';
 import { holdOperation, postOperation, settleOperation } from './operations.ts';
 import type { Operation } from './operations.ts';
 import { LedgerDatabase } from './testing/database.ts';
@@ -215,7 +216,7 @@ async function interestWriter(partition: number, rounds: number): Promise<number
 function recordOf(offset: bigint) {
   const accountId = customers[Math.floor(Math.random() * customers.length)] ?? '';
   const event = { id: randomUUIDv7(), accountId, currency: 'EUR', days: 30, valueDate: '2026-01-31' };
-  return { offset, key: Buffer.from(accountId), value: Buffer.from(JSON.stringify(event)), headers: {}, timestamp: '0' };
+  return consumed({ offset, key: Buffer.from(accountId), value: Buffer.from(JSON.stringify(event)) });
 }
 
 /** Batches of random transfers among the customers, from its own engine. */

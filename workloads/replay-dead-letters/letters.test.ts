@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { ConsumedRecord } from '../shared/kernel/kafka/batch.ts';
+import { consumed } from '../shared/testing/record.ts';
 import { identityOf, isSelected, restored, type ReplayFilter } from './letters.ts';
 
 function letter(headers: Record<string, string> = {}): ConsumedRecord {
   const origin = { dlq_topic: 'orders', dlq_partition: '3', dlq_offset: '17', dlq_reason: 'no_active_rate' };
-  return { offset: 0n, key: Buffer.from('k'), value: Buffer.from('v'), headers: { ...origin, ...headers }, timestamp: '1000' };
+  return consumed({ key: Buffer.from('k'), value: Buffer.from('v'), headers: { ...origin, ...headers }, timestamp: '1000' });
 }
 
 const rows: { letter?: ConsumedRecord; filter: Partial<ReplayFilter>; want: boolean; reason: string }[] = [

@@ -106,7 +106,10 @@ test('arrays in binary format have the values that their texts have', LIMIT, asy
   assert.deepEqual([row], await database.query('read arrays', read, [texts, uuids, numbers, dates]));
   const empty = [textArray([]), uuidArray([]), bigintArray([]), dateArray([])];
   assert.deepEqual(await database.query('read arrays', read, empty), [{ texts: '{}', uuids: '{}', numbers: '{}', dates: '{}' }]);
-  assert.throws(() => uuidArray(['no UUID']), /"no UUID" is not a UUID/);
+  const [uuid = ''] = uuids;
+  for (const bad of ['no UUID', '', uuid.slice(1), `${uuid}0`, uuid.replace('a', 'g'), uuid.replace('a', 'ä'), `${uuid}${uuid}`]) {
+    assert.throws(() => uuidArray([uuid, bad]), { message: `"${bad}" is not a UUID` });
+  }
   const beyond = database.query('read arrays', 'SELECT $1::bigint[]', [bigintArray([1n, 9_223_372_036_854_775_808n])]);
   await assert.rejects(beyond, isDataError, 'the database refuses it, and the consumer finds the record');
 });

@@ -1,11 +1,11 @@
-import { randomUUIDv7 } from 'node:crypto';
+import { randomBytes, randomUUIDv7 } from 'node:crypto';
 import { Client, Pool } from 'pg';
 import { startServices } from '../../../local/src/services/index.ts';
 import type { ServiceSet } from '../../../local/src/services/index.ts';
 import { LedgerStore } from '../../ledger/store.ts';
 import type { LedgerCheck } from '../../ledger/store.ts';
 import { migrate } from '../../migrate/migrate.ts';
-import type { InterestTransaction } from '../contracts/interest-transaction.ts';
+import { cloudEventHeaders, type InterestTransaction } from '../contracts/interest-transaction.ts';
 import { KafkaAdmin } from '../kernel/kafka/admin.ts';
 import { createKafka, type Admin } from '../kernel/kafka/client.ts';
 import { KafkaProducer } from '../kernel/kafka/producer.ts';
@@ -290,7 +290,15 @@ export class TestPlatform {
   }
 }
 
+/** Of the records that this process produces, as if one request had sent them all; sampled. */
+export const TRACEPARENT = `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`;
+
+/** Headers of an event as the gateway sends them. */
+function headersOf(event: InterestTransaction): Record<string, string> {
+  return { ...cloudEventHeaders(event, '/test', new Date().toISOString()), traceparent: TRACEPARENT };
+}
+
 /** The record of an event. */
-export function recordOf(event: InterestTransaction, headers: Record<string, string> = {}): OutgoingRecord {
+export function recordOf(event: InterestTransaction, headers = headersOf(event)): OutgoingRecord {
   return { key: event.accountId, value: JSON.stringify(event), headers };
 }

@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { random, type Random } from '../../ledger/testing/random.ts';
 import type { InterestTransaction } from '../../shared/contracts/interest-transaction.ts';
 import { externalIdOf } from '../../shared/contracts/transfers.ts';
-import type { OutgoingRecord } from '../../shared/kernel/kafka/producer.ts';
+import { recordOf } from '../../shared/testing/platform.ts';
 import { waitFor } from '../../shared/testing/wait.ts';
 import { call, Client, type Answer, type ClientFigures, type Operation } from './client.ts';
 import { INTEREST_TOPIC } from './platform.ts';
@@ -283,7 +283,7 @@ export class Load {
   async #acknowledged(): Promise<boolean> {
     const events = this.#unacknowledged;
     if (events.length === 0) return true;
-    await this.#platform.producer.send(INTEREST_TOPIC, () => events.map(recordOf));
+    await this.#platform.producer.send(INTEREST_TOPIC, () => events.map((event) => recordOf(event)));
     for (const event of events) if (!this.promised.rejected.has(event.id)) this.promised.events.set(event.id, event);
     this.#figures.events += events.length;
     this.#unacknowledged = [];
@@ -296,11 +296,7 @@ export class Load {
     if (earlier.length === 0) return;
     const chosen = Array.from({ length: 1 + numbers.below(10) }, () => numbers.below(earlier.length));
     const events = chosen.toSorted((one, other) => other - one).flatMap((index) => earlier[index] ?? []);
-    await this.#platform.producer.send(INTEREST_TOPIC, () => events.map(recordOf));
+    await this.#platform.producer.send(INTEREST_TOPIC, () => events.map((event) => recordOf(event)));
     this.#figures.repeatedEvents += events.length;
   }
-}
-
-function recordOf(event: InterestTransaction): OutgoingRecord {
-  return { key: event.accountId, value: JSON.stringify(event), headers: {} };
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { interestTransaction, readInterestTransaction } from '../../contracts/interest-transaction.ts';
+import { consumed } from '../../testing/record.ts';
 import type { ConsumedRecord } from '../kafka/batch.ts';
 import { jsonDecoder } from './decode.ts';
 import type { REJECTIONS } from './rejections.ts';
@@ -11,13 +12,7 @@ const fast = jsonDecoder(interestTransaction, ({ accountId }) => accountId, read
 const event = { id: '01890a5d-ac96-774b-bcce-b302099a8057', accountId: 'acc-0000001', currency: 'EUR', days: 30, valueDate: '2026-01-31' };
 
 function record(value: string | Buffer | null, key: string | null = event.accountId): ConsumedRecord {
-  return {
-    offset: 0n,
-    key: key === null ? null : Buffer.from(key),
-    value: value === null ? null : Buffer.from(value),
-    headers: {},
-    timestamp: '0',
-  };
+  return consumed({ key: key === null ? null : Buffer.from(key), value: value === null ? null : Buffer.from(value) });
 }
 
 await test('reads an event and ignores unknown fields', () => {

@@ -17,7 +17,11 @@ const RECORDS_PER_TURN = 200;
 export async function decodeSlice<E>(slice: Slice<E>, decode: Decode<E>): Promise<void> {
   const entries = slice.flatMap((range) => range.entries);
   for (let index = 0; index < entries.length; index += RECORDS_PER_TURN) {
-    for (const entry of entries.slice(index, index + RECORDS_PER_TURN)) Object.assign(entry, decode(entry.record));
+    for (const entry of entries.slice(index, index + RECORDS_PER_TURN)) {
+      const { event, rejection } = decode(entry.record);
+      if (event !== undefined) entry.event = event;
+      if (rejection !== undefined) entry.rejection = rejection;
+    }
     await setImmediate();
   }
 }

@@ -5,6 +5,7 @@ import test from 'node:test';
 import type { PartitionBatch } from '../kafka/batch.ts';
 import type { Lease } from '../kafka/lease.ts';
 import { createLogger } from '../log.ts';
+import { consumed } from '../../testing/record.ts';
 import { Metrics } from '../metrics.ts';
 import type { Apply } from './effects.ts';
 import { consumerMetrics } from './metrics.ts';
@@ -13,13 +14,7 @@ import { Processor } from './processor.ts';
 const log = createLogger({ service: 'test', platform: 'test', namespace: 'test', pod: 'test' }, 'silent');
 
 function batch(partition: number, records: number): PartitionBatch {
-  const all = Array.from({ length: records }, (_value, index) => ({
-    offset: BigInt(index),
-    key: null,
-    value: null,
-    headers: {},
-    timestamp: '0',
-  }));
+  const all = Array.from({ length: records }, (_value, index) => consumed({ offset: BigInt(index) }));
   return { topic: 't', partition, start: 0n, next: BigInt(records), records: all };
 }
 

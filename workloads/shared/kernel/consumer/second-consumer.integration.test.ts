@@ -7,6 +7,7 @@ import { Client } from 'pg';
 import { startServices } from '../../../../local/src/services/index.ts';
 import { cloudEventHeaders, interestTransaction, type InterestTransaction } from '../../contracts/interest-transaction.ts';
 import { readTopic } from '../../testing/read-topic.ts';
+import { consumed } from '../../testing/record.ts';
 import { createTopics } from '../../testing/topics.ts';
 import { waitFor } from '../../testing/wait.ts';
 import { Health } from '../health.ts';
@@ -173,7 +174,7 @@ function sliceOf(start: bigint, ...currencies: string[]): Slice<InterestTransact
   const entries = currencies.map((currency, index) => {
     const offset = start + BigInt(index);
     const event = { id: randomUUID(), accountId: 'a', currency, days: 1, valueDate: '2026-01-31' };
-    return { record: { offset, key: null, value: null, headers: {}, timestamp: '0' }, event };
+    return { record: consumed({ offset }), event };
   });
   return [{ topic: settings.topic, partition: 0, start, next: start + BigInt(entries.length), entries }];
 }

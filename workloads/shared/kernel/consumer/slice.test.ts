@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { consumed } from '../../testing/record.ts';
 import type { PartitionBatch } from '../kafka/batch.ts';
 import { cut, divide, halve, sizeOf, trim } from './slice.ts';
 import type { Slice } from './slice.ts';
 
 function batch(partition: number, start: number, offsets: number[], next = (offsets.at(-1) ?? start) + 1): PartitionBatch {
-  const records = offsets.map((offset) => ({ offset: BigInt(offset), key: null, value: null, headers: {}, timestamp: '0' }));
+  const records = offsets.map((offset) => consumed({ offset: BigInt(offset) }));
   return { topic: 't', partition, start: BigInt(start), next: BigInt(next), records };
 }
 

@@ -13,7 +13,6 @@ import {
   MESSAGING_SYSTEM_NAME_VALUE_KAFKA,
 } from '@opentelemetry/semantic-conventions/incubating';
 import { contextFrom, inSpan, linkTo, SpanKind, startSpan, withSpan } from '../telemetry.ts';
-import type { ConsumedRecord } from '../kafka/batch.ts';
 import type { Logger } from '../log.ts';
 import type { Accepted, Slice } from './slice.ts';
 import { sizeOf } from './slice.ts';
@@ -26,7 +25,7 @@ export function producerContexts(slice: Slice): Map<string, number> {
   const contexts = new Map<string, number>();
   for (const { entries } of slice) {
     for (const { record } of entries) {
-      const traceparent = headerText(record, 'traceparent');
+      const { traceparent } = record;
       if (traceparent !== undefined) contexts.set(traceparent, (contexts.get(traceparent) ?? 0) + 1);
     }
   }
@@ -37,11 +36,6 @@ export function producerContexts(slice: Slice): Map<string, number> {
 export function tracesOf(slice: Slice, max: number): string[] {
   const ids = [...producerContexts(slice).keys()].map((traceparent) => linkTo(traceparent)?.context.traceId);
   return [...new Set(ids.filter((id) => id !== undefined))].slice(0, max);
-}
-
-function headerText({ headers }: ConsumedRecord, name: string): string | undefined {
-  const value = headers[name];
-  return (Array.isArray(value) ? value[0] : value)?.toString();
 }
 
 /** How the messages of a batch are followed one by one. */
@@ -111,7 +105,7 @@ function startContinuation(traceparent: string, own: Attributes, { topic, attrib
 export function sampledMessages<E>(slice: Slice<E>): { entry: Accepted<E>; partition: number; traceparent: string }[] {
   return slice.flatMap(({ partition, entries }) =>
     entries.flatMap((entry) => {
-      const traceparent = headerText(entry.record, 'traceparent');
+      const { traceparent } = entry.record;
       if (traceparent === undefined || entry.event === undefined || entry.rejection !== undefined) return [];
       return isSampled(traceparent) ? [{ entry: { ...entry, event: entry.event }, partition, traceparent }] : [];
     }),

@@ -1,4 +1,5 @@
 import type { EachBatchPayload, IHeaders, KafkaMessage } from 'kafkajs';
+import { FetchedRecord } from './record-decoder.ts';
 
 /** A record as it was consumed. */
 export interface ConsumedRecord {
@@ -7,6 +8,8 @@ export interface ConsumedRecord {
   value: Buffer | null;
   headers: IHeaders;
   timestamp: string;
+  /** Text of the header of that name: the producer's trace (W3C Trace Context). */
+  traceparent: string | undefined;
 }
 
 /** Consecutive records of one partition: those from offset `start` (inclusive) to `next` (exclusive). */
@@ -39,6 +42,37 @@ export function toBatch({ batch }: Pick<EachBatchPayload, 'batch'>): PartitionBa
   };
 }
 
-function toRecord({ offset, key, value, headers = {}, timestamp }: KafkaMessage): ConsumedRecord {
-  return { offset: BigInt(offset), key, value, headers, timestamp };
+function toRecord(message: KafkaMessage): ConsumedRecord {
+  if (message instanceof FetchedRecord) return new LateRecord(message);
+  const { offset, key, value, headers = {}, timestamp } = message;
+  return { offset: BigInt(offset), key, value, headers, timestamp, traceparent: textOf(headers['traceparent']) };
+}
+
+/** Headers and timestamp are decoded when they are asked for. */
+class LateRecord implements ConsumedRecord {
+  readonly offset: bigint;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly traceparent: string | undefined;
+  readonly #message: FetchedRecord;
+
+  constructor(message: FetchedRecord) {
+    this.offset = BigInt(message.offset);
+    this.key = message.key;
+    this.value = message.value;
+    this.traceparent = message.traceparent;
+    this.#message = message;
+  }
+
+  get headers(): IHeaders {
+    return this.#message.headers;
+  }
+
+  get timestamp(): string {
+    return this.#message.timestamp;
+  }
+}
+
+function textOf(header: IHeaders[string]): string | undefined {
+  return (Array.isArray(header) ? header[0] : header)?.toString();
 }

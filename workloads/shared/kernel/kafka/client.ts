@@ -3,6 +3,7 @@ import { Kafka, logLevel } from 'kafkajs';
 import type { KafkaConfig, LogEntry, SASLOptions } from 'kafkajs';
 import type { Logger } from '../log.ts';
 import { registerCodecs } from './codecs.ts';
+import { decodeHeadersLate } from './record-decoder.ts';
 import { checkOnlyWaitingRequests } from './request-queue.ts';
 
 export type { Admin } from 'kafkajs';
@@ -23,6 +24,7 @@ export interface KafkaConnection {
 
 registerCodecs();
 checkOnlyWaitingRequests();
+decodeHeadersLate();
 
 /** A client whose log lines go to `log`. Nothing is connected yet. */
 export function createKafka(connection: KafkaConnection, clientId: string, log: Logger): Kafka {
