@@ -49,6 +49,8 @@ const CARRIED_INTERVALS = 5;
  * that time, and not with a rate learnt earlier: pods that have become slower still bring their share.
  */
 const EFFECTIVE_SHARE = 0.5;
+/** With more of the backlog than this in one partition, the others are not what waits. */
+const HOT_SHARE = 0.5;
 /** The ceiling leaves the replicas this much room, so that they run below their best and a recovery shows in the throughput. */
 const ROOM = 1.2;
 /** So much more than when the ceiling was found shows that what held the group back does so no longer. */
@@ -71,8 +73,8 @@ export function carriedAfter(carried: Carried | null, now: Estimate, { group: { 
 }
 
 /**
- * Puts a scale-up to `to` on trial. Without knowing what the group did just before it nothing could be concluded, and there is none.
- * Steps that follow one another are judged as one.
+ * Puts a scale-up to `to` on trial. Without knowing what the group could do before it nothing could be concluded, and there is none. Steps that
+ * follow one another are judged as one.
  */
 export function startTrial(
   running: Trial | null,
@@ -84,9 +86,20 @@ export function startTrial(
   if (running !== null) return { ...running, to, seen: [] };
   const from = sample.deployment.replicas;
   const refuted = ceiling?.replicas === Infinity && sample.at < ceiling.until;
-  if (before.learned === null || from === 0 || refuted || carried === null || carried.members !== sample.group.members) return null;
-  const { throughput, saturated } = carried;
+  if (before.learned === null || from === 0 || refuted) return null;
+  const could = carried?.members === sample.group.members ? carried : byRate(before, sample);
+  if (could === null) return null;
+  const { throughput, saturated } = could;
   return { from, to, throughputBefore: throughput, saturated, rateBefore: before.learned.ratePerReplica, seen: [] };
+}
+
+/**
+ * After a change of members nobody has seen what the present ones do. The learnt rate says it where it was learnt of this version, and where
+ * the backlog is not that of one partition, which more replicas would leave alone.
+ */
+function byRate({ learned, distrusted }: Estimate, { lag, totalLag }: UsableSample): Pick<Carried, 'throughput' | 'saturated'> | null {
+  const known = learned !== null && learned.observations > 0 && !distrusted;
+  return known && Math.max(...lag) <= HOT_SHARE * totalLag ? { throughput: 0, saturated: false } : null;
 }
 
 /** Until the added replicas have joined, the members that were there show what they can do: a jump of the load has just saturated them. */

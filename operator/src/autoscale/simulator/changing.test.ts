@@ -3,10 +3,26 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Decision, Sample } from '../types.ts';
 import { ourScaler } from './ours.ts';
-import { run } from './run.ts';
-import { CHANGING_TRACES } from './traces.ts';
+import { run, type Scaler } from './run.ts';
+import { CHANGING_TRACES, type Trace } from './traces.ts';
 
 const SEEDS = [1, 2, 3, 4, 5];
+
+/** By their own rate two replicas would suffice; whatever their number, they do less than one could. */
+const LIMITED: Trace = {
+  name: 'limited',
+  about: '',
+  seconds: 120,
+  partitions: 12,
+  ratePerReplica: 1000,
+  minReplicas: 1,
+  maxReplicas: 4,
+  maxDelay: 15,
+  noise: 0.1,
+  arrivals: () => 0,
+  sharedLimit: () => 700,
+};
+const CHANGED_AT = 19;
 
 interface Expectation {
   trace: string;
@@ -78,6 +94,26 @@ describe('changing worlds', () => {
         };
         run(trace, ourScaler(trace, seed, { watch }), seed);
       }
+    }
+  });
+
+  it('finds a shared limit although somebody has just changed the number of replicas', () => {
+    const trace = { ...LIMITED, arrivals: (t: number) => (t > CHANGED_AT ? 1500 : 0) };
+    const learned = { ratePerReplica: trace.ratePerReplica, startupSeconds: 3, observations: 20, version: '0' };
+    for (const seed of SEEDS) {
+      let found = 0;
+      const watch = (_sample: Sample, { reason }: Decision) => {
+        if (reason === 'Ineffective') found += 1;
+      };
+      const scaler = ourScaler(trace, seed, { learned, watch });
+      const changing: Scaler = {
+        step(group) {
+          if (group.time === CHANGED_AT) group.scale(2);
+          scaler.step(group);
+        },
+      };
+      run(trace, changing, seed);
+      assert.ok(found > 0, `seed ${seed}`);
     }
   });
 
