@@ -11,7 +11,7 @@ import { Progress } from '../../local/src/progress.ts';
 import { chooseTarget } from '../../local/src/target/choose.ts';
 import { installOperator } from '../../local/src/target/install.ts';
 import { bringUp, type Target } from '../../local/src/target/target.ts';
-import { cell, medianRow, precise, rate, table, type Row } from './report.ts';
+import { cell, medianRow, precise, rate, STEADY_SHARE, table, type Row } from './report.ts';
 
 const EVENTS = Number(process.argv[2] ?? 300_000);
 /** An odd number. */
@@ -68,10 +68,22 @@ function eventPath(replicas: number): object {
   return Object.fromEntries(EVENT_PATH.map((part) => [part, { replicas }]));
 }
 
-/** How much was applied when, by the clock of the server in seconds; and when all was. */
+/** How much was applied when, by the clock of the server in seconds. */
+interface Sample {
+  readonly at: number;
+  readonly applied: number;
+}
+
+/** Samples until all was applied, and when that was. */
 interface Course {
-  readonly samples: readonly { readonly at: number; readonly applied: number }[];
+  readonly samples: readonly Sample[];
   readonly end: number;
+}
+
+interface Drained {
+  /** Without the end of the backlog, see STEADY_SHARE. */
+  readonly steady: Row;
+  readonly toEnd: Row;
 }
 
 class Bench {
@@ -85,8 +97,8 @@ class Bench {
     this.#password = platform.credential('postgres-password');
   }
 
-  /** Events wait in Kafka before the replica starts; timed from its first applied batch to the last event. */
-  async drain(name: string, events: number, maxRecords: number): Promise<Row> {
+  /** Events wait in Kafka before the replica starts; timed from its first applied batch. */
+  async drain(name: string, events: number, maxRecords: number): Promise<Drained> {
     await this.#setInterest({ replicas: 0, batch: { maxRecords } });
     await until('the consumer to be gone', MINUTE, async () => (await this.#platform.replicas('interest')).ready === 0);
     const before = Number(await this.#sql(`SELECT ${APPLIED}`));
@@ -97,7 +109,9 @@ class Bench {
     await this.#ready();
     const first = samples.find(({ applied }) => applied > before);
     if (first === undefined) throw new Error('all events were applied between two looks; take more of them');
-    return { name, events: before + accepted - first.applied, seconds: end - first.at };
+    const steady = samples.find(({ applied }) => applied >= before + STEADY_SHARE * accepted) ?? { applied: before + accepted, at: end };
+    const timed = ({ applied, at }: Sample): Row => ({ name, events: applied - first.applied, seconds: at - first.at });
+    return { steady: timed(steady), toEnd: timed({ applied: before + accepted, at: end }) };
   }
 
   /**
@@ -203,7 +217,7 @@ async function prepare(target: Target): Promise<Bench> {
 
 /** The same events by one replica and by COPY, one after the other. */
 interface Round {
-  readonly replica: Row;
+  readonly replica: Drained;
   readonly copy: Row;
   /** Of the replica, in MiB. */
   readonly memory: number;
@@ -218,19 +232,24 @@ async function inRound(bench: Bench): Promise<Round> {
 async function measure(bench: Bench): Promise<string> {
   const rounds: Round[] = [];
   while (rounds.length < ROUNDS) rounds.push(await inRound(bench));
-  const [copy, replica] = [medianRow(rounds.map((round) => round.copy)), medianRow(rounds.map((round) => round.replica))];
+  const [copy, replica] = [medianRow(rounds.map((round) => round.copy)), medianRow(rounds.map((round) => round.replica.steady))];
   await bench.setEventPath(true);
-  const shared = await bench.drain('the same, while relay and read model publish and project what it writes', EVENTS, 5_000);
+  const { steady: shared } = await bench.drain('the same, while relay and read model publish and project what it writes', EVENTS, 5_000);
   await bench.setEventPath(false);
-  const single = await bench.drain('Kafka to database, one replica, one event at a time', ONE_BY_ONE, 1);
-  const ofCopy = rounds.map((round) => rate(round.replica) / rate(round.copy));
+  const { steady: single } = await bench.drain('Kafka to database, one replica, one event at a time', ONE_BY_ONE, 1);
+  const ofCopy = (part: keyof Drained): string =>
+    cell(
+      rounds.map((round) => rate(round.replica[part]) / rate(round.copy)),
+      precise,
+    );
   return `# What one replica of the interest consumer applies per second in a cluster
 
 Written by \`node workloads/benchmarks/interest-in-cluster.ts ${EVENTS} ${ROUNDS}\` on ${new Date().toISOString().slice(0, 10)}; all rows come from one run.
 
 ${table([copy, replica, shared, single])}
 
-- One replica, of COPY in the same round: ${cell(ofCopy, precise)}. The first two rows are those with the median rate of ${ROUNDS} rounds.
+- One replica, of COPY in the same round: ${ofCopy('steady')}. The first two rows are those with the median rate of ${ROUNDS} rounds.
+- Each drain is timed until ${STEADY_SHARE * 100} % of the backlog is applied. At its end, fetches wait for 1 MiB or for 500 ms: with it, the ratio is ${ofCopy('toEnd')}.
 - The replica's memory, as it counts against its limit of ${MEMORY_MEBIBYTES} MiB: ${Math.max(...rounds.map(({ memory }) => memory)).toFixed(0)} MiB at most while it applied a backlog.
 - Machine: ${availableParallelism()} processors, ${Math.round(totalmem() / 2 ** 30)} GiB; control plane, Kafka, Postgres, PgBouncer, Prometheus and the consumer share it.
 - Postgres: ${await bench.settings()}; it may use two processors, as the replica may. In the profile \`small\` it has one.

@@ -6,6 +6,12 @@ export interface Row {
   readonly seconds: number;
 }
 
+/**
+ * Share of a backlog whose rate is measured. At its end, fetches wait for the shortest size or the longest time, half a second each: that says how
+ * long the backlog is, and not how fast the consumer is.
+ */
+export const STEADY_SHARE = 0.95;
+
 /** Events per second. */
 export const rate = ({ events, seconds }: Row): number => events / seconds;
 

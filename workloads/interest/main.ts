@@ -21,6 +21,9 @@ const BATCHING = { maxRecords: 5_000, minBytes: 1024 * 1024, maxWaitMs: 500 };
  */
 const LANES = 2;
 
+/** About 20,000 events with their headers: two transactions of each lane, before both wait for the slower one. */
+const MAX_FETCH_BYTES = 8 * 1024 * 1024;
+
 const env = { ...kafkaEnv, ...databaseEnv, ...consumerEnv('INTEREST', BATCHING) };
 
 await runService('interest', env, async (service) => {
@@ -37,6 +40,7 @@ await runService('interest', env, async (service) => {
     database,
     positions: new Positions(database, settings.group, settings.topic),
     decode: jsonDecoder(interestTransaction, ({ accountId }) => accountId, readInterestTransaction),
+    maxFetchBytes: MAX_FETCH_BYTES,
     lanes: Math.min(LANES, config.DB_POOL_MAX),
     apply: applyInterest(store, new ProductConfigs(database), own),
     rejections: REJECTIONS,

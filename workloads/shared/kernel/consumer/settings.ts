@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { count, topicName } from '../config.ts';
 
-/** Largest fetch in bytes: about four slices of 5,000 small events, which are done with before a rebalance times out. */
+/** Largest fetch in bytes: about two slices of 5,000 small events with their headers, which are done with before a rebalance times out. */
 export const MAX_FETCH_BYTES = 4 * 1024 * 1024;
 
 /** What a consumer reads, as whom, and how it batches. */

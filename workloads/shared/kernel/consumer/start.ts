@@ -40,6 +40,8 @@ export interface ConsumerDefinition<E> {
    * its event. By default there is a span for each producer's span of a batch.
    */
   followMessages?: boolean;
+  /** Largest fetch in bytes, default {@link MAX_FETCH_BYTES}. */
+  maxFetchBytes?: number;
   /** Most database transactions at a time, each with partitions of its own; default 1. */
   lanes?: number;
   /** Called for each record that was sent to the dead-letter topic. */
@@ -79,7 +81,7 @@ export function startConsumer<E>(service: ServiceParts, definition: ConsumerDefi
       topic: settings.topic,
       minBytes: settings.minBytes,
       maxWaitMs: settings.maxWaitMs,
-      maxBytes: MAX_FETCH_BYTES,
+      maxBytes: definition.maxFetchBytes ?? MAX_FETCH_BYTES,
       onAssigned: (partitions, signal) => retried.execute(() => assignment.assign(partitions), signal),
       onBatches: (batches, lease) => processor.onBatches(batches, lease),
       onFatal: (error) => fail('the consumer cannot continue', error),
