@@ -17,9 +17,12 @@ export const TRACE_STORES: readonly TraceStore[] = [
 /** Spans pass through the collector's tail sampling, lines through the log agent: they arrive after some seconds. */
 export const ARRIVAL_MS = 40_000;
 
-/** @throws when the answer is not 2xx */
+/** A connection to a pod that has been replaced meanwhile gets no answer, and no error, for minutes. */
+const ANSWER_MS = 5_000;
+
+/** @throws when the answer is not 2xx, or takes longer than 5 s */
 export async function readJson<T>(url: string): Promise<T> {
-  const response = await fetch(url, { headers: { accept: 'application/json' } });
+  const response = await fetch(url, { headers: { accept: 'application/json' }, signal: AbortSignal.timeout(ANSWER_MS) });
   if (!response.ok) throw new Error(`${url} answered ${response.status}: ${(await response.text()).slice(0, 200)}`);
   return (await response.json()) as T;
 }
