@@ -7,8 +7,8 @@ export interface Row {
 }
 
 /**
- * Share of a backlog whose rate is measured. At its end, fetches wait for the shortest size or the longest time, half a second each: that says how
- * long the backlog is, and not how fast the consumer is.
+ * Share of a backlog whose rate is measured. At its end, a fetch waits up to half a second for its minimum size. The shorter the backlog, the more
+ * that lowers the rate.
  */
 export const STEADY_SHARE = 0.95;
 

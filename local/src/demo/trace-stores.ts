@@ -20,9 +20,9 @@ export const ARRIVAL_MS = 40_000;
 /** A connection to a pod that has been replaced meanwhile gets no answer, and no error, for minutes. */
 const ANSWER_MS = 5_000;
 
-/** @throws when the answer is not 2xx, or takes longer than 5 s */
-export async function readJson<T>(url: string): Promise<T> {
-  const response = await fetch(url, { headers: { accept: 'application/json' }, signal: AbortSignal.timeout(ANSWER_MS) });
+/** @throws when the answer is not 2xx, or takes longer than `limitMs` milliseconds */
+export async function readJson<T>(url: string, limitMs = ANSWER_MS): Promise<T> {
+  const response = await fetch(url, { headers: { accept: 'application/json' }, signal: AbortSignal.timeout(limitMs) });
   if (!response.ok) throw new Error(`${url} answered ${response.status}: ${(await response.text()).slice(0, 200)}`);
   return (await response.json()) as T;
 }

@@ -49,7 +49,7 @@ const CARRIED_INTERVALS = 5;
  * that time, and not with a rate learnt earlier: pods that have become slower still bring their share.
  */
 const EFFECTIVE_SHARE = 0.5;
-/** With more of the backlog than this in one partition, the others are not what waits. */
+/** With a larger share of the backlog in one partition, more replicas would not help. */
 const HOT_SHARE = 0.5;
 /** The ceiling leaves the replicas this much room, so that they run below their best and a recovery shows in the throughput. */
 const ROOM = 1.2;
@@ -94,8 +94,8 @@ export function startTrial(
 }
 
 /**
- * After a change of members nobody has seen what the present ones do. The learnt rate says it where it was learnt of this version, and where
- * the backlog is not that of one partition, which more replicas would leave alone.
+ * After a change of members it is not known what the present ones do. The learnt rate stands in for it when it was observed on this version of
+ * the pods, and when most of the backlog is not in one partition, where more replicas would not help.
  */
 function byRate({ learned, distrusted }: Estimate, { lag, totalLag }: UsableSample): Pick<Carried, 'throughput' | 'saturated'> | null {
   const known = learned !== null && learned.observations > 0 && !distrusted;

@@ -45,7 +45,7 @@ export function uuidArray(values: readonly string[]): Buffer {
   return buffer;
 }
 
-/** Digit by digit: thousands of texts without their hyphens would be made only to be read once. @returns false when it is no UUID */
+/** Writes the digits one by one, because a copy of each id without hyphens would be one more allocation. @returns false when it is no UUID */
 function writeUuid(buffer: Buffer, value: string, start: number): boolean {
   let [at, high] = [start, NO_DIGIT];
   for (let index = 0; index < value.length; index++) {
@@ -65,7 +65,7 @@ function writeUuid(buffer: Buffer, value: string, start: number): boolean {
 /** @returns text when a value does not fit a bigint: the database then refuses it, as it refuses other values out of range */
 export function bigintArray(values: readonly bigint[]): Buffer | string {
   const buffer = allocate(OID.bigint, values.length, values.length * (LENGTH_BYTES + BIGINT_BYTES));
-  // The methods of Buffer would make two more numbers of each.
+  // Buffer's writeBigInt64BE allocates two more bigints for each value.
   const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
   let at = HEADER_BYTES;
   for (const value of values) {
